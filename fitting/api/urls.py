@@ -1,0 +1,22 @@
+"""Routes of the API."""
+
+from django.urls import path
+
+from fitting.api.fits import Figure, Fits, Grid, OneFit
+from fitting.api.members import Exclusions, OneStudyRun, StudyRuns
+from fitting.api.studies import OneStudy, Studies, StudyRevision
+
+STUDY = "studies/<int:study_id>"
+
+urlpatterns = [
+    path("studies", Studies.as_view(), name="api-studies"),
+    path(STUDY, OneStudy.as_view(), name="api-study"),
+    path(f"{STUDY}/runs", StudyRuns.as_view(), name="api-study-runs"),
+    path(f"{STUDY}/runs/<str:uid>", OneStudyRun.as_view(), name="api-study-run"),
+    path(f"{STUDY}/exclusions", Exclusions.as_view(), name="api-study-exclusions"),
+    path(f"{STUDY}/fits", Fits.as_view(), name="api-study-fits"),
+    path(f"{STUDY}/fits/<int:version>", OneFit.as_view(), name="api-study-fit"),
+    path(f"{STUDY}/grid", Grid.as_view(), name="api-study-grid"),
+    path(f"{STUDY}/figures/<slug:name>", Figure.as_view(), name="api-study-figure"),
+    path(f"{STUDY}/revision", StudyRevision.as_view(), name="study-revision"),
+]

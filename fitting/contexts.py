@@ -1,0 +1,250 @@
+"""What the pages of studies show; their JSON twins answer with the same documents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from django.urls import reverse
+
+from fitting.axes import AXIS_TITLES
+from fitting.coverage import describe_coverage
+from fitting.models import Estimator, Study
+from fitting.optima import (
+    build_legend,
+    describe_laws,
+    describe_optima,
+    describe_variants,
+    summarise,
+)
+from fitting.queries import StudyView, find_version
+from fitting.rows import StudyRow
+from runs.models import RunState
+from scaledash.lib.units import format_quantity
+
+ESTIMATOR_TEXTS = {
+    Estimator.LAST: "last value",
+    Estimator.TAIL_MEAN: "mean of the tail",
+    Estimator.TAIL_MEDIAN: "median of the tail",
+    Estimator.EMA: "moving average",
+    Estimator.BEST: "best value",
+}
+AXIS_LABELS = {"n": "N", "d": "D", "c": "C", "lr": "LR"}
+TAB_LABELS = {"lr": "LR sweep", "runs": "Runs"}
+TABS = tuple(TAB_LABELS)
+# name of the figure, title before it is read, options in the URL that it follows
+LR_FIGURES = (
+    ("lr_loss", "Final loss against learning rate", ("ys",)),
+    ("lr_optimum", "Best learning rate against size", ()),
+    ("lr_sensitivity", "Learning-rate sensitivity", ()),
+)
+LOSS_AXIS = {"key": "ys", "label": "Loss axis", "choices": (("", "log"), ("lin", "linear"))}
+
+
+# --- list ----------------------------------------------------------------------------------------
+def describe_study(study: Study) -> dict[str, object]:
+    """Return a study as one row of the list."""
+    return {
+        "slug": study.slug,
+        "name": study.name,
+        "description": study.description,
+        "selection": describe_selection(study),
+        "n_runs": study.n_runs,
+        "n_running": study.n_running,
+        "n_diverged": study.n_diverged,
+        "n_excluded": study.n_excluded,
+        "changed_at": study.changed_at,
+        "url": reverse("study", args=[study.project.slug, study.slug]),
+    }
+
+
+def describe_selection(study: Study) -> str:
+    """Say which runs belong to the study."""
+    kind = study.selection.get("kind", "list")
+    if kind == "group":
+        return f"group {study.selection['group']}"
+    return "every run of the project" if kind == "all" else "chosen runs"
+
+
+# --- one study -----------------------------------------------------------------------------------
+def build_study(view: StudyView, tab: str) -> dict[str, object]:
+    """Return the document of a study's page."""
+    result = view.result
+    optima = describe_optima(result)
+    laws = describe_laws(result)
+    variants = describe_variants(result)
+    rows = view.rows.rows
+    return {
+        "study": _describe_head(view.study),
+        "tab": tab,
+        "fit": describe_fit(view),
+        "progress": vars(view.progress),
+        "definition": describe_definition(view),
+        "kpis": summarise(result, optima, laws, rows),
+        "variants": variants,
+        "legend": build_legend(optima, variants),
+        "optima": [asdict(row) for row in optima],
+        "laws": [asdict(law) for law in laws],
+        "refusal": (result or {}).get("refusal"),
+        "warnings": list(view.rows.warnings),
+        "exclusions": describe_exclusions(view),
+        "coverage": describe_coverage(view),
+        "n_runs": len(rows),
+        "runs": [describe_row(row) for row in rows],
+    }
+
+
+def _describe_head(study: Study) -> dict[str, object]:
+    return {
+        "id": study.pk,
+        "slug": study.slug,
+        "name": study.name,
+        "description": study.description,
+        "project": study.project.slug,
+    }
+
+
+def describe_fit(view: StudyView) -> dict[str, object] | None:
+    """Return what the log of fits says of the shown one."""
+    fit = view.fit
+    if fit is None:
+        return None
+    result = fit.result
+    settings = result.get("settings", {})
+    return {
+        "version": find_version(fit),
+        "analysis": fit.analysis,
+        "kind": fit.kind,
+        "n_runs": result["n_runs"],
+        "n_used": result["n_used"],
+        "digest": fit.input_digest,
+        "created_at": fit.created_at,
+        "data_at": fit.data_at,
+        "replicas": settings.get("replicas"),
+        "seed": settings.get("seed"),
+        "method": "parabola in log LR through the best points",
+    }
+
+
+def describe_definition(view: StudyView) -> list[dict[str, object]]:
+    """Return the definition line: which runs, and what is read as what."""
+    study, rows = view.study, view.rows
+    selected: dict[str, object] = {
+        "label": "Runs",
+        "value": describe_selection(study),
+        "note": f"{len(rows.rows)}",
+    }
+    loss: dict[str, object] = {
+        "label": "Loss",
+        "value": rows.loss_metric,
+        "note": ESTIMATOR_TEXTS[Estimator(study.estimator)],
+        "is_code": True,
+    }
+    axes: list[dict[str, object]] = [
+        {
+            "label": label,
+            "value": rows.sources[axis],
+            "title": AXIS_TITLES.get(rows.sources[axis], ""),
+            "is_code": True,
+        }
+        for axis, label in AXIS_LABELS.items()
+    ]
+    keys = ", ".join(rows.variant_keys)
+    variants: dict[str, object] = {
+        "label": "Variants",
+        "value": keys or "none",
+        "note": "" if rows.are_variants_chosen or not keys else "found",
+        "is_code": bool(keys),
+    }
+    return [selected, loss, *axes, variants]
+
+
+def describe_exclusions(view: StudyView) -> list[dict[str, object]]:
+    """Say which runs are outside the fit, and why: by rule, then by hand."""
+    result: Mapping[str, Any] = view.result or {}
+    found = [
+        {"rule": item["rule"], "sentence": item["sentence"], "count": item["count"]}
+        for item in result.get("exclusions", [])
+        if item["count"]
+    ]
+    by_hand: dict[str, int] = {}
+    for row in view.rows.rows:
+        if row.excluded:
+            reason = row.exclusion_reason or "no reason given"
+            by_hand[reason] = by_hand.get(reason, 0) + 1
+    return found + [
+        {"rule": "by_hand", "sentence": f"left out by hand: {reason}", "count": count}
+        for reason, count in by_hand.items()
+    ]
+
+
+def describe_row(row: StudyRow) -> dict[str, object]:
+    """Return one run of the study; a number that is not known is None."""
+    numbers = {
+        name: value if math.isfinite(value) else None
+        for name, value in {"n": row.n, "d": row.d, "c": row.c, "lr": row.lr}.items()
+    }
+    return {
+        "uid": row.uid,
+        "name": row.name,
+        **numbers,
+        "n_text": format_quantity(numbers["n"]),
+        "d_text": format_quantity(numbers["d"]),
+        "lr_text": format_quantity(numbers["lr"]),
+        "loss": row.loss,
+        "loss_text": "" if math.isnan(row.loss) else f"{row.loss:.4g}",
+        "is_provisional": row.is_provisional or row.state == RunState.RUNNING,
+        "variant": row.variant,
+        "state": row.state,
+        "outcome": "diverged" if row.diverged else row.outcome,
+        "last_step": row.last_step,
+        "excluded": row.excluded,
+        "exclusion_reason": row.exclusion_reason,
+        "takes_part": row.takes_part,
+    }
+
+
+# --- around the document: what only the HTML needs ------------------------------------------------
+def build_study_page(
+    view: StudyView, document: Mapping[str, object], tab: str, query: str
+) -> dict[str, object]:
+    """Return what the HTML of the page needs beside its document: URLs, tabs, figures."""
+    study, rows = view.study, view.rows.rows
+    place = [study.project.slug, study.slug]
+    here, twin = reverse("study", args=place), reverse("study-json", args=place)
+    is_running = any(row.state == RunState.RUNNING for row in rows)
+    return {
+        **document,
+        "rows": document["optima"],
+        "n_variants": len(describe_variants(view.result)),
+        "empty_sentence": view.progress.sentence,
+        "json_url": f"{twin}?{query}" if query else twin,
+        "run_url": reverse("run", args=[study.project.slug, "__run__"]),
+        "tabs": [
+            {
+                "key": key,
+                "label": label,
+                "count": len(rows) if key == "runs" else None,
+                "url": here if key == TABS[0] else f"{here}?tab={key}",
+            }
+            for key, label in TAB_LABELS.items()
+        ],
+        "figures": [_describe_figure(place, *item) for item in LR_FIGURES] if tab == "lr" else [],
+        "is_active": is_running or view.progress.state == "stale",
+    }
+
+
+def _describe_figure(
+    place: Sequence[str], name: str, title: str, options: Sequence[str]
+) -> dict[str, object]:
+    return {
+        "name": name,
+        "title": title,
+        "src": reverse("study-figure", args=[*place, name]),
+        "parts": "fit runs study",
+        "tall": name == LR_FIGURES[0][0],
+        "options": [LOSS_AXIS] if "ys" in options else [],
+        "option_keys": " ".join(options),
+    }

@@ -1,0 +1,1 @@
+"""Scaling laws and diagnostics on plain arrays: numpy and scipy, nothing else."""

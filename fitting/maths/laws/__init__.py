@@ -1,0 +1,1 @@
+"""One module per scaling law; `fitting.maths.registry` finds them."""

@@ -1,0 +1,301 @@
+"""What a law is, what it is fitted to and what a fit holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fitting.maths.records import (
+    INTERNAL,
+    BoolArray,
+    Curve,
+    Derived,
+    Estimate,
+    Exclusion,
+    FloatArray,
+    IntArray,
+    Interval,
+    Record,
+    Refusal,
+)
+from fitting.maths.results import Convergence, Fit, HeldOut, Objective
+from fitting.maths.rows import Columns, Options, Params, Rows, Settings
+
+__all__ = [
+    "INTERNAL",
+    "BoolArray",
+    "Columns",
+    "Convergence",
+    "Curve",
+    "CurveForm",
+    "Derived",
+    "DerivedQuantity",
+    "Estimate",
+    "Exclusion",
+    "Fit",
+    "FloatArray",
+    "HeldOut",
+    "IntArray",
+    "Interval",
+    "Law",
+    "LawInput",
+    "LawOption",
+    "LawParam",
+    "Objective",
+    "Options",
+    "Params",
+    "Point",
+    "Procedure",
+    "Published",
+    "Record",
+    "Refusal",
+    "Review",
+    "Rows",
+    "Separable",
+    "Settings",
+    "Terms",
+]
+
+
+@dataclass(frozen=True)
+class LawInput(Record):
+    """One variable of a law.
+
+    Parameters
+    ----------
+    role : n_params, n_tokens, flops, peak_lr, ...
+    symbol : as in the formula
+    unit : in words
+    positive : rows with a value <= 0 are left out
+    octaves : least span, in factors of two, below which its exponent is not reported
+    optional : the law runs without it
+    """
+
+    role: str
+    symbol: str
+    unit: str
+    positive: bool = True
+    octaves: float = 0.0
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class LawParam(Record):
+    """One parameter of a law; a bound without meaning makes an estimate on it a failure."""
+
+    name: str
+    text: str
+    unit: str = ""
+    lower: float = -np.inf
+    upper: float = np.inf
+    bound_has_meaning: bool = False
+
+
+@dataclass(frozen=True)
+class LawOption(Record):
+    """One documented setting of a law."""
+
+    name: str
+    default: object
+    text: str
+    choices: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True)
+class Published(Record):
+    """Coefficients from the literature, drawn as an optional reference line."""
+
+    label: str
+    values: Mapping[str, float]
+    source: str
+    verified: bool = True
+
+
+@dataclass(frozen=True)
+class DerivedQuantity(Record):
+    """A named function of the parameters; `compute` broadcasts over replicas."""
+
+    name: str
+    text: str
+    unit: str
+    compute: Callable[[Params, Options], FloatArray]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The rows of a separable law: ``term_k = c_k * factor_k * exp(-sum_m nu_m * log_km)``.
+
+    Parameters
+    ----------
+    factor : ndarray, shape (k, n), known multiplier of each term; its sign is the term's
+    logs : ndarray, shape (k, m, n), what each nonlinear parameter multiplies; 0 = not in the term
+    """
+
+    factor: FloatArray
+    logs: FloatArray
+
+
+@dataclass(frozen=True)
+class Separable(Record):
+    """A sum of terms, linear in positive coefficients: no start values, nothing depends on one.
+
+    Parameters
+    ----------
+    linear : names of the coefficients c_k > 0, one per term
+    nonlinear : names of the nonlinear parameters nu_m
+    grids : values of each nonlinear parameter at which the search starts
+    terms : (columns, options) -> Terms
+    """
+
+    linear: tuple[str, ...]
+    nonlinear: tuple[str, ...]
+    grids: tuple[FloatArray, ...]
+    terms: Callable[[Columns, Options], Terms]
+
+
+@dataclass(frozen=True)
+class CurveForm(Record):
+    """A law with more structure: bounded least squares from several starts.
+
+    Parameters
+    ----------
+    predict : (params name -> (B, 1), columns, options) -> ndarray, shape (B, n)
+    starts : (rows, options) -> ndarray, shape (n_starts, p), in the search space
+    lower, upper : bounds in the search space, one per parameter
+    log : which parameters are searched as their logarithm
+    replica_starts : how many of the best starts each replica repeats
+    decode : (searched parameters, geometric means of the columns) -> the law's parameters, where
+        the search runs in better conditioned ones under the same names
+    frozen : parameters that keep their start
+    wild : replicas flip the signs of the residuals instead of resampling rows
+    """
+
+    predict: Callable[[Params, Columns, Options], FloatArray]
+    starts: Callable[[Rows, Options], FloatArray]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    log: tuple[bool, ...]
+    replica_starts: int = 1
+    decode: Callable[[Params, Mapping[str, float]], Params] | None = None
+    wild: bool = False
+    frozen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a procedure returns for one set of rows.
+
+    Parameters
+    ----------
+    params : name -> value
+    objective : value of what was minimised; NaN where nothing was
+    table : one mapping per group (budget, scale, cell) for the page
+    exclusions : groups or rows the procedure left out, with the reason
+    warnings : sentences
+    """
+
+    params: Mapping[str, float]
+    objective: float = np.nan
+    table: tuple[Mapping[str, object], ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Procedure(Record):
+    """A law defined by its steps; replicas call `run` on resampled rows.
+
+    Parameters
+    ----------
+    run : (rows, options) -> Point or Refusal
+    resample : "rows", "within_groups" or "groups"
+    replicate : faster replicas: (rows, settings) -> name -> (B,), NaN where a replica failed
+    predict : (params, columns, options) -> prediction, where the law predicts the target
+    predict_rows : the same for laws that need more of the rows than their columns
+    """
+
+    run: Callable[[Rows, Options], Point | Refusal]
+    resample: str = "rows"
+    replicate: Callable[[Rows, Settings], Params] | None = None
+    predict: Callable[[Params, Columns, Options], FloatArray] | None = None
+    predict_rows: Callable[[Mapping[str, float], Rows, Options], FloatArray] | None = None
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a law has to say about its own estimate.
+
+    Parameters
+    ----------
+    warnings : sentences
+    withheld : parameter or derived quantity -> why its interval is not shown
+    refusal : the estimate must not be shown at all
+    """
+
+    warnings: tuple[str, ...] = ()
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class Law(Record):
+    """One scaling law: everything that the registry, the engine, pages and docs need.
+
+    Parameters
+    ----------
+    slug, title : name of the file; text
+    formula, tex : the formula as plain text and as TeX
+    inputs, target, params : variables, what is predicted, parameters
+    structure : Separable, CurveForm or Procedure
+    objective : what is minimised
+    source : paper with section, or repository at commit
+    group : what a group of rows is ("budget", "curve"); empty where the law has none
+    curve : (params, columns, options, x) -> y of the line drawn against `curve_role`
+    refuse : rules of this law on the rows, on top of the common ones
+    prepare : adds columns that the law computes from rows, groups and schedules
+    flat_target_means : equal targets are data for this law, such as a fixed number of passes
+    keeps_non_finite : rows with a non-finite target are data for this law
+    profile : an option and the values it is profiled over when it is None
+    review : rules of this law on the estimate and its replicas
+    weigh : weight of each row in the objective; None = 1
+    truth, design : parameters and inputs of the synthetic self-test
+    """
+
+    slug: str
+    title: str
+    formula: str
+    tex: str
+    inputs: tuple[LawInput, ...]
+    target: LawInput
+    params: tuple[LawParam, ...]
+    structure: Separable | CurveForm | Procedure
+    objective: Objective
+    source: str
+    version: int = 1
+    group: str = ""
+    procedure: str = ""
+    pitfalls: tuple[str, ...] = ()
+    options: tuple[LawOption, ...] = ()
+    derived: tuple[DerivedQuantity, ...] = ()
+    published: tuple[Published, ...] = ()
+    curve_role: str = ""
+    curve: Callable[[Params, Columns, Options, FloatArray], FloatArray] | None = None
+    refuse: Callable[[Rows, Options], Refusal | None] | None = None
+    prepare: Callable[[Rows, Options], Rows | Refusal] | None = None
+    profile: tuple[str, tuple[object, ...]] | None = None
+    keeps_non_finite: bool = False
+    flat_target_means: bool = False
+    review: Callable[[Rows, Mapping[str, float], Params], Review] | None = None
+    weigh: Callable[[Rows, Options], FloatArray] | None = None
+    truth: Mapping[str, float] = field(default_factory=dict)
+    design: Callable[[], Columns] | None = None
+
+    def read_options(self, changed: Options) -> dict[str, object]:
+        """Return the defaults with the changed options; an unknown name is an error."""
+        known = {option.name: option.default for option in self.options}
+        unknown = sorted(set(changed) - set(known))
+        if unknown:
+            raise ValueError(f"{self.slug} has no option {unknown[0]!r}; it has {sorted(known)}")
+        return {**known, **changed}

@@ -1,0 +1,82 @@
+"""Resampling, intervals and profiles shared by all laws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fitting.maths.types import Estimate, FloatArray, Interval, Rows
+
+MAX_FAILED_SHARE = 0.05
+
+
+def draw_counts(rows: Rows, replicas: int, seed: int, within_groups: bool = False) -> FloatArray:
+    """Draw how often each row counts in each replica of a case bootstrap.
+
+    Parameters
+    ----------
+    rows : rows that share a cluster (checkpoints of a run) share one count
+    within_groups : resample inside each group, so that no group ever vanishes
+
+    Returns
+    -------
+    ndarray, shape (replicas, n)
+    """
+    rng = np.random.default_rng(seed)
+    clusters = np.array(rows.clusters or rows.names())
+    strata = np.array(rows.groups if within_groups and rows.groups else ("",) * rows.n)
+    counts = np.zeros((replicas, rows.n))
+    for stratum in np.unique(strata):
+        inside = np.flatnonzero(strata == stratum)
+        units, place = np.unique(clusters[inside], return_inverse=True)
+        drawn = rng.multinomial(units.size, np.full(units.size, 1.0 / units.size), size=replicas)
+        counts[:, inside] = drawn[:, place]
+    return counts
+
+
+def expand_counts(counts: FloatArray) -> np.ndarray:
+    """Return the places of the rows that one replica's counts select, with repeats."""
+    return np.repeat(np.arange(counts.size), counts.astype(np.int64))
+
+
+def take_interval(values: FloatArray, level: float = 0.95) -> Interval | None:
+    """Return the percentile interval; None with too few finite replicas."""
+    finite = values[np.isfinite(values)]
+    if finite.size < max(2, (1 - MAX_FAILED_SHARE) * values.size):
+        return None
+    low, high = np.quantile(finite, [0.5 - level / 2, 0.5 + level / 2])
+    return Interval(float(low), float(high), level)
+
+
+def summarise(
+    value: float, replicas: FloatArray | None, level: float, unit: str, reason: str
+) -> Estimate:
+    """Return an estimate with interval and standard error where replicas allow."""
+    if replicas is None or replicas.size == 0:
+        return Estimate(value, None, None, unit, reason)
+    interval = take_interval(replicas, level)
+    if interval is None:
+        failed = 1.0 - float(np.mean(np.isfinite(replicas)))
+        return Estimate(value, None, None, unit, f"{failed:.0%} of the replicas failed")
+    error = float(np.std(replicas[np.isfinite(replicas)], ddof=1))
+    return Estimate(value, interval, error, unit, "")
+
+
+def take_band(curves: FloatArray, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
+    """Return the pointwise percentile band of replicas of a curve, shape (B, n_x)."""
+    usable = curves[np.all(np.isfinite(curves), axis=1)]
+    if usable.shape[0] < 2:
+        empty = np.full(curves.shape[1], np.nan)
+        return empty, empty
+    low, high = np.quantile(usable, [0.5 - level / 2, 0.5 + level / 2], axis=0)
+    return low, high
+
+
+def stack_replicas(draws: Sequence[Mapping[str, float]]) -> dict[str, FloatArray]:
+    """Turn one mapping per replica into one array per name; absent names become NaN."""
+    names = sorted({name for draw in draws for name in draw})
+    return {
+        name: np.array([float(draw[name]) if name in draw else np.nan for draw in draws])
+        for name in names
+    }

@@ -1,0 +1,179 @@
+"""What we conclude: studies, their fits, and the outbox and leases that keep fits current."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils import timezone
+
+from runs.models import NAME_LENGTH, Run
+from teams.models import SLUG_LENGTH, Project, User
+
+if TYPE_CHECKING:
+    from teams.principals import Principal
+
+
+class Estimator(models.TextChoices):
+    """How one number, the final loss, is read off a loss curve."""
+
+    LAST = "last"
+    TAIL_MEAN = "tail_mean"
+    TAIL_MEDIAN = "tail_median"
+    EMA = "ema"
+    BEST = "best"
+
+
+class FitKind(models.TextChoices):
+    """The kinds of work that a changed study or run leads to."""
+
+    FAST = "fast"
+    DEEP = "deep"
+    DIAG = "diag"
+    RUN_DIAG = "run_diag"
+
+
+class StudyQuerySet(models.QuerySet["Study"]):
+    """Studies, filtered by who asks."""
+
+    def visible_to(self, principal: Principal) -> StudyQuerySet:
+        """Return the live studies of the projects that the principal may know of."""
+        projects = Project.objects.visible_to(principal)
+        return self.filter(deleted_at=None, project__in=projects)
+
+
+class Study(models.Model):
+    """A named selection of runs with the meaning of its axes.
+
+    `selection` says which runs join by themselves: {"kind": "list"}, {"kind": "all"} or
+    {"kind": "group", "group": "A1"}. `mapping` names what is read as each quantity: keys n, d, c,
+    lr, batch, seed and loss_at_init, values a scale fact ("n_params") or a config key
+    ("config.model.width"); an absent key means the recognised default.
+    `variant_keys` are the config keys whose values split the runs into variants.
+    """
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="studies")
+    slug = models.SlugField(max_length=SLUG_LENGTH)
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    selection = models.JSONField(default=dict)
+    mapping = models.JSONField(default=dict)
+    variant_keys = ArrayField(models.CharField(max_length=NAME_LENGTH), default=list, blank=True)
+    loss_metric = models.CharField(max_length=NAME_LENGTH, blank=True)
+    estimator = models.CharField(max_length=11, choices=Estimator.choices, default=Estimator.LAST)
+    tail_fraction = models.FloatField(default=0.05)
+    settings = models.JSONField(default=dict, help_text="options of the analyses")
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    rev = models.BigIntegerField(default=0, help_text="edits of the study itself")
+    deleted_at = models.DateTimeField(null=True)
+    runs = models.ManyToManyField(Run, through="StudyRun", related_name="studies")
+
+    objects = StudyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(fields=("project", "slug"), name="study_slug_once_a_project"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def has_chosen_variants(self) -> bool:
+        """Say whether a person chose the variant keys; else they are guessed from the runs."""
+        return self.settings.get("variants") == "chosen"
+
+    @property
+    def reads_series(self) -> bool:
+        """Say whether the estimator needs the loss curve, not only its summary."""
+        return self.estimator not in (Estimator.LAST, Estimator.BEST)
+
+
+class StudyRun(models.Model):
+    """One run's place in a study, and whether and why it is left out of the fits."""
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="study_runs")
+    run = models.ForeignKey(Run, models.CASCADE, related_name="study_runs")
+    added_at = models.DateTimeField(default=timezone.now)
+    is_listed = models.BooleanField(
+        default=True, help_text="added by name; false: joined by the study's selection"
+    )
+    excluded = models.BooleanField(default=False)
+    exclusion_reason = models.CharField(max_length=NAME_LENGTH, blank=True)
+    excluded_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    excluded_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("study", "run"), name="study_run_once"),)
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} in study {self.study_id}"
+
+
+class Dirty(models.Model):
+    """The outbox: something changed that can alter a fit of this subject.
+
+    Rows are only ever added by the transaction that made the change, and deleted by id when the
+    work that saw them is published.
+    """
+
+    subject = models.BigIntegerField()
+    kind = models.CharField(max_length=8, choices=FitKind.choices)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = (models.Index(fields=("subject", "kind", "id"), name="dirty_by_subject"),)
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.subject}"
+
+
+class FitState(models.Model):
+    """The lease of one (subject, kind): who may publish, since when, and how it went before."""
+
+    pk = models.CompositePrimaryKey("subject", "kind")
+    subject = models.BigIntegerField()
+    kind = models.CharField(max_length=8, choices=FitKind.choices)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="+")
+    token = models.BigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, help_text="null: nobody holds it")
+    not_before = models.DateTimeField(null=True)
+    attempts = models.IntegerField(default=0, help_text="claims since the last publish")
+    failures = models.IntegerField(default=0, help_text="claims that raised since the last publish")
+    last_duration_seconds = models.FloatField(default=0)
+    last_error = models.TextField(blank=True)
+    progress = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.subject}, token {self.token}"
+
+
+class Fit(models.Model):
+    """One published result of one analysis of a study: a fit or a Refusal, never changed."""
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="fits")
+    analysis = models.CharField(max_length=64)
+    kind = models.CharField(max_length=8, choices=FitKind.choices)
+    token = models.BigIntegerField()
+    input_digest = models.CharField(max_length=64)
+    n_runs = models.IntegerField()
+    n_points = models.BigIntegerField()
+    data_at = models.DateTimeField(help_text="when the snapshot was taken, by the database's clock")
+    created_at = models.DateTimeField(default=timezone.now)
+    duration_seconds = models.FloatField()
+    lag_seconds = models.FloatField(default=0, help_text="from the oldest change to the publish")
+    result = models.JSONField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("study", "analysis", "kind", "token"), name="fit_once_a_token"
+            ),
+        )
+        indexes = (models.Index(fields=("study", "analysis", "-id"), name="fit_newest"),)
+
+    def __str__(self) -> str:
+        return f"{self.analysis} of study {self.study_id}, version {self.token}"

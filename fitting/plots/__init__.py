@@ -1,0 +1,1 @@
+"""The figures of a study, one module each; `fitting.figures` is their only door."""

@@ -1,0 +1,97 @@
+"""What the first page shows of each project, and what a study of a project can read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from django.db.models import Count, Max, Min, Q
+
+from fitting.axes import CONFIG_PREFIX, SCALE_FACTS, index_config
+from fitting.models import Study
+from runs.models import Metric, Outcome, Run, RunState
+from scaledash.lib import jsonsafe
+from scaledash.lib.units import format_quantity
+from teams.models import Project
+from teams.principals import Principal
+from teams.queries import list_projects
+
+MAX_PROJECTS = 200
+SAMPLED_RUNS = 50
+MAX_SUGGESTIONS = 300
+
+
+def build_projects(principal: Principal) -> dict[str, object]:
+    """Return the document of the first page; `rev` changes when anything in it does."""
+    projects = list(list_projects(principal)[:MAX_PROJECTS])
+    total = list_projects(principal).count()
+    runs = _count_runs(projects)
+    studies = _count_studies(projects)
+    rows = [_describe(project, runs.get(project.pk), studies) for project in projects]
+    document: dict[str, object] = {"projects": rows, "total": total}
+    document["rev"] = hashlib.sha256(jsonsafe.dumps(document)).hexdigest()[:16]
+    return document
+
+
+def _count_runs(projects: Sequence[Project]) -> dict[int, dict[str, object]]:
+    live = Run.objects.filter(project__in=projects, deleted_at=None)
+    counted = live.values("project").annotate(
+        n_runs=Count("pk"),
+        n_running=Count("pk", filter=Q(state=RunState.RUNNING)),
+        n_finished=Count("pk", filter=Q(state=RunState.FINISHED)),
+        n_diverged=Count("pk", filter=Q(outcome=Outcome.DIVERGED)),
+        n_params_min=Min("n_params"),
+        n_params_max=Max("n_params"),
+        changed_at=Max("changed_at"),
+    )
+    return {row["project"]: row for row in counted}
+
+
+def _count_studies(projects: Sequence[Project]) -> dict[int, list[dict[str, str]]]:
+    studies = Study.objects.filter(project__in=projects, deleted_at=None)
+    found: dict[int, list[dict[str, str]]] = {}
+    for study in studies.order_by("name"):
+        entry = {"slug": study.slug, "name": study.name}
+        found.setdefault(study.project_id, []).append(entry)
+    return found
+
+
+def _describe(
+    project: Project,
+    counts: dict[str, object] | None,
+    studies: dict[int, list[dict[str, str]]],
+) -> dict[str, object]:
+    counts = counts or {}
+    low, high = counts.get("n_params_min"), counts.get("n_params_max")
+    sizes = "" if low is None else format_quantity(low)
+    if low != high:
+        sizes = f"{sizes} – {format_quantity(high)}"  # noqa: RUF001 - a range is written with an en dash
+    return {
+        "slug": project.slug,
+        "name": project.name or project.slug,
+        "description": project.description,
+        "is_demo": project.is_demo,
+        "role": project.held_role,
+        "n_runs": counts.get("n_runs", 0),
+        "n_running": counts.get("n_running", 0),
+        "n_finished": counts.get("n_finished", 0),
+        "n_diverged": counts.get("n_diverged", 0),
+        "sizes_text": sizes,
+        "n_params": [low, high],
+        "changed_at": counts.get("changed_at"),
+        "studies": studies.get(project.pk, []),
+    }
+
+
+def list_sources(project: Project) -> dict[str, list[str]]:
+    """Return what the form of a study suggests: scale facts and config keys, metrics, groups."""
+    live = Run.objects.filter(project=project, deleted_at=None)
+    newest = live.order_by("-created_at").values_list("config", flat=True)[:SAMPLED_RUNS]
+    paths = sorted({path for config in newest for path in index_config(config)})
+    metrics = Metric.objects.filter(project=project).order_by("name")
+    groups = live.exclude(group="").order_by("group").values_list("group", flat=True).distinct()
+    return {
+        "facts": [*SCALE_FACTS, *(f"{CONFIG_PREFIX}{path}" for path in paths[:MAX_SUGGESTIONS])],
+        "metrics": list(metrics.values_list("name", flat=True)[:MAX_SUGGESTIONS]),
+        "groups": list(groups[:MAX_SUGGESTIONS]),
+    }

@@ -1,0 +1,205 @@
+"""Reads of the fitting app: studies, their current fits, history, coverage, revision."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
+
+from fitting import outbox
+from fitting.models import Fit, FitKind, FitState, Study, StudyRun
+from fitting.results import LrSweepDoc
+from fitting.rows import StudyRow, StudyRows, find_known_losses, read_rows, take_known_loss
+from runs.models import Outcome, RunState
+from teams.models import Project
+from teams.principals import Principal
+
+LR_SWEEP = "lr_sweep"
+ANALYSES = (LR_SWEEP,)
+CELL_ORDER = ("done", "running", "diverged", "failed", "excluded")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How the shown fit stands to the data.
+
+    `state` is ready, stale (changes wait or are being fitted), error, or empty (no fit yet).
+    `sentence` says it in words; `error` is the stored cause of a failing fit.
+    """
+
+    state: str
+    sentence: str
+    done: int
+    of: int
+    error: str
+    as_of: str | None
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """All that a study's page and figures are made of, read together."""
+
+    study: Study
+    rows: StudyRows
+    fit: Fit | None
+    progress: Progress
+
+    @property
+    def result(self) -> LrSweepDoc | None:
+        """Return the stored result of the current fit."""
+        return self.fit.result if self.fit else None
+
+
+# --- studies -----------------------------------------------------------------------------------
+def list_studies(principal: Principal, project: Project | None = None) -> QuerySet[Study]:
+    """Return the visible studies with counts of runs and the time of the newest change."""
+    studies = Study.objects.visible_to(principal).select_related("project", "created_by")
+    if project is not None:
+        studies = studies.filter(project=project)
+    live = Q(study_runs__run__deleted_at=None)
+    return studies.annotate(
+        n_runs=Count("study_runs", filter=live),
+        n_running=Count("study_runs", filter=live & Q(study_runs__run__state=RunState.RUNNING)),
+        n_diverged=Count("study_runs", filter=live & Q(study_runs__run__outcome=Outcome.DIVERGED)),
+        n_excluded=Count("study_runs", filter=live & Q(study_runs__excluded=True)),
+        changed_at=Max("study_runs__run__changed_at", filter=live),
+    )
+
+
+def find_study(principal: Principal, project: Project, slug: str) -> Study | None:
+    """Return the study of this slug if the principal may see it."""
+    return list_studies(principal, project).filter(slug=slug).first()
+
+
+def list_members(study: Study) -> QuerySet[StudyRun]:
+    """Return the study's runs as members, by run."""
+    members = study.study_runs.filter(run__deleted_at=None)
+    return members.select_related("run", "excluded_by").order_by("pk")
+
+
+def view_study(study: Study) -> StudyView:
+    """Read rows, current fit and progress of a study."""
+    rows, fit = read_rows(study), find_current_fit(study)
+    return StudyView(study, fill_losses(study, rows, fit), fit, read_progress(study, fit))
+
+
+def fill_losses(study: Study, rows: StudyRows, fit: Fit | None) -> StudyRows:
+    """Put the final losses that the fit read off curves into the rows that have not changed."""
+    if not study.reads_series or fit is None:
+        return rows
+    known = find_known_losses(study, rows.loss_metric, fit)
+    return replace(rows, rows=tuple(take_known_loss(row, known) for row in rows.rows))
+
+
+# --- fits --------------------------------------------------------------------------------------
+def find_current_fit(study: Study, analysis: str = LR_SWEEP) -> Fit | None:
+    """Return the fit to show: the newest by data, the deep one where both saw the same.
+
+    A fit is never older than one shown before it: fits of one kind follow each other, and a deep
+    one replaces a fast one only if its data are the same or newer.
+    """
+    fits = Fit.objects.filter(study=study, analysis=analysis).order_by("-id")
+    fast, deep = (fits.filter(kind=kind).first() for kind in (FitKind.FAST, FitKind.DEEP))
+    if fast is None or deep is None:
+        return fast or deep
+    is_as_new = deep.input_digest == fast.input_digest or deep.data_at >= fast.data_at
+    return deep if is_as_new else fast
+
+
+def list_fits(study: Study, analysis: str = LR_SWEEP) -> QuerySet[Fit]:
+    """Return the history of an analysis, newest first; `version` counts from 1."""
+    fits = Fit.objects.filter(study=study, analysis=analysis)
+    earlier = fits.filter(pk__lte=OuterRef("pk")).order_by()
+    counted = earlier.values("study").annotate(n=Count("pk")).values("n")
+    return fits.annotate(version=Subquery(counted)).order_by("-pk")
+
+
+def find_version(fit: Fit) -> int:
+    """Return the number of a fit in the history of its analysis."""
+    return Fit.objects.filter(study=fit.study_id, analysis=fit.analysis, pk__lte=fit.pk).count()
+
+
+# --- progress and revision -----------------------------------------------------------------------
+def read_progress(study: Study, fit: Fit | None) -> Progress:
+    """Return how far the fits are behind the data."""
+    now = outbox.read_revision(study.pk)
+    state = FitState.objects.filter(subject=study.pk, kind=FitKind.FAST).first()
+    as_of = state.progress.get("data_at") if state else None
+    behind = now.is_pending or now.is_running
+    done = 0 if behind else len(ANALYSES)
+    if state is not None and is_failing(state):
+        return Progress("error", _describe_failure(state), done, len(ANALYSES), now.error, as_of)
+    if behind:
+        sentence = "Fitting." if now.is_running else "New data wait for the next fit."
+        return Progress("stale", sentence, done, len(ANALYSES), "", as_of)
+    if fit is None:
+        return Progress("empty", "No fit yet.", done, len(ANALYSES), "", as_of)
+    return Progress("ready", "The fit is of the newest data.", done, len(ANALYSES), "", as_of)
+
+
+def is_failing(state: FitState) -> bool:
+    """Say whether the back-off has begun."""
+    lost = state.attempts - state.failures
+    return state.failures >= outbox.MAX_RAISED or lost >= outbox.MAX_LOST
+
+
+def _describe_failure(state: FitState) -> str:
+    cause = state.last_error or outbox.LOST_MESSAGE
+    now = timezone.now()
+    wait = max(0, round(((state.not_before or now) - now).total_seconds()))
+    return f"The fit failed {state.attempts} times; next try in {wait} s. {cause}"
+
+
+def read_revision(study: Study) -> dict[str, object]:
+    """Return the revision of a study's page and of its parts, from one indexed query."""
+    now = outbox.read_revision(study.pk)
+    runs = f"{now.n_runs}.{now.n_running}.{now.runs_rev}.{now.runs_changed}"
+    fit = f"{now.newest_fit}.{now.failures}"
+    behind = int(now.is_pending or now.is_running)
+    parts = {"study": str(now.study_rev), "runs": runs, f"fit:{study.pk}": fit}
+    return {
+        "rev": "-".join([*parts.values(), str(behind)]),
+        "parts": parts,
+        "running": now.n_running,
+        "fitting": {"done": len(ANALYSES) - behind, "of": len(ANALYSES)} if behind else None,
+    }
+
+
+# --- coverage ----------------------------------------------------------------------------------
+def build_coverage(rows: Iterable[StudyRow]) -> dict[str, object]:
+    """Return the grid of scale against learning rate: what each cell of each variant holds."""
+    placed = [row for row in rows if row.has_axes]
+    scales, lrs = sorted({row.n for row in placed}), sorted({row.lr for row in placed})
+    variants = sorted({row.variant for row in placed})
+    cells: dict[tuple[str, float, float], dict[str, int]] = defaultdict(
+        lambda: dict.fromkeys(CELL_ORDER, 0)
+    )
+    for row in placed:
+        cells[row.variant, row.n, row.lr][find_cell_state(row)] += 1
+    empty = dict.fromkeys(CELL_ORDER, 0)
+    return {
+        "scales": scales,
+        "lrs": lrs,
+        "variants": [
+            {
+                "variant": variant,
+                "cells": [[cells.get((variant, n, lr), empty) for lr in lrs] for n in scales],
+            }
+            for variant in variants
+        ],
+        "without_axes": [row.uid for row in rows if not row.has_axes],
+    }
+
+
+def find_cell_state(row: StudyRow) -> str:
+    """Return how a run counts in the grid."""
+    if row.excluded:
+        return "excluded"
+    if row.diverged:
+        return "diverged"
+    if row.is_finished:
+        return "done"
+    return "running" if row.state == RunState.RUNNING else "failed"

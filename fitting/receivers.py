@@ -1,0 +1,47 @@
+"""What fitting does when runs announce a change, inside the transaction that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from django.db import transaction
+from django.dispatch import receiver
+
+from fitting import outbox, services
+from fitting.hints import hints
+from fitting.rows import is_loss
+from runs.models import Run
+from runs.signals import batch_stored, run_created, run_edited, run_ended
+
+
+@receiver(run_created, dispatch_uid="fitting.join_studies")
+def join_studies(run: Run, studies: Iterable[str] = (), **kwargs: object) -> None:
+    """Put a new run into the studies it names and into those that select it."""
+    services.attach_run(run, studies)
+    services.follow_selections(run)
+    _wake(outbox.mark_holders(run.pk))
+
+
+@receiver(run_edited, dispatch_uid="fitting.follow_edit")
+def follow_edit(run: Run, studies: Iterable[str] = (), **kwargs: object) -> None:
+    """Let studies see a changed config, scale fact, group or state."""
+    services.attach_run(run, studies)
+    services.follow_selections(run)
+    _wake(outbox.mark_holders(run.pk))
+
+
+@receiver(run_ended, dispatch_uid="fitting.follow_end")
+def follow_end(run: Run, **kwargs: object) -> None:
+    """Let studies see that a run ended: from now on it takes part in fits."""
+    _wake(outbox.mark_holders(run.pk))
+
+
+@receiver(batch_stored, dispatch_uid="fitting.follow_batch")
+def follow_batch(run_id: int, metrics: Sequence[str], **kwargs: object) -> None:
+    """Mark the studies that hold the run and read one of the batch's metrics."""
+    _wake(outbox.mark_readers(run_id, metrics, any(is_loss(name) for name in metrics)))
+
+
+def _wake(studies: Sequence[int]) -> None:
+    if studies:
+        transaction.on_commit(lambda: hints.send(studies))

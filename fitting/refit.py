@@ -1,0 +1,193 @@
+"""The refit engine: claim, read a snapshot, fit, publish if the claim still holds.
+
+Any number of processes may run this at once, and any may be killed at any line: whoever holds
+the highest token of a study publishes, and what a lost worker claimed is claimed again when its
+lease has run out. docs/architecture.md tells the whole story.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db.models.functions import Now
+
+from fitting import analyses, outbox
+from fitting.inputs import LrSweepInput, read_lr_sweep
+from fitting.models import Fit, FitKind, Study
+from scaledash.lib.jsonsafe import make_safe
+
+logger = logging.getLogger(__name__)
+
+OUTAGES = (OperationalError, InterfaceError)
+MAX_ERROR_LENGTH = 500
+TIME_LIMITS = ("SoftTimeLimitExceeded", "TookTooLong")  # of Celery, of the sweeper's child
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One state of the database: the changes it holds, and the data they changed."""
+
+    dirty_ids: list[int]
+    data_at: datetime
+    study: Study | None
+    data: LrSweepInput | None
+    last: Fit | None
+
+    @property
+    def is_fitted(self) -> bool:
+        """Say whether the newest fit of this kind is of exactly these data."""
+        return self.last is not None and self.last.input_digest == self.data.digest
+
+
+class _Superseded(Exception):
+    """A newer owner holds the lease."""
+
+
+def run_next(n_workers: int | None = None) -> bool:
+    """Do the work whose change is oldest; False where there was nothing to claim."""
+    held = claim_next(n_workers or settings.SCALEDASH_WORKERS)
+    if held is None:
+        return False
+    run_claim(held)
+    return True
+
+
+def is_anything_waiting() -> bool:
+    """Look once more, before going idle."""
+    return bool(outbox.find_waiting())
+
+
+def claim_next(n_workers: int) -> outbox.Claim | None:
+    """Claim a fast fit, or a deep one if there is no other work and this worker can be spared."""
+    share = math.ceil(n_workers / 2)
+    held = outbox.claim([FitKind.FAST], share)
+    if held is not None:
+        return held
+    is_last_free = n_workers > 1 and n_workers - outbox.count_busy() <= 1
+    return None if is_last_free else outbox.claim([FitKind.DEEP], share)
+
+
+def run_claim(held: outbox.Claim) -> bool:
+    """Fit and publish; False where the attempt raised or a newer owner exists.
+
+    A failure of the fit is stored where the study's page shows it. An outage of the database is
+    the caller's business: nothing can be stored then, and the lease runs out by itself.
+    """
+    started = time.monotonic()
+    try:
+        with keep_lease(held):
+            snapshot = read_snapshot(held)
+            result = analyse(snapshot, held.kind)
+        return publish(held, snapshot, result, time.monotonic() - started)
+    except OUTAGES:
+        raise
+    except Exception as error:  # whatever a fit raises must not end the worker
+        logger.exception("the %s fit of study %s failed", held.kind, held.subject)
+        outbox.fail(held, describe_error(error))
+        return False
+
+
+def read_snapshot(held: outbox.Claim) -> Snapshot:
+    """Read dirty ids, data and digest together; nothing stays open during the fit."""
+    with transaction.atomic():
+        outbox.begin_snapshot()
+        dirty_ids, data_at = outbox.read_dirty(held)
+        study = Study.objects.filter(pk=held.subject, deleted_at=None).first()
+        if study is None:
+            return Snapshot(dirty_ids, data_at, None, None, None)
+        fits = Fit.objects.filter(study=study, analysis=analyses.LR_SWEEP).order_by("-id")
+        last = fits.filter(kind=held.kind).first()
+        data = read_lr_sweep(study, analyses.LR_SWEEP_VERSION, last)
+    return Snapshot(dirty_ids, data_at, study, data, last)
+
+
+def analyse(snapshot: Snapshot, kind: FitKind) -> dict[str, object] | None:
+    """Return the result, or None where the newest fit is of these data already."""
+    if snapshot.study is None or snapshot.is_fitted:
+        return None
+    return analyses.run_lr_sweep(snapshot.data, snapshot.study, kind)
+
+
+def publish(
+    held: outbox.Claim, snapshot: Snapshot, result: dict[str, object] | None, seconds: float
+) -> bool:
+    """Store the fit and delete the changes it covers, in one transaction, if the token holds."""
+    try:
+        with transaction.atomic():
+            fit = snapshot.last
+            if result is not None:
+                fit = _store_fit(held, snapshot, result, seconds)
+            progress = {"fit": fit.pk if fit else None, "data_at": snapshot.data_at.isoformat()}
+            if not outbox.release(held, seconds, json.dumps(progress)):
+                raise _Superseded
+            outbox.delete_dirty(snapshot.dirty_ids)
+            if result is not None and held.kind == FitKind.FAST:
+                outbox.mark_studies([held.subject], FitKind.DEEP)
+    except _Superseded:
+        logger.info("a newer owner has %s of study %s; discarded", held.kind, held.subject)
+        return False
+    return True
+
+
+def _store_fit(
+    held: outbox.Claim, snapshot: Snapshot, result: dict[str, object], seconds: float
+) -> Fit:
+    return Fit.objects.create(
+        study=snapshot.study,
+        analysis=analyses.LR_SWEEP,
+        kind=held.kind,
+        token=held.token,
+        input_digest=snapshot.data.digest,
+        n_runs=snapshot.data.n_runs,
+        n_points=snapshot.data.n_points,
+        data_at=snapshot.data_at,
+        created_at=Now(),  # the database's clock, as for everything that is compared
+        duration_seconds=seconds,
+        lag_seconds=(snapshot.data_at - held.dirty_since).total_seconds() + seconds,
+        result=make_safe(result),
+    )
+
+
+@contextmanager
+def keep_lease(held: outbox.Claim) -> Iterator[None]:
+    """Renew the lease every third of its time while the body runs."""
+    done = threading.Event()
+    thread = threading.Thread(target=_renew_until, args=(held, done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _renew_until(held: outbox.Claim, done: threading.Event) -> None:
+    """Renew until the fit is done or the lease is another's; an outage is tried again."""
+    is_held = True
+    try:
+        while is_held and not done.wait(settings.REFIT_LEASE_SECONDS / 3):
+            try:
+                is_held = outbox.renew(held)
+            except DatabaseError as error:
+                logger.warning("could not renew a lease: %s", error)
+                connection.close()
+    finally:
+        connection.close()
+
+
+def describe_error(error: Exception) -> str:
+    """Return one sentence about what went wrong, for the study's page."""
+    name = type(error).__name__
+    if name in TIME_LIMITS:
+        return f"The fit took longer than {settings.REFIT_SOFT_LIMIT_SECONDS} s and was stopped."
+    return f"{name}: {error}"[:MAX_ERROR_LENGTH]

@@ -1,0 +1,54 @@
+"""Numbers of a stored fit as text, written as the figures write them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from fitting.plots import frame
+from scaledash.lib.jsonsafe import decode_float
+
+MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+FieldMap = Mapping[str, object]
+
+
+def format_number(value: object, digits: int = 3) -> str:
+    """Write a number of a result with so many significant digits; "" where there is none."""
+    return frame.format_number(decode_float(value), digits)
+
+
+def format_lr(value: object) -> str:
+    """Write a learning rate."""
+    number = decode_float(value)
+    return "" if number is None or math.isnan(number) else frame.format_lr(number)
+
+
+def format_loss(value: object) -> str:
+    """Write a loss in nats."""
+    return format_number(value, 4)
+
+
+def format_exponent(value: object) -> str:
+    """Write an exponent with two decimals."""
+    number = decode_float(value)
+    if number is None or not math.isfinite(number):
+        return ""
+    return f"{number:.2f}".replace("-", MINUS)
+
+
+def format_interval(interval: FieldMap | None, write: Callable[[object], str] = format_lr) -> str:
+    """Write an interval; an open side says that the true end may lie further out."""
+    if not interval:
+        return ""
+    low, high = write(interval["low"]), write(interval["high"])
+    if interval.get("low_open") and interval.get("high_open"):
+        return f"not bounded by {low} {DASH} {high}"
+    if interval.get("low_open"):
+        return f"≤ {high}"
+    return f"≥ {low}" if interval.get("high_open") else f"{low} {DASH} {high}"
+
+
+def is_refusal(part: object) -> bool:
+    """Say whether a part of a result is a Refusal."""
+    return isinstance(part, Mapping) and "code" in part and "sentence" in part

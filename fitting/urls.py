@@ -1,0 +1,21 @@
+"""Routes of the pages."""
+
+from django.urls import path
+
+from fitting import views
+
+STUDY = "p/<slug:slug>/s/<slug:study_slug>"
+
+urlpatterns = [
+    path("", views.show_projects, name="projects"),
+    path("projects.json", views.read_projects, name="projects-json"),
+    path("p/<slug:slug>/studies", views.show_studies, name="studies"),
+    path("p/<slug:slug>/studies.json", views.read_studies, name="studies-json"),
+    path("p/<slug:slug>/studies/new", views.new_study, name="study-new"),
+    path(STUDY, views.show_study, name="study"),
+    path(f"{STUDY}.json", views.read_study_page, name="study-json"),
+    path(f"{STUDY}/edit", views.change_study, name="study-edit"),
+    path(f"{STUDY}/figures/<slug:name>.json", views.read_figure, name="study-figure"),
+    path(f"{STUDY}/runs/<slug:uid>/exclude", views.exclude, name="run-exclude"),
+    path(f"{STUDY}/runs/<slug:uid>/include", views.include, name="run-include"),
+]

@@ -1,0 +1,151 @@
+"""Points and revisions: full histories, curves for charts, ETags."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import StreamingHttpResponse
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from runs.api.base import PROJECT, RunView, answer_tagged
+from runs.api.serializers import HistoryDocument, RunsRevisionDocument, SeriesDocument
+from runs.charts import X_AXES, read_curves
+from runs.history import HistoryWish, write_history
+from runs.models import Run
+from runs.revisions import read_project_revision, read_run_revision
+from runs.series import MAX_BUCKETS, View
+from runs.validation import MAX_INTEGER
+from teams.api.errors import ApiError
+
+SCALES = ("lin", "log")
+ATTEMPTS = ("visible", "all")
+HISTORY_PARAMETERS = [
+    PROJECT,
+    OpenApiParameter("metrics", str, description="Comma list of metrics; else all."),
+    OpenApiParameter("metric", str, many=True, description="One metric, as often as wanted."),
+    OpenApiParameter("min_step", int),
+    OpenApiParameter("max_step", int),
+    OpenApiParameter("times", str, enum=("0", "1"), description="1: with the time of each point."),
+    OpenApiParameter("attempts", str, enum=ATTEMPTS, description="all: hidden points too."),
+]
+SERIES_PARAMETERS = [
+    OpenApiParameter("project", str, required=True),
+    OpenApiParameter("metric", str, required=True),
+    OpenApiParameter("runs", str, required=True, description="Comma list of run ids."),
+    OpenApiParameter("x", str, enum=X_AXES),
+    OpenApiParameter("xs", str, enum=SCALES),
+    OpenApiParameter("ys", str, enum=SCALES),
+    OpenApiParameter("xr", str, description="Window of x: two numbers with a comma."),
+    OpenApiParameter("px", int, description="Width of the chart in pixels."),
+]
+
+
+class History(RunView):
+    """Every point of a run."""
+
+    @extend_schema(
+        operation_id="read_history", parameters=HISTORY_PARAMETERS, responses=HistoryDocument
+    )
+    def get(self, request: Request, uid: str) -> StreamingHttpResponse:
+        """Stream all points, exact, metric by metric."""
+        run = self.get_run(uid)
+        params = request.query_params
+        names = [name for name in params.get("metrics", "").split(",") if name]
+        wish = HistoryWish(
+            metrics=tuple(dict.fromkeys([*names, *params.getlist("metric")])),
+            min_step=_read_int(request, "min_step", 0, 0),
+            max_step=_read_int(request, "max_step", MAX_INTEGER, 0),
+            with_times=_read_choice(request, "times", ("0", "1")) == "1",
+            with_hidden=_read_choice(request, "attempts", ATTEMPTS) == "all",
+        )
+        return StreamingHttpResponse(write_history(run, wish), content_type="application/json")
+
+
+class SeriesOfRuns(RunView):
+    """One metric of many runs."""
+
+    @extend_schema(
+        operation_id="read_series", parameters=SERIES_PARAMETERS, responses=SeriesDocument
+    )
+    def get(self, request: Request) -> Response:
+        """Read curves on one bucket grid; no extreme and no non-finite value is ever left out."""
+        params = request.query_params
+        for name in ("project", "metric", "runs"):
+            if not params.get(name):
+                raise ApiError(422, "required", f"{name} is needed.", name)
+        project = self.get_project(params["project"])
+        uids = list(dict.fromkeys(uid for uid in params["runs"].split(",") if uid))
+        limit = settings.MAX_SERIES_PER_REQUEST
+        if len(uids) > limit:
+            message = f"At most {limit:,} runs at once, not {len(uids):,}."
+            raise ApiError(422, "out_of_range", message, "runs")
+        view = View(
+            x_scale=_read_choice(request, "xs", SCALES),
+            y_scale=_read_choice(request, "ys", SCALES),
+            window=_read_window(params.get("xr")),
+            pixels=_read_int(request, "px", MAX_BUCKETS, 1),
+        )
+        visible = Run.objects.visible_to(self.principal)
+        runs = list(visible.filter(project=project, uid__in=uids).defer("host", "config", "facts"))
+        curves = read_curves(runs, params["metric"], view, _read_choice(request, "x", X_AXES))
+        return Response({"rev": read_project_revision(project)["rev"], **curves})
+
+
+class RunRevision(RunView):
+    """The revision of a run."""
+
+    @extend_schema(
+        operation_id="read_run_revision",
+        parameters=[PROJECT],
+        responses={200: RunsRevisionDocument, 304: None},
+    )
+    def get(self, request: Request, uid: str) -> Response:
+        """Say whether anything that the run's page shows has changed."""
+        now = read_run_revision(self.get_run(uid))
+        return answer_tagged(request, now["rev"], lambda: now)
+
+
+class ProjectRevision(RunView):
+    """The revision of a project."""
+
+    @extend_schema(
+        operation_id="read_project_revision", responses={200: RunsRevisionDocument, 304: None}
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """Say whether any run of the project has changed."""
+        now = read_project_revision(self.get_project(slug))
+        return answer_tagged(request, now["rev"], lambda: now)
+
+
+# --- parameters ----------------------------------------------------------------------------------
+def _read_choice(request: Request, name: str, choices: tuple[str, ...]) -> str:
+    text = request.query_params.get(name) or choices[0]
+    if text not in choices:
+        message = f"{name} is {text[:20]!r}; send one of {', '.join(choices)}."
+        raise ApiError(422, "unknown_value", message, name)
+    return text
+
+
+def _read_int(request: Request, name: str, default: int, least: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_INTEGER))
+    if not is_number or not least <= int(text) <= MAX_INTEGER:
+        message = f"{name} is {text[:20]!r}; send a whole number from {least} on."
+        raise ApiError(422, "out_of_range", message, name)
+    return int(text)
+
+
+def _read_window(text: str | None) -> tuple[float, float] | None:
+    if not text:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low, high = 0.0, 0.0
+    if not -1e308 < low < high < 1e308:
+        message = "xr is the window of x: two numbers with a comma, the lower one first."
+        raise ApiError(422, "invalid", message, "xr")
+    return low, high

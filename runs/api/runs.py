@@ -1,0 +1,191 @@
+"""Runs: open, list, read, change, delete, restore."""
+
+from __future__ import annotations
+
+import re
+
+from django.db import IntegrityError
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from runs import queries
+from runs.api.base import PROJECT, RunView, answer_bad_filters, answer_refusals
+from runs.api.serializers import (
+    MAX_NOTES_BYTES,
+    MAX_TAGS,
+    SLUG_PATTERN,
+    ListedRunDocument,
+    NoFields,
+    OpenedRun,
+    RunChange,
+    RunDocument,
+    RunOpen,
+)
+from runs.filters import DEFAULT_ORDER, ORDERS, STATES, Order
+from runs.models import Run
+from runs.services import RunWish, delete_run, edit_run, open_run, restore_run
+from teams.api.errors import ApiError, unprocessable
+from teams.api.fields import read_fields
+from teams.api.paging import PAGING_PARAMETERS, read_limit
+from teams.api.serializers import page_of
+from teams.models import Project, Role, Scope, User
+from teams.services import create_project
+
+LIST_PARAMETERS = [
+    OpenApiParameter("project", str, description="Slug of the project; else all of the caller's."),
+    OpenApiParameter("group", str),
+    OpenApiParameter("job_type", str),
+    OpenApiParameter("tag", str),
+    OpenApiParameter("state", str, enum=STATES),
+    OpenApiParameter("search", str, description="A part of the name or id, 64 characters at most."),
+    OpenApiParameter("order", str, description=f'"-" first descends: {", ".join(ORDERS)}.'),
+    OpenApiParameter("columns", str, description="Comma list of the fields to answer with."),
+    *PAGING_PARAMETERS,
+]
+NOT_CHANGES = ("request_id", "id", "project", "resume", "started_at", "study")
+
+
+class Runs(RunView):
+    """The runs of the projects that the caller belongs to."""
+
+    scopes = {"GET": Scope.READ, "POST": Scope.WRITE}
+
+    @property
+    def bearer_only(self) -> bool:
+        """Say that logging needs a token, while a browser may read."""
+        return self.request is None or self.request.method == "POST"
+
+    @extend_schema(
+        operation_id="list_runs", parameters=LIST_PARAMETERS, responses=page_of(ListedRunDocument)
+    )
+    def get(self, request: Request) -> Response:
+        """List runs, newest first unless ordered otherwise."""
+        params = request.query_params
+        if params.get("filter"):
+            message = "Filter expressions are not there yet; use group, tag, state and search."
+            raise ApiError(422, "unknown_field", message, "filter")
+        project = self.get_project(params["project"]) if params.get("project") else None
+        limit, columns = read_limit(request), self._read_columns(params.get("columns", ""))
+        with answer_bad_filters():
+            order = Order.read(params.get("order") or DEFAULT_ORDER)
+            runs = queries.list_runs(self.principal, project, params, order)
+            found = list(runs[: limit + 1])
+        items = [
+            queries.choose_columns(queries.describe_listed(run), columns) for run in found[:limit]
+        ]
+        following = order.write_cursor(found[limit - 1]) if len(found) > limit else None
+        return Response({"items": items, "next": following})
+
+    def _read_columns(self, text: str) -> list[str]:
+        columns = [name for name in text.split(",") if name]
+        known = set(ListedRunDocument().fields)
+        unknown = sorted(set(columns) - known)
+        if unknown:
+            message = f"{unknown[0][:40]!r} is no column; they are {', '.join(sorted(known))}."
+            raise ApiError(422, "unknown_value", message, "columns")
+        return columns
+
+    @extend_schema(
+        operation_id="open_run", request=RunOpen, responses={201: OpenedRun, 200: OpenedRun}
+    )
+    def post(self, request: Request) -> Response:
+        """Create a run, or resume the one of this id; idempotent by `request_id`."""
+        fields = read_fields(RunOpen, request.data)
+        check_quotas(fields)
+        project = self._open_project(fields.get("project"))
+        wish = RunWish(
+            uid=fields["id"],
+            request_id=fields["request_id"],
+            resume=fields.get("resume"),
+            started_at=fields.get("started_at"),
+            changes={name: fields[name] for name in fields if name not in NOT_CHANGES},
+            studies=fields.get("study") or (),
+        )
+        with answer_refusals():
+            run, is_new = open_run(project, self.principal.user_id, wish)
+        return Response(queries.describe_short(run, is_new), status=201 if is_new else 200)
+
+    def _open_project(self, slug: str | None) -> Project:
+        """Return the project; a token of a user may log into one that does not exist yet."""
+        principal = self.principal
+        if principal.project_id is not None and slug in (None, "", queries.DEFAULT_PROJECT):
+            own = Project.objects.visible_to(principal).first()
+            slug = own.slug if own else slug
+        slug = slug or queries.DEFAULT_PROJECT
+        visible = Project.objects.visible_to(principal).filter(slug=slug)
+        is_free = not visible.exists() and not Project.objects.filter(slug=slug).exists()
+        if principal.project_id is None and is_free:
+            self._create_project(slug)
+        return self.get_project(slug, Role.EDITOR)
+
+    def _create_project(self, slug: str) -> None:
+        if not re.match(SLUG_PATTERN, slug):
+            message = "The slug of a project has letters, digits, - and _ only."
+            raise unprocessable("invalid", message, "/project")
+        user = User.objects.get(pk=self.principal.user_id)
+        try:
+            create_project(user, slug, slug)
+        except IntegrityError:  # another run was faster; whether it is ours is asked next
+            return
+
+
+class OneRun(RunView):
+    """One run."""
+
+    scopes = {"GET": Scope.READ, "PATCH": Scope.WRITE, "DELETE": Scope.ADMIN}
+
+    @extend_schema(operation_id="read_run", parameters=[PROJECT], responses=RunDocument)
+    def get(self, request: Request, uid: str) -> Response:
+        """Read all that is known of a run beside its points."""
+        return Response(queries.describe_run(self.get_run(uid)))
+
+    @extend_schema(
+        operation_id="change_run", parameters=[PROJECT], request=RunChange, responses=RunDocument
+    )
+    def patch(self, request: Request, uid: str) -> Response:
+        """Change a run; config, scale facts, summary and host are merged."""
+        run = self.get_run(uid, Role.EDITOR)
+        fields = read_fields(RunChange, request.data, partial=True)
+        check_quotas(fields)
+        studies = fields.pop("study", None) or ()
+        with answer_refusals():
+            edit_run(run, fields, studies)
+        return Response(queries.describe_run(self._read_again(run)))
+
+    @extend_schema(operation_id="delete_run", parameters=[PROJECT], responses={204: None})
+    def delete(self, request: Request, uid: str) -> Response:
+        """Hide a run from everybody; admins only, and it can be restored."""
+        delete_run(self.get_run(uid, Role.ADMIN))
+        return Response(status=204)
+
+    def _read_again(self, run: Run) -> Run:
+        return Run.objects.select_related("project", "parent").get(pk=run.pk)
+
+
+class Restore(RunView):
+    """The way back of a deleted run."""
+
+    scopes = {"POST": Scope.ADMIN}
+
+    @extend_schema(
+        operation_id="restore_run", parameters=[PROJECT], request=NoFields, responses=RunDocument
+    )
+    def post(self, request: Request, uid: str) -> Response:
+        """Show a deleted run again; admins only."""
+        run = self.get_run(uid, Role.ADMIN, with_deleted=True)
+        read_fields(NoFields, request.data)
+        restore_run(run)
+        return Response(queries.describe_run(run))
+
+
+def check_quotas(fields: dict[str, object]) -> None:
+    """Refuse more tags or longer notes than a run may have."""
+    n_tags = len(fields.get("tags") or ())
+    if n_tags > MAX_TAGS:
+        message = f"At most {MAX_TAGS} tags per run; these are {n_tags}."
+        raise unprocessable("quota", message, "/tags")
+    size = len((fields.get("notes") or "").encode())
+    if size > MAX_NOTES_BYTES:
+        message = f"At most {MAX_NOTES_BYTES:,} bytes of notes per run; these are {size:,}."
+        raise unprocessable("quota", message, "/notes")

@@ -1,0 +1,24 @@
+"""Routes of the API."""
+
+from django.urls import path
+
+from runs.api.ingest import Cursor, Finish, Heartbeat, Metrics, Rewind
+from runs.api.reads import History, ProjectRevision, RunRevision, SeriesOfRuns
+from runs.api.runs import OneRun, Restore, Runs
+
+RUN = "runs/<slug:uid>"
+
+urlpatterns = [
+    path("runs", Runs.as_view(), name="api-runs"),
+    path(RUN, OneRun.as_view(), name="api-run"),
+    path(f"{RUN}/restore", Restore.as_view(), name="api-run-restore"),
+    path(f"{RUN}/metrics", Metrics.as_view(), name="api-run-metrics"),
+    path(f"{RUN}/heartbeat", Heartbeat.as_view(), name="api-run-heartbeat"),
+    path(f"{RUN}/finish", Finish.as_view(), name="api-run-finish"),
+    path(f"{RUN}/rewind", Rewind.as_view(), name="api-run-rewind"),
+    path(f"{RUN}/cursor", Cursor.as_view(), name="api-run-cursor"),
+    path(f"{RUN}/history", History.as_view(), name="api-run-history"),
+    path(f"{RUN}/revision", RunRevision.as_view(), name="run-revision"),
+    path("series", SeriesOfRuns.as_view(), name="api-series"),
+    path("projects/<slug:slug>/revision", ProjectRevision.as_view(), name="project-revision"),
+]

@@ -1,0 +1,126 @@
+"""Which runs a list shows, and in which order: the query parameters of `GET runs`."""
+
+from __future__ import annotations
+
+import json
+import math
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import F, Q, QuerySet
+from django.db.models.expressions import OrderBy
+
+from runs.facts import COLUMNS
+from runs.models import Outcome, Run, RunState
+
+MAX_SEARCH_LENGTH = 64
+DEFAULT_ORDER = "-created"
+TIMES = {"created": "created_at", "changed": "changed_at"}
+ORDERS = {
+    **TIMES,
+    **{name: name for name in ("name", "group", "state", "last_step")},
+    **{name: name for name in COLUMNS},
+}
+STATES = (*RunState.values, Outcome.DIVERGED.value)
+
+
+class BadFilter(Exception):
+    """A parameter that makes no sense; `parameter` is its name."""
+
+    def __init__(self, parameter: str, code: str, message: str) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Order:
+    """A column to order by, and in which direction; ties are broken by the newest run."""
+
+    key: str
+    is_descending: bool
+
+    @classmethod
+    def read(cls, text: str) -> Order:
+        """Read a column's name, "-" first for descending."""
+        key = text.removeprefix("-")
+        if key not in ORDERS:
+            message = f"order is {text[:40]!r}; the columns are {', '.join(ORDERS)}."
+            raise BadFilter("order", "unknown_value", message)
+        return cls(key, text.startswith("-"))
+
+    @property
+    def field(self) -> str:
+        """Return the column in the database."""
+        return ORDERS[self.key]
+
+    @property
+    def columns(self) -> tuple[OrderBy, str]:
+        """Return what the database orders by; runs without a value come last."""
+        column = F(self.field)
+        if self.key in TIMES:  # never null, so that the index serves
+            return (column.desc() if self.is_descending else column.asc()), "-id"
+        order = column.desc if self.is_descending else column.asc
+        return order(nulls_last=True), "-id"
+
+    def write_cursor(self, run: Run) -> str:
+        """Return where the page after this run begins."""
+        value = getattr(run, self.field)
+        value = value.isoformat() if isinstance(value, datetime) else value
+        text = json.dumps([value, run.pk], allow_nan=True)
+        return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    def after(self, cursor: str) -> Q:
+        """Return the condition of the rows that come after a cursor."""
+        value, pk = self._read_cursor(cursor)
+        is_absent = Q(**{f"{self.field}__isnull": True})
+        if value is None:
+            return is_absent & Q(pk__lt=pk)
+        direction = "lt" if self.is_descending else "gt"
+        same, beyond = Q(**{self.field: value}), Q(**{f"{self.field}__{direction}": value})
+        return (same & Q(pk__lt=pk)) | beyond | is_absent
+
+    def _read_cursor(self, cursor: str) -> tuple[object, int]:
+        try:
+            text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+            value, pk = json.loads(text)
+            if value is not None:
+                value = Run._meta.get_field(self.field).to_python(value)
+            is_odd = isinstance(value, float) and math.isnan(value)
+            if type(pk) is not int or not 0 < pk < 2**63 or "\x00" in text or is_odd:
+                raise ValueError(text)
+        except Exception as error:  # whatever a made-up cursor breaks
+            message = "The cursor is none that this list gave; start from the first page."
+            raise BadFilter("cursor", "bad_cursor", message) from error
+        return value, pk
+
+
+def narrow(runs: QuerySet[Run], query: Mapping[str, str]) -> QuerySet[Run]:
+    """Apply group, job_type, state, tag and search; an empty one says nothing."""
+    for name in ("group", "job_type"):
+        if query.get(name):
+            runs = runs.filter(**{name: query[name]})
+    if query.get("tag"):
+        runs = runs.filter(tags__contains=[query["tag"]])
+    if query.get("state"):
+        runs = _narrow_state(runs, query["state"])
+    if query.get("search"):
+        runs = _search(runs, query["search"])
+    return runs
+
+
+def _narrow_state(runs: QuerySet[Run], state: str) -> QuerySet[Run]:
+    if state not in STATES:
+        message = f"state is {state[:40]!r}; the states are {', '.join(STATES)}."
+        raise BadFilter("state", "unknown_value", message)
+    return runs.filter(outcome=state) if state == Outcome.DIVERGED else runs.filter(state=state)
+
+
+def _search(runs: QuerySet[Run], text: str) -> QuerySet[Run]:
+    if len(text) > MAX_SEARCH_LENGTH:
+        message = f"A search has at most {MAX_SEARCH_LENGTH} characters, not {len(text)}."
+        raise BadFilter("search", "too_long", message)
+    return runs.filter(Q(name__icontains=text) | Q(uid__icontains=text))

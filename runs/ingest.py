@@ -1,0 +1,325 @@
+"""Take in one batch of points: whole or not at all, and exactly once.
+
+Before the transaction: read the body strictly, map metric names to ids. Inside it, locks always in
+the order batch key, writer, run; then attempts, points, and what listeners of `batch_stored` add.
+The answer is given after COMMIT.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from django.db import transaction
+from django.utils import timezone
+
+from runs import store
+from runs.attempts import Choice, Start, Wish, choose_attempt, compute_limits
+from runs.blocks import find_distinct
+from runs.facts import Resolved, apply_logged, resolve
+from runs.metric_names import check_quota, find_ids
+from runs.models import Outcome, Run, RunState
+from runs.packing import clamp_times, pack_points
+from runs.signals import batch_stored, run_ended
+from runs.store import WriterState
+from runs.summaries import Arrival, Entry, make_entries, merge_entry
+from runs.validation import NO_WRITER, Batch, read_batch
+from scaledash.lib.names import FLOPS, LOSSES, TOKENS, canonical_metric
+from teams.api.errors import ApiError, not_found
+
+ENDED = (RunState.FINISHED, RunState.FAILED, RunState.INTERRUPTED)
+FACT_METRICS = (TOKENS, FLOPS)
+Answer = dict[str, int | None]
+
+
+class Known(Exception):
+    """The key of the batch is known already: nothing of this transaction may stay."""
+
+
+@dataclass
+class Change:
+    """What a batch changes of its run, collected before it is written at once."""
+
+    summary: dict[str, Entry] = field(default_factory=dict)
+    is_settled: bool = True
+    repeated: int = 0
+    overwritten: int = 0
+    last_step: int | None = None
+
+
+def accept_batch(run: Run, body: bytes) -> Answer:
+    """Store a batch and return {"accepted", "duplicates", "overwritten", "last_seq"}.
+
+    `body` is the decompressed request; `run` needs its id, project and uid only.
+    """
+    batch = read_batch(body)
+    metric_ids = find_ids(run.project_id, run.pk, batch.names)
+    digest = hashlib.sha256(body).digest()
+    try:
+        with transaction.atomic():
+            return _Storing(run, batch, metric_ids, digest).store()
+    except Known:
+        return _answer_known(run, batch, digest)
+
+
+def _answer_known(run: Run, batch: Batch, digest: bytes) -> Answer:
+    """Answer for a key that was there before: the same body is a replay, another one an error."""
+    stored, last_seq = store.find_digest(_key_of(run, batch))
+    if stored not in (None, digest):
+        message = f"seq {batch.seq} of this writer carried another body; use a new writer id."
+        raise ApiError(409, "seq_reuse", message, "/seq")
+    return {
+        "accepted": 0,
+        "duplicates": batch.n_points,
+        "overwritten": 0,
+        "last_seq": last_seq,
+    }
+
+
+def _key_of(run: Run, batch: Batch) -> dict[str, object]:
+    return {"run": run.pk, "writer": batch.writer, "seq": batch.seq}
+
+
+class _Storing:
+    """One batch on its way in; the methods are the steps of the transaction."""
+
+    def __init__(
+        self, run: Run, batch: Batch, metric_ids: Mapping[str, int], digest: bytes
+    ) -> None:
+        self.run = run
+        self.batch = batch
+        self.metric_ids = metric_ids
+        self.digest = digest
+
+    def store(self) -> Answer:
+        """Run the transaction's steps in their order."""
+        self.writer = self._claim()
+        self.held = store.lock_run(self.run.pk, self.batch.names)
+        self._check_run()
+        choice = self._choose_attempt()
+        change = self._merge(choice)
+        if choice.hides:
+            self._write_attempt(choice)
+        self._write(choice, change)
+        batch_stored.send(sender=Run, run_id=self.run.pk, metrics=self.batch.names)
+        self._end_if_due()
+        return {
+            "accepted": self.batch.n_points,
+            "duplicates": 0,
+            "overwritten": change.overwritten if change.is_settled else None,
+            "last_seq": self.writer.last_seq if self.writer else None,
+        }
+
+    # --- locks -----------------------------------------------------------------------------------
+    def _claim(self) -> WriterState | None:
+        if self.batch.writer is None:
+            return None
+        key = _key_of(self.run, self.batch)
+        values = {**key, "digest": self.digest, "n_points": self.batch.n_points}
+        found = store.claim_batch(values)
+        if found is None:
+            raise Known
+        if found.max_seq > found.last_seq:
+            last_seq = store.advance_writer(self.run.pk, self.batch.writer)
+            found = replace(found, last_seq=last_seq)
+        return found
+
+    def _check_run(self) -> None:
+        if self.held.deleted_at is not None:
+            raise not_found(f"run {self.run.uid!r}")
+        is_known = self.writer is not None and not self.writer.is_new
+        if self.held.state in ENDED and not is_known:
+            message = f"The run is {self.held.state}; resume it before another process logs."
+            raise ApiError(409, "run_finished", message)
+        if len(self.held.summary) < len(self.batch.names):
+            check_quota(self.run.pk, self.batch.names)
+
+    # --- attempt ---------------------------------------------------------------------------------
+    def _choose_attempt(self) -> Choice:
+        batch, writer = self.batch, self.writer
+        wish = Wish(
+            own=None if writer is None or writer.is_new else writer.attempt,
+            start_step=batch.start_step,
+            rewind=batch.rewind,
+            attempt_key=batch.attempt_key,
+        )
+        starts = []
+        if wish.step is not None:
+            starts = [Start(*row[:3]) for row in store.find_attempts(self.run.pk)]
+        return choose_attempt(wish, self.held.attempt, self.held.last_step, starts)
+
+    def _write_attempt(self, choice: Choice) -> None:
+        write_attempt(self.run.pk, self.held.rev + 1, choice, self._describe_start())
+
+    def _describe_start(self) -> dict[str, object]:
+        reason = "resume" if self.batch.rewind is None else "rewind"
+        return {"reason": reason, "attempt_key": self.batch.attempt_key, "request_id": None}
+
+    # --- summary ---------------------------------------------------------------------------------
+    def _merge(self, choice: Choice) -> Change:
+        """Merge the batch into the entries of its series, and find how far the run has come."""
+        change = Change(last_step=self.held.last_step)
+        newest = max(self.held.attempt, choice.no)
+        is_late = choice.no < newest
+        reached = None
+        for columns in self.batch.columns:
+            if not columns.names or not columns.steps.size:
+                continue
+            points = find_distinct(columns.steps, columns.values)
+            arrival = Arrival(
+                first_step=int(points.steps[0]),
+                is_late=is_late,
+                hides_from=choice.start_step if choice.hides else None,
+            )
+            for name, entry in zip(columns.names, make_entries(points), strict=True):
+                merged = merge_entry(self.held.summary.get(name), entry, arrival)
+                change.summary[name] = merged.entry
+                change.is_settled = change.is_settled and merged.is_settled
+                change.repeated += merged.repeated
+                change.overwritten += merged.overwritten
+            reached = max(reached or 0, int(points.steps[-1]))
+        change.last_step = self._find_last_step(choice, reached, is_late)
+        return change
+
+    def _find_last_step(self, choice: Choice, reached: int | None, is_late: bool) -> int | None:
+        before = self.held.last_step
+        if choice.hides and choice.start_step is not None:
+            if reached is not None and reached >= choice.start_step:
+                return reached
+            below = find_visible_end(self.run.pk, self.held.attempt, choice)
+            return max((s for s in (below, reached) if s is not None), default=None)
+        if is_late or reached is None:
+            return before
+        return reached if before is None else max(before, reached)
+
+    # --- writing ---------------------------------------------------------------------------------
+    def _write(self, choice: Choice, change: Change) -> None:
+        times, is_clamped = clamp_times(self.batch.columns, time.time())
+        values: dict[str, object] = {
+            **_key_of(self.run, self.batch),
+            **pack_points(self.batch.columns, times, self.metric_ids),
+            **self._describe_facts(change),
+            **self._judge(change),
+            "digest": self.digest,
+            "n_points": self.batch.n_points,
+            "rev": self.held.rev + 1,
+            "summary": json.dumps(change.summary, allow_nan=False),
+            "attempt": max(self.held.attempt, choice.no),
+            "attempt_of_points": choice.no,
+            "last_step": change.last_step,
+            "state": RunState.RUNNING if self.held.state == RunState.CRASHED else self.held.state,
+            "repeated": change.repeated,
+            "overwritten": change.overwritten,
+            "clock_clamped": self.held.clock_clamped or is_clamped,
+            "is_settled": change.is_settled,
+        }
+        statement = store.STORE_BATCH
+        if self.batch.writer is None:
+            values["writer"] = NO_WRITER
+            statement += store.ADD_BATCH
+        else:
+            statement += store.COMPLETE_BATCH
+        store.execute(statement, values)
+        if self.writer is not None and (self.writer.is_new or self.writer.attempt != choice.no):
+            self._move_writer(choice)
+
+    def _move_writer(self, choice: Choice) -> None:
+        if choice.no == 0:  # where a new writer stands anyway
+            return
+        values = {
+            "run": self.run.pk,
+            "writer": self.batch.writer,
+            "no": choice.no,
+            "attempt_key": self.batch.attempt_key,
+            "resumed": self.batch.start_step is not None,
+        }
+        store.execute(store.MOVE_WRITER, values)
+
+    def _describe_facts(self, change: Change) -> dict[str, object]:
+        """Return what the facts of the run become, nulls where they stay."""
+        counted = {
+            name: entry
+            for name, entry in change.summary.items()
+            if canonical_metric(name) in FACT_METRICS
+        }
+        has_moved = change.last_step != self.held.last_step and self.held.facts
+        if not counted and not has_moved:
+            return dict.fromkeys(("facts", "n_tokens", "flops", "flop_convention"))
+        at = timezone.now().isoformat(timespec="seconds")
+        found = resolve(apply_logged(self.held.facts, counted, at), change.last_step, at)
+        return describe_columns(found)
+
+    def _judge(self, change: Change) -> dict[str, object]:
+        """Return the outcome: a loss that is not finite is a divergence."""
+        evidence = None
+        if self.held.outcome != Outcome.DIVERGED:
+            evidence = find_divergence(change.summary)
+        outcome = Outcome.DIVERGED if evidence else self.held.outcome
+        return {"outcome": outcome, "evidence": json.dumps(evidence) if evidence else None}
+
+    # --- end -------------------------------------------------------------------------------------
+    def _end_if_due(self) -> None:
+        """End the run if its finish record waited for this batch."""
+        ending = self.held.ending
+        if not ending or self.writer is None or ending["writer"] != str(self.batch.writer):
+            return
+        if self.writer.last_seq >= int(ending["last_seq"]):
+            end_run(self.run.pk, ending)
+
+
+def describe_columns(found: Resolved) -> dict[str, object]:
+    """Return the columns that follow from logged and derived facts."""
+    return {
+        "facts": json.dumps(found.facts, allow_nan=False),
+        "n_tokens": found.columns["n_tokens"],
+        "flops": found.columns["flops"],
+        "flop_convention": found.flop_convention,
+    }
+
+
+def find_divergence(summary: Mapping[str, Mapping[str, object]]) -> dict[str, object] | None:
+    """Return the first loss that is not finite: {metric, step, value}; None where all are."""
+    found = [
+        (entry["first_nonfinite_step"], name, entry["first_nonfinite"])
+        for name, entry in summary.items()
+        if "first_nonfinite_step" in entry and canonical_metric(name) in LOSSES
+    ]
+    if not found:
+        return None
+    step, metric, value = min(found)
+    return {"metric": metric, "step": step, "value": value}
+
+
+def write_attempt(run_id: int, rev: int, choice: Choice, start: Mapping[str, object]) -> None:
+    """Open an attempt or lower its start; the series whose points it hides wait to be settled."""
+    values = {"run": run_id, "no": choice.no, "start_step": choice.start_step, "rev": rev, **start}
+    store.execute(store.ADD_ATTEMPT if choice.opens else store.LOWER_ATTEMPT, values)
+    store.execute(store.FLAG_HIDDEN, {"run": run_id, "step": choice.start_step})
+
+
+def find_visible_end(run_id: int, newest: int, choice: Choice) -> int | None:
+    """Return the last visible step of what is stored, with a choice of attempt in force."""
+    starts = {row[0]: row[1] for row in store.find_attempts(run_id)}
+    if choice.start_step is not None:
+        starts[choice.no] = choice.start_step
+    limits = compute_limits(starts, max(newest, choice.no))
+    return store.find_last_step(run_id, limits.tolist())
+
+
+def end_run(run_id: int, ending: Mapping[str, object]) -> Run:
+    """Let a run end as its finish record says."""
+    now = timezone.now()
+    Run.objects.filter(pk=run_id).update(
+        state=ending["state"],
+        exit_code=ending.get("exit_code"),
+        finish_reason=ending.get("reason") or "",
+        ending=None,
+        ended_at=now,
+        changed_at=now,
+    )
+    run = Run.objects.select_related("project").get(pk=run_id)
+    run_ended.send(sender=Run, run=run)
+    return run

@@ -1,0 +1,83 @@
+"""Points to the columns of the store's one INSERT. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from runs.blocks import Steps, Values, compute_statistics, is_increasing
+from runs.store import TIMES
+from runs.validation import Columns
+
+EARLIEST_SECONDS = 946_684_800.0  # 2000-01-01
+DAY_SECONDS = 86_400.0
+FIELDS = (
+    *("metric", "n", "first_step", "end_step", "place", "value_arrays", "last_value"),
+    *("min_value", "max_value", "sum_value", "n_nan", "n_posinf", "n_neginf"),
+)
+Packed = dict[str, list[object]]
+
+
+def clamp_times(columns: Sequence[Columns], now: float) -> tuple[list[Columns], bool]:
+    """Return the times as series of their own, between 2000 and a day from now.
+
+    The flag says whether one lay outside: clocks of training machines may be off by years.
+    """
+    found, is_clamped = [], False
+    for column in columns:
+        if column.times is None or not column.steps.size:
+            continue
+        clamped = np.clip(column.times, EARLIEST_SECONDS, now + DAY_SECONDS)
+        is_clamped = is_clamped or bool((clamped != column.times).any())
+        found.append(Columns(("",), column.steps, clamped.reshape(1, -1)))
+    return found, is_clamped
+
+
+def pack_points(
+    columns: Sequence[Columns], times: Sequence[Columns], metric_ids: Mapping[str, int]
+) -> Packed:
+    """Return one array a field: the rows of a batch, and the steps that they share."""
+    packed: Packed = {name: [] for name in (*FIELDS, "step_arrays")}
+    for column in columns:
+        if column.names and column.steps.size:
+            _pack(packed, column, [metric_ids[name] for name in column.names])
+    if times:
+        _pack(packed, _join(times), [TIMES])
+    return packed
+
+
+def _join(times: Sequence[Columns]) -> Columns:
+    """Join the times of a batch: they are one series, shared by its metrics."""
+    if len(times) == 1:
+        return times[0]
+    steps = np.concatenate([column.steps for column in times])
+    return Columns(("",), steps, np.concatenate([c.values for c in times], axis=1))
+
+
+def _pack(packed: Packed, columns: Columns, metric_ids: Sequence[int]) -> None:
+    statistics = compute_statistics(columns.values)
+    steps, n_rows = columns.steps, len(metric_ids)
+    packed["step_arrays"].append(steps.astype("<i8").tobytes())
+    packed["metric"] += metric_ids
+    packed["n"] += [statistics.n] * n_rows
+    packed["first_step"] += [int(steps.min())] * n_rows
+    packed["end_step"] += [int(steps.max())] * n_rows
+    packed["place"] += [len(packed["step_arrays"])] * n_rows
+    packed["value_arrays"] += [row.astype("<f8").tobytes() for row in columns.values]
+    packed["last_value"] += _take_last(steps, columns.values).tolist()
+    has_finite = [statistics.n_finite(row) > 0 for row in range(n_rows)]
+    for name, extremes in (("min_value", statistics.minimum), ("max_value", statistics.maximum)):
+        pairs = zip(extremes.tolist(), has_finite, strict=True)
+        packed[name] += [value if known else None for value, known in pairs]
+    packed["sum_value"] += statistics.total.tolist()
+    for name in ("n_nan", "n_posinf", "n_neginf"):
+        packed[name] += getattr(statistics, name).tolist()
+
+
+def _take_last(steps: Steps, values: Values) -> Values:
+    """Return the values at the highest step, the latest of several."""
+    if is_increasing(steps):
+        return values[:, -1]
+    place = len(steps) - 1 - int(np.argmax(steps[::-1]))
+    return values[:, place]

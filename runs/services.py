@@ -1,0 +1,281 @@
+"""Writes of the runs app beside points: create, resume, edit, rewind, end, delete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from runs import store
+from runs.attempts import Choice
+from runs.facts import COLUMNS, apply_config, apply_declared, read_declared, resolve
+from runs.ingest import ENDED, end_run, find_visible_end, write_attempt
+from runs.models import Run, RunState, Writer
+from runs.signals import run_created, run_edited, run_ended
+from teams.models import Project
+from teams.services import Refused as TeamsRefused
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+RESUMING = ("allow", "must")
+TEXT_FIELDS = ("name", "group", "job_type", "notes", "tags")
+
+
+class Refused(TeamsRefused):
+    """A change that a rule forbids: status and field are those of the API's answer."""
+
+    def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
+        super().__init__(code, message)
+        self.status = status
+        self.field = field
+
+
+@dataclass(frozen=True)
+class RunWish:
+    """A run as a client asks for it; what is None is left as it is."""
+
+    uid: str
+    request_id: UUID
+    resume: str | None = None
+    started_at: float | None = None
+    changes: Mapping[str, object] = field(default_factory=dict)
+    studies: tuple[str, ...] = ()
+
+
+# --- create and resume -----------------------------------------------------------------------
+def open_run(project: Project, user_id: int | None, wish: RunWish) -> tuple[Run, bool]:
+    """Create a run, or resume the one that is there; says whether it was created.
+
+    The same request id gives the same run again, however often it arrives.
+    """
+    known = _find(project, wish.uid)
+    if known is None and wish.resume == "must":
+        message = f"There is no run {wish.uid!r} in {project.slug} to resume."
+        raise Refused(404, "not_found", message)
+    if known is None:
+        try:
+            return create_run(project, user_id, wish), True
+        except IntegrityError:  # another request was faster
+            known = _find(project, wish.uid)
+            if known is None:
+                raise
+    return _reopen(known, wish), False
+
+
+def _find(project: Project, uid: str) -> Run | None:
+    return Run.objects.filter(project=project, uid=uid).first()
+
+
+@transaction.atomic
+def create_run(project: Project, user_id: int | None, wish: RunWish) -> Run:
+    """Create a run with its facts, and let it join the studies it names."""
+    _check_quota(project)
+    now = timezone.now()
+    run = Run(
+        project=project,
+        uid=wish.uid,
+        request_id=wish.request_id,
+        created_by_id=user_id,
+        created_at=now,
+        changed_at=now,
+        heartbeat_at=Now(),  # the database's clock rules liveness
+    )
+    if wish.started_at is not None:
+        run.started_at, run.clock_clamped = clamp_time(wish.started_at, now)
+    _apply(run, wish.changes)
+    run.save(force_insert=True)
+    run.heartbeat_at = now
+    run_created.send(sender=Run, run=run, studies=wish.studies)
+    return run
+
+
+def clamp_time(seconds: float, now: datetime) -> tuple[datetime, bool]:
+    """Return a client's time between 2000 and a day from now, and whether it lay outside."""
+    latest = now + timedelta(days=1)
+    inside = min(max(seconds, EARLIEST.timestamp()), latest.timestamp())
+    return datetime.fromtimestamp(inside, UTC), inside != seconds
+
+
+def _check_quota(project: Project) -> None:
+    limit = settings.MAX_RUNS_PER_PROJECT
+    known = Run.objects.filter(project=project, deleted_at=None).values("pk")[:limit]
+    if known.count() >= limit:
+        message = f"At most {limit:,} runs per project; {project.slug} has them. Delete some."
+        raise Refused(422, "quota", message, "/id")
+
+
+@transaction.atomic
+def _reopen(known: Run, wish: RunWish) -> Run:
+    """Resume a run, unless this is only a replay of the request that made it."""
+    run = _lock(known)
+    if run.deleted_at is not None:
+        message = f"Run {run.uid!r} was deleted; restore it, or choose another id."
+        raise Refused(409, "run_deleted", message, "/id")
+    if run.request_id == wish.request_id:
+        return run
+    if wish.resume not in RESUMING:
+        message = f"Run {run.uid!r} exists; resume it with resume=allow, or choose another id."
+        raise Refused(409, "run_exists", message, "/id")
+    _apply(run, wish.changes)
+    run.state, run.ended_at, run.ending = RunState.RUNNING, None, None
+    run.exit_code, run.finish_reason = None, ""
+    run.heartbeat_at, run.changed_at = Now(), timezone.now()
+    run.save(update_fields=[*_EDITED, "heartbeat_at", *_ENDED])
+    run.heartbeat_at = run.changed_at
+    run_edited.send(sender=Run, run=run, studies=wish.studies)
+    return run
+
+
+# --- edit ------------------------------------------------------------------------------------
+@transaction.atomic
+def edit_run(run: Run, changes: Mapping[str, object], studies: Iterable[str] = ()) -> Run:
+    """Change what is said of a run; config, scale facts, host and summary are merged."""
+    run = _lock(run)
+    _apply(run, changes)
+    run.changed_at = timezone.now()
+    run.save(update_fields=_EDITED)
+    run_edited.send(sender=Run, run=run, studies=tuple(studies))
+    return run
+
+
+_EDITED = (
+    *TEXT_FIELDS,
+    *("config", "host", "user_summary", "facts", "flop_convention", "changed_at"),
+    *COLUMNS,
+)
+_ENDED = ("state", "ended_at", "ending", "exit_code", "finish_reason")
+
+
+def _lock(run: Run) -> Run:
+    locked = Run.objects.select_for_update(of=("self",), no_key=True).select_related("project")
+    return locked.get(pk=run.pk)
+
+
+def _apply(run: Run, changes: Mapping[str, object]) -> None:
+    """Merge changes into a run in memory; its facts follow."""
+    for name in TEXT_FIELDS:
+        if changes.get(name) is not None:
+            setattr(run, name, changes[name])
+    run.config = _merge(run.config, changes.get("config"))
+    run.host = _merge(run.host, changes.get("host"))
+    run.user_summary = _merge(run.user_summary, changes.get("summary"))
+    _check_size("config", run.config, settings.MAX_CONFIG_BYTES)
+    _check_size("summary", run.user_summary, settings.MAX_CONFIG_BYTES)
+    _check_size("host", run.host, settings.MAX_HOST_BYTES)
+    at = timezone.now().isoformat(timespec="seconds")
+    facts = apply_config(run.facts, run.config, at)
+    facts = apply_declared(facts, _read_scale(changes.get("scale") or {}), at)
+    found = resolve(facts, run.last_step, at)
+    run.facts, run.flop_convention = found.facts, found.flop_convention
+    for name, value in found.columns.items():
+        setattr(run, name, value)
+
+
+def _merge(held: Mapping[str, object], changes: object) -> dict[str, object]:
+    return {**held, **changes} if isinstance(changes, Mapping) else dict(held)
+
+
+def _read_scale(scale: Mapping[str, object]) -> Mapping[str, object]:
+    try:
+        return read_declared(scale)
+    except ValueError as error:
+        name, reason = error.args
+        raise Refused(422, "invalid", f"{name}: {reason}.", f"/scale/{name}") from error
+
+
+def _check_size(name: str, value: object, limit: int) -> None:
+    size = len(json.dumps(value, ensure_ascii=False).encode())
+    if size > limit:
+        message = f"At most {limit:,} bytes of {name} per run; this would make {size:,}."
+        raise Refused(422, "quota", message, f"/{name}")
+
+
+# --- attempts --------------------------------------------------------------------------------
+@transaction.atomic
+def rewind_run(run: Run, request_id: UUID, step: int, writer: UUID | None = None) -> Run:
+    """Open an attempt at a step: what was logged there and after is hidden, not erased.
+
+    The same request id opens it once. A writer that is named goes on in the new attempt.
+    """
+    held = store.lock_run(run.pk)
+    if not any(known == request_id for *_, known in store.find_attempts(run.pk)):
+        choice = Choice(held.attempt + 1, step, opens=True)
+        last_step = find_visible_end(run.pk, held.attempt, choice)
+        start = {"reason": "rewind", "attempt_key": "", "request_id": request_id}
+        write_attempt(run.pk, held.rev, choice, start)
+        changes = {"attempt": choice.no, "last_step": last_step, "changed_at": timezone.now()}
+        Run.objects.filter(pk=run.pk).update(**changes)
+        if writer is not None:
+            Writer.objects.filter(run=run, writer=writer).update(attempt=choice.no)
+        run.refresh_from_db()
+        run_edited.send(sender=Run, run=run, studies=())
+    return run
+
+
+# --- life ------------------------------------------------------------------------------------
+@transaction.atomic
+def finish_run(run: Run, ending: Mapping[str, object]) -> str:
+    """End a run once the batches that its finish record names have arrived; returns its state.
+
+    `ending` has state, exit_code, reason, and where the client knows them writer, last_seq and
+    dropped. A run that has ended stays as it is: the same record may arrive twice.
+    """
+    held = _lock(run)
+    dropped = int(ending.get("dropped") or 0)
+    if dropped > held.dropped:
+        Run.objects.filter(pk=run.pk).update(dropped=dropped)
+    if held.state in ENDED or held.state == ending["state"]:
+        return str(held.state)
+    if _has_arrived(run, ending):
+        return str(end_run(run.pk, ending).state)
+    Run.objects.filter(pk=run.pk).update(ending=dict(ending), heartbeat_at=Now())
+    return str(held.state)
+
+
+def _has_arrived(run: Run, ending: Mapping[str, object]) -> bool:
+    wanted, writer = int(ending.get("last_seq") or 0), ending.get("writer")
+    if not wanted or writer is None:
+        return True
+    known = Writer.objects.filter(run=run, writer=writer).values_list("last_seq", flat=True)
+    return (known.first() or 0) >= wanted
+
+
+def delete_run(run: Run) -> None:
+    """Hide a run from everybody; nothing is erased."""
+    _set_deleted(run, timezone.now())
+
+
+def restore_run(run: Run) -> None:
+    """Show a deleted run again."""
+    _set_deleted(run, None)
+
+
+@transaction.atomic
+def _set_deleted(run: Run, at: datetime | None) -> None:
+    Run.objects.filter(pk=run.pk).update(deleted_at=at, changed_at=timezone.now())
+    run.refresh_from_db()
+    run_edited.send(sender=Run, run=run, studies=())
+
+
+@transaction.atomic
+def mark_crashed_runs() -> list[int]:
+    """Mark the running runs that have been silent for too long by the database's clock.
+
+    Runs that a batch holds just now are alive and passed over.
+    """
+    silent = timedelta(seconds=settings.CRASHED_AFTER_SECONDS)
+    live = Run.objects.filter(state=RunState.RUNNING, deleted_at=None)
+    locked = live.select_for_update(of=("self",), no_key=True, skip_locked=True)
+    found = list(locked.filter(heartbeat_at__lt=Now() - silent).select_related("project"))
+    for run in found:
+        run.state, run.ended_at = RunState.CRASHED, run.heartbeat_at
+        run.changed_at = timezone.now()
+        run.save(update_fields=["state", "ended_at", "changed_at"])
+        run_ended.send(sender=Run, run=run)
+    return [run.pk for run in found]

@@ -1,0 +1,395 @@
+"""The metric store: every SQL statement of runs, each with the index that it uses.
+
+Points live in `runs_chunk`: one row for each metric of a batch, little-endian int64 steps and
+float64 values. The metric id 0 holds the wall-clock times of the steps, once for all metrics.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from uuid import UUID
+
+import numpy as np
+from django.db import connection
+from numpy.typing import NDArray
+
+from runs.attempts import compute_limits
+from runs.blocks import Steps, Values, find_distinct
+
+TIMES = 0
+RAW, PCODEC = 0, 1
+
+# --- ingest, in the order of its locks --------------------------------------------------------
+# Primary keys of batch and writer. An uncommitted twin is waited for. No row comes back where the
+# key is known already, or was pruned (seq <= last_seq).
+CLAIM_BATCH = """
+WITH claimed AS (
+  INSERT INTO runs_batch (run_id, writer, seq, digest, attempt, rev, n_points, received_at)
+  VALUES (%(run)s, %(writer)s, %(seq)s, %(digest)s, 0, 0, %(n_points)s, clock_timestamp())
+  ON CONFLICT DO NOTHING RETURNING run_id, writer, seq
+)
+INSERT INTO runs_writer AS known
+  (run_id, writer, last_seq, max_seq, attempt, attempt_key, resumed, unordered)
+SELECT run_id, writer, CASE WHEN seq = 1 THEN 1 ELSE 0 END, seq, 0, '', false, false FROM claimed
+ON CONFLICT (run_id, writer) DO UPDATE
+SET last_seq = CASE WHEN known.last_seq + 1 = excluded.max_seq THEN excluded.max_seq
+                    ELSE known.last_seq END,
+    max_seq = greatest(known.max_seq, excluded.max_seq)
+WHERE known.last_seq < excluded.max_seq
+RETURNING last_seq, max_seq, attempt, (xmax = 0) AS is_new
+"""
+
+# Primary keys of writer and batch; no digest where the key was pruned.
+FIND_DIGEST = """
+SELECT b.digest, w.last_seq FROM runs_writer w
+LEFT JOIN runs_batch b ON b.run_id = w.run_id AND b.writer = w.writer AND b.seq = %(seq)s
+WHERE w.run_id = %(run)s AND w.writer = %(writer)s
+"""
+
+# Primary keys of batch and writer; a statement of its own, so that it sees what was committed
+# while the writer's row was waited for.
+ADVANCE_WRITER = """
+UPDATE runs_writer w SET last_seq = coalesce((
+  SELECT max(seq) FROM (
+    SELECT b.seq, b.seq - row_number() OVER (ORDER BY b.seq) AS gap FROM runs_batch b
+    WHERE b.run_id = w.run_id AND b.writer = w.writer AND b.seq > w.last_seq
+  ) later WHERE gap = w.last_seq
+), w.last_seq)
+WHERE w.run_id = %(run)s AND w.writer = %(writer)s
+RETURNING last_seq
+"""
+
+# Primary key of run. Not FOR UPDATE: foreign keys to the run need not wait.
+LOCK_RUN = """
+SELECT rev, state, attempt, last_step, outcome, ending, facts, deleted_at, clock_clamped,
+  (SELECT coalesce(jsonb_object_agg(name, summary -> name), '{}')
+   FROM unnest(%(names)s::text[]) AS name WHERE summary ? name)
+FROM runs_run WHERE id = %(run)s FOR NO KEY UPDATE
+"""
+
+# Primary key of run.
+COUNT_METRICS = """
+SELECT count(*) FROM (
+  SELECT jsonb_object_keys(summary) FROM runs_run WHERE id = %(run)s
+  UNION SELECT unnest(%(names)s::text[])
+) names
+"""
+
+# Primary keys of attempt and writer.
+FIND_ATTEMPTS = """
+SELECT no, start_step, attempt_key, request_id FROM runs_attempt WHERE run_id = %(run)s ORDER BY no
+"""
+ADD_ATTEMPT = """
+INSERT INTO runs_attempt
+  (run_id, no, start_step, rev, reason, attempt_key, request_id, created_at)
+VALUES (%(run)s, %(no)s, %(start_step)s, %(rev)s, %(reason)s, %(attempt_key)s, %(request_id)s,
+        clock_timestamp())
+"""
+LOWER_ATTEMPT = """
+UPDATE runs_attempt SET start_step = %(start_step)s WHERE run_id = %(run)s AND no = %(no)s
+"""
+MOVE_WRITER = """
+UPDATE runs_writer SET attempt = %(no)s, attempt_key = %(attempt_key)s, resumed = %(resumed)s
+WHERE run_id = %(run)s AND writer = %(writer)s
+"""
+
+# Primary key of run: the series that an attempt hides points of wait to be settled.
+FLAG_HIDDEN = """
+UPDATE runs_run SET settle_at = coalesce(settle_at, clock_timestamp()), summary = (
+  SELECT coalesce(jsonb_object_agg(key, CASE WHEN (value ->> 'last_step')::bigint >= %(step)s
+    THEN value || '{"unsettled": true}' ELSE value END), '{}') FROM jsonb_each(summary))
+WHERE id = %(run)s
+"""
+
+# Primary keys of run, chunk and batch: one round trip.
+STORE_BATCH = """
+UPDATE runs_run SET
+  rev = %(rev)s, summary = summary || %(summary)s::jsonb, attempt = %(attempt)s,
+  last_step = %(last_step)s, state = %(state)s, outcome = %(outcome)s,
+  outcome_evidence = coalesce(%(evidence)s::jsonb, outcome_evidence),
+  facts = coalesce(%(facts)s::jsonb, facts), n_tokens = coalesce(%(n_tokens)s, n_tokens),
+  flops = coalesce(%(flops)s, flops),
+  flop_convention = coalesce(%(flop_convention)s, flop_convention),
+  repeated = repeated + %(repeated)s, overwritten = overwritten + %(overwritten)s,
+  clock_clamped = %(clock_clamped)s,
+  settle_at = CASE WHEN %(is_settled)s THEN settle_at
+                   ELSE coalesce(settle_at, clock_timestamp()) END,
+  ended_at = CASE WHEN %(state)s = 'running' THEN NULL ELSE ended_at END,
+  received_at = clock_timestamp(), heartbeat_at = clock_timestamp(),
+  changed_at = clock_timestamp()
+WHERE id = %(run)s;
+INSERT INTO runs_chunk
+  (run_id, metric_id, rev, rev_first, attempt, codec, n, first_step, last_step, steps, "values",
+   last_value, min_value, max_value, sum_value, n_nan, n_posinf, n_neginf)
+SELECT %(run)s, metric, %(rev)s, %(rev)s, %(attempt_of_points)s, 0, n, first_step, last_step,
+       (%(step_arrays)s::bytea[])[place], vals, last_value, min_value, max_value, sum_value,
+       n_nan, n_posinf, n_neginf
+FROM unnest(%(metric)s::bigint[], %(n)s::int[], %(first_step)s::bigint[], %(end_step)s::bigint[],
+            %(place)s::int[], %(value_arrays)s::bytea[], %(last_value)s::float8[],
+            %(min_value)s::float8[], %(max_value)s::float8[], %(sum_value)s::float8[],
+            %(n_nan)s::int[], %(n_posinf)s::int[], %(n_neginf)s::int[])
+  AS t(metric, n, first_step, last_step, place, vals, last_value, min_value, max_value, sum_value,
+       n_nan, n_posinf, n_neginf);
+"""
+# Primary key of batch; what was not known yet when it was claimed.
+COMPLETE_BATCH = """
+UPDATE runs_batch SET rev = %(rev)s, attempt = %(attempt_of_points)s
+WHERE run_id = %(run)s AND writer = %(writer)s AND seq = %(seq)s
+"""
+ADD_BATCH = """
+INSERT INTO runs_batch (run_id, writer, seq, digest, attempt, rev, n_points, received_at)
+VALUES (%(run)s, %(writer)s, %(rev)s, %(digest)s, %(attempt_of_points)s, %(rev)s, %(n_points)s,
+        clock_timestamp())
+"""
+
+# --- metric names -----------------------------------------------------------------------------
+# Unique (project, name).
+FIND_METRICS = """
+SELECT name, id FROM runs_metric WHERE project_id = %(project)s AND name = ANY(%(names)s)
+"""
+ADD_METRICS = """
+INSERT INTO runs_metric (project_id, name)
+SELECT %(project)s, name FROM unnest(%(names)s::text[]) AS name ON CONFLICT DO NOTHING
+"""
+
+# Primary key of run, unique (project, name).
+FIND_METRICS_OF_RUNS = """
+SELECT id FROM runs_metric WHERE name = ANY(%(names)s)
+  AND project_id IN (SELECT project_id FROM runs_run WHERE id = ANY(%(runs)s))
+"""
+
+# --- reads ------------------------------------------------------------------------------------
+# Primary key of chunk, by (run, metric) and in the order of arrival.
+READ_CHUNKS = """
+SELECT run_id, metric_id, attempt, codec, n, steps, "values" FROM runs_chunk
+WHERE run_id = ANY(%(runs)s) AND metric_id = ANY(%(metrics)s)
+ORDER BY run_id, metric_id, rev
+"""
+
+# Primary key of attempt.
+READ_STARTS = """
+SELECT run_id, no, start_step FROM runs_attempt WHERE run_id = ANY(%(runs)s)
+"""
+
+# Primary key of chunk, all metrics of one run: how far the points that stay visible reach.
+FIND_LAST_STEP = """
+SELECT max(c.last_step) FROM runs_chunk c
+JOIN unnest(%(attempts)s::int[], %(limits)s::bigint[]) AS l(no, limit_step) ON l.no = c.attempt
+WHERE c.run_id = %(run)s AND c.metric_id <> 0 AND c.last_step < l.limit_step
+"""
+READ_STRADDLING = """
+SELECT l.limit_step, c.steps FROM runs_chunk c
+JOIN unnest(%(attempts)s::int[], %(limits)s::bigint[]) AS l(no, limit_step) ON l.no = c.attempt
+WHERE c.run_id = %(run)s AND c.metric_id <> 0
+  AND c.first_step < l.limit_step AND c.last_step >= l.limit_step
+"""
+
+# Index run_changed (project, changed_at). Rows of the last seconds are summed, because
+# transactions do not commit in the order of their clock readings.
+PROJECT_REVISION = """
+SELECT coalesce(extract(epoch FROM newest.at) * 1000000, 0)::bigint,
+       (SELECT count(*) FROM runs_run WHERE project_id = %(project)s
+          AND changed_at > newest.at - interval '10 seconds'),
+       (SELECT coalesce(sum(extract(epoch FROM changed_at) * 1000000), 0)::bigint FROM runs_run
+        WHERE project_id = %(project)s AND changed_at > newest.at - interval '10 seconds')
+FROM (SELECT max(changed_at) AS at FROM runs_run WHERE project_id = %(project)s) newest
+"""
+
+# --- life -------------------------------------------------------------------------------------
+# Primary key of run. A heartbeat alone changes nothing that a page shows.
+BEAT = """
+UPDATE runs_run SET heartbeat_at = clock_timestamp(),
+  changed_at = CASE WHEN state = 'crashed' THEN clock_timestamp() ELSE changed_at END,
+  ended_at = CASE WHEN state = 'crashed' THEN NULL ELSE ended_at END,
+  state = CASE WHEN state = 'crashed' THEN 'running' ELSE state END
+WHERE id = %(run)s AND deleted_at IS NULL RETURNING state
+"""
+
+
+@dataclass(frozen=True)
+class WriterState:
+    """A writer after its batch was claimed."""
+
+    last_seq: int
+    max_seq: int
+    attempt: int
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class LockedRun:
+    """What ingest reads of the run whose row it holds; `summary` has the asked metrics only."""
+
+    rev: int
+    state: str
+    attempt: int
+    last_step: int | None
+    outcome: str
+    ending: dict[str, object] | None
+    facts: dict[str, list[dict[str, object]]]
+    deleted_at: datetime | None
+    clock_clamped: bool
+    summary: dict[str, dict[str, object]]
+
+
+def claim_batch(values: Mapping[str, object]) -> WriterState | None:
+    """Take the key of a batch; None where it is known already."""
+    rows = fetch(CLAIM_BATCH, values)
+    return WriterState(*rows[0]) if rows else None
+
+
+def find_digest(values: Mapping[str, object]) -> tuple[bytes | None, int]:
+    """Return the digest under a batch's key, and how far its writer has come."""
+    digest, last_seq = fetch(FIND_DIGEST, values)[0]
+    return None if digest is None else bytes(digest), last_seq
+
+
+def advance_writer(run_id: int, writer: UUID) -> int:
+    """Move a writer's last seq over what has arrived out of order; returns it."""
+    return fetch(ADVANCE_WRITER, {"run": run_id, "writer": writer})[0][0]
+
+
+def lock_run(run_id: int, names: Sequence[str] = ()) -> LockedRun:
+    """Hold the run's row to the end of the transaction; its order is that of the batches."""
+    row = list(fetch(LOCK_RUN, {"run": run_id, "names": list(names)})[0])
+    for place in (5, 6, 9):
+        row[place] = json.loads(row[place]) if isinstance(row[place], str) else row[place]
+    return LockedRun(*row)
+
+
+def count_metrics(run_id: int, names: Sequence[str]) -> int:
+    """Return how many metrics the run would have with these."""
+    return fetch(COUNT_METRICS, {"run": run_id, "names": list(names)})[0][0]
+
+
+def find_attempts(run_id: int) -> list[tuple[int, int, str, UUID | None]]:
+    """Return the attempts after the first: (no, start_step, attempt_key, request_id)."""
+    return fetch(FIND_ATTEMPTS, {"run": run_id})
+
+
+def read_project_revision(project_id: int) -> str:
+    """Return a text that changes whenever a run of the project does."""
+    newest, count, total = fetch(PROJECT_REVISION, {"project": project_id})[0]
+    return f"{newest}.{count}.{total % 1_000_000_007}"
+
+
+def beat(run_id: int) -> str | None:
+    """Note a sign of life; returns the run's state, None where it is gone."""
+    rows = fetch(BEAT, {"run": run_id})
+    return rows[0][0] if rows else None
+
+
+# --- series -----------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Series:
+    """The points of one metric of one run, by step.
+
+    Parameters
+    ----------
+    steps, values : the visible points, of several at one step the last to arrive
+    superseded : how many points a later attempt hides
+    repeated, overwritten : how many lost to an equal value, and to another one
+    """
+
+    steps: Steps
+    values: Values
+    superseded: int = 0
+    repeated: int = 0
+    overwritten: int = 0
+
+
+NO_POINTS = Series(np.empty(0, np.int64), np.empty(0, np.float64))
+
+
+def read_series(run_id: int, metric: str) -> tuple[Steps, Values]:
+    """Return the visible points of one metric of one run."""
+    found = read_many([run_id], metric).get(run_id, NO_POINTS)
+    return found.steps, found.values
+
+
+def read_many(run_ids: Sequence[int], metric: str) -> dict[int, Series]:
+    """Return the visible points of one metric of many runs; runs without it are left out."""
+    ids = {"runs": list(run_ids), "names": [metric]}
+    metrics = [row[0] for row in fetch(FIND_METRICS_OF_RUNS, ids)]
+    found = read_points(run_ids, metrics)
+    return {run: series for (run, _), series in found.items()}
+
+
+def read_times(run_ids: Sequence[int]) -> dict[int, Series]:
+    """Return the wall-clock time of each step of many runs, seconds since 1970."""
+    return {run: series for (run, _), series in read_points(run_ids, [TIMES]).items()}
+
+
+def read_points(run_ids: Sequence[int], metric_ids: Sequence[int]) -> dict[tuple[int, int], Series]:
+    """Return (run, metric) -> visible points."""
+    if not run_ids or not metric_ids:
+        return {}
+    starts: dict[int, dict[int, int]] = {}
+    for run, no, start_step in fetch(READ_STARTS, {"runs": list(run_ids)}):
+        starts.setdefault(run, {})[no] = start_step
+    rows = fetch(READ_CHUNKS, {"runs": list(run_ids), "metrics": list(metric_ids)})
+    return {
+        key: resolve_points(list(chunks), starts.get(key[0], {}))
+        for key, chunks in groupby(rows, key=lambda row: (row[0], row[1]))
+    }
+
+
+def resolve_points(chunks: Sequence[tuple], starts: Mapping[int, int]) -> Series:
+    """Decode the chunks of a series, in the order of their arrival, and take what is visible."""
+    steps, values, attempts = decode_chunks(chunks)
+    n_stored = len(steps)
+    if starts:
+        limits = compute_limits(starts, max(*starts, int(attempts.max())))
+        is_visible = steps < limits[attempts]
+        steps, values = steps[is_visible], values[is_visible]
+    found = find_distinct(steps, values.reshape(1, -1))
+    return Series(
+        found.steps,
+        found.values[0],
+        superseded=n_stored - len(steps),
+        repeated=int(found.repeated[0]),
+        overwritten=int(found.overwritten[0]),
+    )
+
+
+def decode_chunks(chunks: Sequence[tuple]) -> tuple[Steps, Values, NDArray[np.int64]]:
+    """Return the steps, values and attempts of all stored points, as they arrived."""
+    assert all(chunk[3] == RAW for chunk in chunks), "no other codec is written yet"
+    steps = np.frombuffer(b"".join(chunk[5] for chunk in chunks), dtype="<i8")
+    values = np.frombuffer(b"".join(chunk[6] for chunk in chunks), dtype="<f8")
+    counts = [chunk[4] for chunk in chunks]
+    return steps, values, np.repeat([chunk[2] for chunk in chunks], counts)
+
+
+def read_stored(run_id: int, metric_id: int) -> tuple[Steps, Values, NDArray[np.int64]]:
+    """Return all stored points of a series with their attempts, hidden ones too."""
+    rows = fetch(READ_CHUNKS, {"runs": [run_id], "metrics": [metric_id]})
+    return decode_chunks(rows)
+
+
+def find_last_step(run_id: int, limits: Sequence[int]) -> int | None:
+    """Return the last step that stays visible under these limits of the run's attempts."""
+    values = {"run": run_id, "attempts": list(range(len(limits))), "limits": list(limits)}
+    found = [row[0] for row in fetch(FIND_LAST_STEP, values) if row[0] is not None]
+    for limit, steps in fetch(READ_STRADDLING, values):
+        below = np.frombuffer(steps, dtype="<i8")
+        found.append(int(below[below < limit].max()))
+    return max(found, default=None)
+
+
+def fetch(statement: str, values: Mapping[str, object]) -> list[tuple]:
+    """Run a statement and return its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchall()
+
+
+def execute(statement: str, values: Mapping[str, object]) -> int:
+    """Run a statement and return the number of its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.rowcount

@@ -1,0 +1,59 @@
+"""ScaleDash: log training runs, read them back. `scaledash.init`, `run.log`, `scaledash.Api`."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scaledash.client.api import Api
+    from scaledash.client.config import Config, Summary
+    from scaledash.client.credentials import login
+    from scaledash.client.current import (
+        alert,
+        define_metric,
+        finish,
+        log,
+        log_metrics,
+        mark,
+        mark_preempting,
+        rewind,
+        set_scale,
+    )
+    from scaledash.client.errors import AuthError, Error, NotFound, Refused, UsageError
+    from scaledash.client.run import Run, init
+    from scaledash.client.settings import Settings
+
+    run: Run | None
+    config: Config
+    summary: Summary
+
+__version__ = "0.1.0"
+__all__ = [
+    "Api", "AuthError", "Error", "NotFound", "Refused", "Run", "Settings", "UsageError",
+    "__version__", "alert", "config", "define_metric", "finish", "init", "log", "log_metrics",
+    "login", "mark", "mark_preempting", "rewind", "run", "set_scale", "summary",
+]  # fmt: skip
+
+# Nothing is loaded before it is used: importing scaledash costs a training job next to nothing.
+_MODULES = {
+    "api": "Api",
+    "credentials": "login",
+    "current": "alert define_metric finish log log_metrics mark mark_preempting rewind set_scale",
+    "errors": "AuthError Error NotFound Refused UsageError",
+    "run": "Run init",
+    "settings": "Settings",
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> object:
+    if name in ("run", "config", "summary"):  # never kept: they change with the newest run
+        return getattr(import_module("scaledash.client.current"), f"get_{name}")()
+    if name not in _HOMES:
+        raise AttributeError(f"module 'scaledash' has no attribute {name!r}")
+    value = getattr(import_module(f"scaledash.client.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [name for name in __all__ if name not in ("config", "summary")]

@@ -1,0 +1,1 @@
+"""The client: standard library only, no code shared with the server."""

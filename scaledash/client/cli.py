@@ -1,0 +1,205 @@
+"""`scaledash` on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from scaledash import __version__
+from scaledash.client.control import read_control
+from scaledash.client.credentials import check_server, login
+from scaledash.client.discovery import Server, find_server
+from scaledash.client.errors import AuthError, Error, UsageError
+from scaledash.client.settings import Pace
+from scaledash.client.sync import (
+    SpoolState,
+    describe_spool,
+    find_spools,
+    remove_sent,
+    retry_dead,
+    sync_spool,
+)
+from scaledash.client.transport import Transport
+
+DONE, FAILED, USAGE, PENDING, AUTH = 0, 1, 2, 4, 5
+NO_SERVER = "no server is known: `scaledash login URL`, or set SCALEDASH_URL and SCALEDASH_TOKEN"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status."""
+    options = _make_parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except AuthError as error:
+        _complain(str(error))
+        return AUTH
+    except UsageError as error:
+        _complain(str(error))
+        return USAGE
+    except Error as error:
+        _complain(str(error))
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scaledash", description="Client of ScaleDash.")
+    parser.add_argument("--version", action="version", version=f"scaledash {__version__}")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    command = commands.add_parser("login", parents=[shared], help="check a token and keep it")
+    command.add_argument("url", nargs="?", help="address of the server")
+    command.add_argument("--token-stdin", action="store_true", help="read the token from stdin")
+    command.set_defaults(run=_login)
+
+    command = commands.add_parser("ping", parents=[shared], help="is the server there, who am I")
+    command.set_defaults(run=_ping)
+
+    command = commands.add_parser("status", parents=[shared], help="spools on this machine")
+    command.add_argument("directories", nargs="*", type=Path, metavar="DIR")
+    command.add_argument("--dead", action="store_true", help="list what the server refused")
+    command.set_defaults(run=_status)
+
+    command = commands.add_parser("sync", parents=[shared], help="send what is spooled")
+    command.add_argument("directories", nargs="*", type=Path, metavar="DIR")
+    command.add_argument("--live", action="store_true", help="stay until the runs have ended")
+    command.add_argument("--clean", action="store_true", help="remove what is sent completely")
+    command.add_argument("--retry-dead", action="store_true", help="resend what was refused")
+    command.add_argument("--dry-run", action="store_true", help="say what would be sent")
+    command.set_defaults(run=_sync)
+
+    command = commands.add_parser("up", help="how to get the server")
+    command.set_defaults(run=_up)
+    return parser
+
+
+def _login(options: argparse.Namespace) -> int:
+    token = sys.stdin.readline().strip() if options.token_stdin else None
+    answer = login(options.url, token)
+    _print(options, answer, f"Signed in. {_describe_answer(answer)}")
+    return DONE
+
+
+def _ping(options: argparse.Namespace) -> int:
+    server = _need_server()
+    started = time.perf_counter()
+    answer = check_server(server)
+    seconds = time.perf_counter() - started
+    answer |= {"url": server.url, "source": server.source, "latency_seconds": round(seconds, 4)}
+    skew = _find_skew(answer.get("time"))
+    if skew is not None:
+        answer["clock_skew_seconds"] = skew
+    text = f"{server.url} answers in {seconds * 1000:.0f} ms. {_describe_answer(answer)}"
+    _print(options, answer, text)
+    return DONE
+
+
+def _status(options: argparse.Namespace) -> int:
+    states = [describe_spool(path) for path in find_spools(options.directories)]
+    if options.dead:
+        return _list_dead(options, states)
+    _print(options, [state.to_json() for state in states], "\n".join(map(_describe, states)))
+    return PENDING if any(state.pending for state in states) else DONE
+
+
+def _list_dead(options: argparse.Namespace, states: Sequence[SpoolState]) -> int:
+    dead = [
+        {"directory": str(state.directory), **item}
+        for state in states
+        for item in read_control(state.directory).dead
+    ]
+    lines = [
+        f"{item['directory']}: {item.get('pointer') or item.get('metric') or 'row'}"
+        f" rows {item.get('rows', '-')}: {item.get('reason')}"
+        for item in dead
+    ]
+    _print(options, dead, "\n".join(lines) or "The server has refused nothing.")
+    return DONE
+
+
+def _sync(options: argparse.Namespace) -> int:
+    spools = find_spools(options.directories)
+    if not spools:
+        _complain("there is no spool here; name the directories to send")
+        return DONE
+    if options.dry_run:
+        return _status(argparse.Namespace(**{**vars(options), "dead": False}))
+    transport = Transport(_need_server())
+    states = []
+    for directory in spools:
+        state = _sync_one(directory, transport, options)
+        states.append(state)
+        if not options.json:
+            print(_describe(state), flush=True)
+    transport.close()
+    if options.json:
+        _print(options, [state.to_json() for state in states], "")
+    return DONE if all(state.state == "sent" for state in states) else PENDING
+
+
+def _sync_one(directory: Path, transport: Transport, options: argparse.Namespace) -> SpoolState:
+    try:
+        state = sync_spool(directory, lambda: transport, Pace(), _complain, options.live)
+    except (OSError, ValueError) as error:  # this spool only; the others are sent
+        _complain(f"{directory}: {error}")
+        return SpoolState(directory, directory.name, directory.name, "damaged", 0, 0, 0, 0)
+    if options.retry_dead and state.dead and state.state == "sent":
+        count = retry_dead(directory, lambda: transport)
+        _complain(f"{directory}: {count} of {state.dead} refused parts are stored now")
+        state = describe_spool(directory)
+    if options.clean and remove_sent(state):
+        _complain(f"removed {directory}")
+    return state
+
+
+def _up(options: argparse.Namespace) -> int:
+    print(
+        "This is the client alone. The server is started from a checkout of ScaleDash with"
+        " `make up`; `scaledash login URL` connects to one that runs already."
+    )
+    return USAGE
+
+
+def _need_server() -> Server:
+    server = find_server()
+    if server is None:
+        raise UsageError(NO_SERVER)
+    return server
+
+
+def _describe(state: SpoolState) -> str:
+    parts = [f"{state.rows:,} rows", f"{state.pending:,} pending"]
+    parts += [f"{state.dead:,} refused"] if state.dead else []
+    parts += [f"{state.skipped_bytes:,} bytes damaged"] if state.skipped_bytes else []
+    text = f"{state.state:8} {state.name}  {', '.join(parts)}  {state.directory}"
+    return f"{text}\n         {state.reason}" if state.reason and state.state != "sent" else text
+
+
+def _describe_answer(answer: dict[str, object]) -> str:
+    facts = ((name, answer.get(name)) for name in ("version", "scope", "project", "user"))
+    return ", ".join(f"{name} {value}" for name, value in facts if value) + "."
+
+
+def _find_skew(server_time: object) -> float | None:
+    if not isinstance(server_time, (int, float)):
+        return None
+    return round(time.time() - server_time, 3)
+
+
+def _print(options: argparse.Namespace, document: object, text: str) -> None:
+    print(json.dumps(document, indent=2) if options.json else text)
+
+
+def _complain(text: str) -> None:
+    print(f"scaledash: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""`run.config` and `run.summary`: dicts that tell the run what changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from typing import Any, Protocol
+
+from scaledash.client.jsonable import MASK, is_secret, to_json, to_mapping
+
+MAX_BYTES = 256 * 1024
+PRIVATE = "_scaledash"  # what the client keeps in the config on its own account
+
+
+class Listener(Protocol):
+    """Takes the JSON form of what changed."""
+
+    def __call__(self, changes: dict[str, object], /) -> None:
+        """Take the changes."""
+
+
+class Section(dict[str, Any]):
+    """A nested part of the config, readable by attribute."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the config has no key {name!r} here") from None
+
+
+class Config(MutableMapping[str, Any]):
+    """Configuration of a run: keys by item or attribute; every change is recorded.
+
+    Parameters
+    ----------
+    listener : callable
+        Called with the JSON form of changed top-level keys.
+    on_change : callable
+        Called with (key, old, new) when a key that has a value gets another one without
+        `allow_val_change`; may raise when the run is strict.
+    """
+
+    _values: dict[str, Any]
+
+    def __init__(
+        self, listener: Listener, on_change: Callable[[str, object, object], None]
+    ) -> None:
+        self.__dict__.update(_values={}, _sent={}, _listener=listener, _on_change=on_change)
+
+    def update(  # type: ignore[override]
+        self, given: object = None, allow_val_change: bool | None = None, **more: object
+    ) -> None:
+        """Take the keys of a dict, Namespace, dataclass, pydantic model, OmegaConf or flags."""
+        mapping: Mapping[Any, object] | None = {} if given is None else to_mapping(given)
+        if mapping is None:
+            raise TypeError(f"cannot read a config from a {type(given).__name__}")
+        for key, value in {**mapping, **more}.items():
+            self._set(str(key), value, bool(allow_val_change))
+        self.send_changes()
+
+    def setdefaults(self, given: object) -> None:
+        """Take the keys that have no value yet."""
+        mapping = to_mapping(given) or {}
+        self.update({key: value for key, value in mapping.items() if str(key) not in self._values})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a plain copy."""
+        return {key: _unwrap(value) for key, value in self._values.items()}
+
+    def send_changes(self) -> None:
+        """Report what differs from the last report, changes inside nested dicts included."""
+        state = self.__dict__
+        current = {
+            key: MASK if is_secret(key) else to_json(value) for key, value in self._values.items()
+        }
+        changes = {
+            key: value
+            for key, value in current.items()
+            if key not in state["_sent"] or state["_sent"][key] != value
+        }
+        if changes:
+            state["_sent"] = current
+            state["_listener"](changes)
+
+    def _set(self, key: str, value: object, allow_change: bool) -> None:
+        old = self._values.get(key)
+        if key in self._values and not allow_change and _differs(old, value):
+            self.__dict__["_on_change"](key, old, value)
+        self._values[key] = _wrap(value)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __setitem__(self, key: str, value: object) -> None:
+        self._set(key, value, allow_change=False)
+        self.send_changes()
+
+    def __delitem__(self, key: str) -> None:
+        del self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_values" not in self.__dict__:
+            raise AttributeError(name)
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(f"the config has no key {name!r}") from None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self[name] = value
+
+    def __repr__(self) -> str:
+        return f"Config({self.as_dict()!r})"
+
+
+class Summary(MutableMapping[str, Any]):
+    """The user's own summary values; last, min, max and count are kept by the server.
+
+    Parameters
+    ----------
+    listener : callable
+        Called with the JSON form of changed keys.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._values: dict[str, Any] = {}
+        self._listener = listener
+
+    def update(self, given: Mapping[str, object] | None = None, **more: object) -> None:  # type: ignore[override]
+        """Take the keys of a dict."""
+        changed = {str(key): value for key, value in {**(given or {}), **more}.items()}
+        self._values.update(changed)
+        self._listener({key: to_json(value) for key, value in changed.items()})
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __setitem__(self, key: str, value: object) -> None:
+        self.update({key: value})
+
+    def __delitem__(self, key: str) -> None:
+        del self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Summary({self._values!r})"
+
+
+def cut_to_size(changes: dict[str, object]) -> tuple[dict[str, object], list[str]]:
+    """Leave out the largest keys until the JSON fits in 256 KiB; return the rest and the names."""
+    sizes = {key: len(json.dumps({key: value})) for key, value in changes.items()}
+    dropped: list[str] = []
+    for key in sorted(sizes, key=lambda name: -sizes[name]):
+        if sum(sizes.values()) <= MAX_BYTES:
+            break
+        del sizes[key]
+        dropped.append(key)
+    return {key: value for key, value in changes.items() if key in sizes}, dropped
+
+
+def _differs(old: object, new: object) -> bool:
+    return bool(to_json(old) != to_json(new))
+
+
+def _wrap(value: object) -> object:
+    if isinstance(value, dict):
+        return Section({str(key): _wrap(inner) for key, inner in value.items()})
+    return value
+
+
+def _unwrap(value: object) -> object:
+    if isinstance(value, Section):
+        return {key: _unwrap(inner) for key, inner in value.items()}
+    return value

@@ -1,0 +1,111 @@
+"""Make JSON of whatever a training script puts into its config, with secrets masked."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+MAX_DEPTH = 6  # of a value inside the config; the server takes bodies of depth 8
+MAX_REPR = 1_024
+MAX_INTEGER = 10**300  # beyond it no 64-bit float can follow
+MAX_ITEMS = 1_000
+MASK = "***"
+SECRET_KEY = re.compile(
+    r"(api_?key|secret|password|passwd|access_token|auth_token|hf_token|hub_token|authorization)$",
+    re.IGNORECASE,
+)
+_SECRET_TEXT = re.compile(
+    r"\b(sd_[A-Za-z0-9]+_[A-Za-z0-9_-]+|hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{20,}"
+    r"|sk-[A-Za-z0-9_-]{16,}|AKIA[0-9A-Z]{16})"
+)
+_URL_LOGIN = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,15}://)[^/\s@]{1,500}@")
+
+
+def to_json(value: object, depth: int = 0) -> object:
+    """Return a JSON value: numbers stay, non-finite ones become text, objects their repr.
+
+    Parameters
+    ----------
+    value : object
+        dict, Namespace, dataclass, pydantic model, OmegaConf, absl flags, list, scalar of any
+        array library, or anything with a repr.
+    depth : int
+        How deep `value` stands already; below 6 everything is its repr.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if abs(value) < MAX_INTEGER else str(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else _name_nonfinite(value)
+    if isinstance(value, str):
+        return mask_text(value)
+    mapping = to_mapping(value) if depth < MAX_DEPTH else None
+    if mapping is not None:
+        return {
+            mask_text(str(key)): MASK if is_secret(str(key)) else to_json(inner, depth + 1)
+            for key, inner in mapping.items()
+        }
+    if isinstance(value, (list, tuple, set, frozenset)) and depth < MAX_DEPTH:
+        return [to_json(inner, depth + 1) for inner in list(value)[:MAX_ITEMS]]
+    return _convert_object(value, depth)
+
+
+def to_mapping(value: object) -> Mapping[Any, object] | None:
+    """Return the keys and values of a configuration object of any library, or None."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, (type, list, tuple, set, frozenset, str, bytes)):
+        return None
+    for name in ("model_dump", "flag_values_dict", "to_dict", "as_dict"):
+        method = getattr(value, name, None)
+        found = _call(method) if callable(method) else None
+        if isinstance(found, Mapping):
+            return found
+    names = getattr(value, "__dataclass_fields__", None)
+    if isinstance(names, Mapping):
+        return {name: getattr(value, name, None) for name in names}
+    if type(value).__name__ == "Namespace" and hasattr(value, "__dict__"):
+        return dict(vars(value))
+    return None
+
+
+def is_secret(key: str) -> bool:
+    """Say whether the last component of a config key names a secret."""
+    return SECRET_KEY.search(key.replace("-", "_").rsplit(".", 1)[-1]) is not None
+
+
+def mask_text(text: str) -> str:
+    """Mask tokens of known shape and logins in URLs; NUL, which no store takes, becomes _."""
+    text = text.replace("\x00", "_")
+    return _URL_LOGIN.sub(r"\1***@", _SECRET_TEXT.sub(MASK, text))
+
+
+def _convert_object(value: object, depth: int) -> object:
+    size = getattr(value, "size", None)
+    to_list = getattr(value, "tolist", None)
+    if callable(to_list) and (not isinstance(size, int) or size <= MAX_ITEMS):
+        found = _call(to_list)
+        if isinstance(found, (bool, int, float, str, list)):
+            return to_json(found, depth + 1)
+    shown = _call(lambda: repr(value))
+    text = shown if isinstance(shown, str) else f"<{type(value).__name__}>"
+    if hasattr(value, "__fspath__"):
+        text = str(value)
+    return mask_text(text[:MAX_REPR])
+
+
+def _call(function: Callable[[], object]) -> object:
+    """Call another library's code; whatever it raises, the value is just not converted that way."""
+    try:
+        return function()
+    except Exception:
+        return None
+
+
+def _name_nonfinite(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"

@@ -1,0 +1,1 @@
+"""Leaf helpers without Django, usable by every other module of the server."""

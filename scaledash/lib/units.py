@@ -1,0 +1,57 @@
+"""Numbers with unit suffixes: "125M", "1.2e20", "300B", "4k"."""
+
+import math
+import re
+
+SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e18}
+MAX_LENGTH = 64
+_DIGITS = r"[0-9]+(?:_[0-9]+)*"
+_NUMBER = re.compile(
+    rf"([+-]?(?:{_DIGITS}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([kKmMbBgGtTpP]|E)?"
+)
+
+
+def parse_quantity(text: str | int | float) -> float:
+    """Read a finite number with an optional suffix; raise ValueError that names the text."""
+    value = _read_text(text) if isinstance(text, str) else _read_number(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{_shorten(text)} is not a finite 64-bit number")
+    return value
+
+
+def _read_text(text: str) -> float:
+    match = _NUMBER.fullmatch(text.strip()) if len(text) <= MAX_LENGTH else None
+    if match is None:
+        raise ValueError(f"{_shorten(text)} is not a number such as 125M, 1.2e20 or 4096")
+    digits, suffix = match.groups()
+    return float(digits.replace("_", "")) * SUFFIXES[(suffix or "").lower()]
+
+
+def _read_number(value: int | float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{value!r} is not a quantity")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _shorten(value: str | int | float) -> str:
+    if isinstance(value, int):
+        return f"An integer of {value.bit_length()} bits"
+    return repr(value[:MAX_LENGTH] if isinstance(value, str) else value)
+
+
+def format_quantity(value: float | None, digits: int = 3) -> str:
+    """Write a count the way papers do: 147904 -> "148k", 1.3e9 -> "1.3B", 3e19 -> "3e19"."""
+    if value is None:
+        return ""
+    if not math.isfinite(value):
+        return str(value)
+    rounded = float(f"{value:.{digits}g}")
+    if abs(rounded) >= 1e15:
+        return f"{rounded:.{digits}g}".replace("e+", "e")
+    for limit, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(rounded) >= limit:
+            return f"{rounded / limit:.{digits}g}{suffix}"
+    return f"{rounded:.{digits}g}"

@@ -1,0 +1,36 @@
+"""`manage.py sweep`: find what hints have missed, twice a second (see docs/architecture.md)."""
+
+from __future__ import annotations
+
+import signal
+from argparse import ArgumentParser
+from types import FrameType
+
+from django.core.management.base import BaseCommand
+
+from fitting.sweeper import Sweeper, serve_child
+
+
+class Command(BaseCommand):
+    """Sweep until SIGTERM or Ctrl-C."""
+
+    help = "Keep fits current where hints are lost, Redis is away or no worker runs."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The sweeper starts its own child with this option."""
+        parser.add_argument("--child", action="store_true", help="only used by the sweeper itself")
+
+    def handle(self, *args: object, **options: object) -> None:
+        """Run until asked to stop."""
+        if options["child"]:
+            serve_child()
+            return
+        sweeper = Sweeper()
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            sweeper.stopping.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+        sweeper.run()

@@ -1,0 +1,184 @@
+/* The curves of a run: charts mounted when they come into view, read together, kept live. */
+import { Chart } from "./chart.js";
+import { formatCount, formatNumber } from "./format.js";
+import { get } from "./http.js";
+import { countMarks } from "./payload.js";
+import { isConcerned } from "./poll.js";
+import { readState, writeState } from "./state.js";
+
+const ZOOM_PAUSE_MS = 150;
+const MARGIN_PX = "300px";
+
+function readWindow(text) {
+  const range = (text ?? []).map(Number);
+  return range.length === 2 && range.every(Number.isFinite) && range[0] < range[1] ? range : null;
+}
+
+class Curves {
+  constructor(element) {
+    this.element = element;
+    this.charts = new Map();
+    this.due = new Set();
+    this.order = 0;
+    this.observer = new IntersectionObserver((entries) => this.onSeen(entries), {
+      rootMargin: MARGIN_PX,
+    });
+    this.adopt();
+    this.showSwitches();
+    document.addEventListener("morphed", () => this.adopt());
+    document.addEventListener("themechange", () => this.redraw());
+    document.addEventListener("revision", ({ detail }) => {
+      if (isConcerned(element, detail.moved)) this.reload();
+    });
+    addEventListener("popstate", () => this.onView());
+    element.addEventListener("click", (event) => this.onClick(event));
+  }
+
+  get view() {
+    const { xs = "lin", ys = "lin", xr } = readState();
+    return { xs, ys, window: readWindow(xr) };
+  }
+
+  adopt() {
+    for (const figure of this.element.querySelectorAll("[data-metric]")) {
+      if (this.charts.has(figure.dataset.metric)) continue;
+      const chart = new Chart(figure, {
+        onZoom: (range) => this.zoom(range),
+        onReset: () => this.zoom(null),
+      });
+      this.charts.set(figure.dataset.metric, chart);
+      this.due.add(figure.dataset.metric);
+      this.observer.observe(figure);
+    }
+  }
+
+  onSeen(entries) {
+    for (const { target, isIntersecting } of entries) {
+      target.dataset.seen = String(isIntersecting);
+    }
+    this.load();
+  }
+
+  reload() {
+    this.due = new Set(this.charts.keys());
+    this.load();
+  }
+
+  /** Read the charts that are in view and not up to date, all in one request. */
+  async load() {
+    const metrics = [...this.due].filter(
+      (metric) => this.charts.get(metric).element.dataset.seen === "true",
+    );
+    if (metrics.length === 0) return;
+    for (const metric of metrics) this.due.delete(metric);
+    this.order += 1;
+    const { order } = this;
+    try {
+      const { body } = await get(this.buildUrl(metrics));
+      for (const payload of body.charts) this.take(payload, order);
+    } catch (error) {
+      for (const metric of metrics) this.fail(metric, error);
+    }
+  }
+
+  buildUrl(metrics) {
+    const url = new URL(this.element.dataset.src, location.origin);
+    for (const metric of metrics) url.searchParams.append("m", metric);
+    const { xs, ys, window } = this.view;
+    if (xs !== "lin") url.searchParams.set("xs", xs);
+    if (ys !== "lin") url.searchParams.set("ys", ys);
+    if (window) url.searchParams.set("xr", window.join(","));
+    return url.pathname + url.search;
+  }
+
+  take(payload, order) {
+    const chart = this.charts.get(payload.metric);
+    if (!chart || (chart.order ?? 0) > order) return;
+    chart.order = order;
+    chart.element.dataset.rev = payload.rev ?? "";
+    chart.element.dataset.n = payload.points_total;
+    chart.element.dataset.drawn = payload.points_sent;
+    const [series] = Object.values(payload.series);
+    const isEmpty = payload.points_total === 0;
+    if (!isEmpty) chart.draw(payload, this.view);
+    this.describe(chart, payload, series);
+    chart.element.dataset.state = isEmpty ? "empty" : "ready";
+  }
+
+  describe({ element }, payload, series) {
+    const foot = element.querySelector(".foot");
+    const isThinned = payload.method !== "raw";
+    const where = this.view.window ? " in view" : "";
+    const total = `${formatCount(payload.points_total)} points${where}`;
+    const parts = [
+      [isThinned ? `${total} → ${formatCount(payload.points_sent)} (M4)` : total, ""],
+    ];
+    for (const [kind, count] of series ? countMarks(series) : []) {
+      parts.push([`${formatCount(count)} × ${kind}`, "badge bad"]);
+    }
+    if (payload.x_nonpositive) {
+      parts.push([`${formatCount(payload.x_nonpositive)} at step ≤ 0, not drawn`, "badge"]);
+    }
+    if (series?.nonpositive) parts.push([`${formatCount(series.nonpositive)} at ≤ 0`, "badge"]);
+    if (series?.overwritten) parts.push([`${formatCount(series.overwritten)} overwritten`, "badge"]);
+    if (series?.superseded) parts.push([`${formatCount(series.superseded)} superseded`, "badge plain"]);
+    foot.replaceChildren(
+      ...parts.map(([text, className]) => {
+        const part = document.createElement("span");
+        part.className = className;
+        part.textContent = text;
+        return part;
+      }),
+    );
+    const latest = element.querySelector(".latest");
+    if (latest && series?.last !== undefined) latest.textContent = formatNumber(series.last);
+  }
+
+  fail(metric, error) {
+    this.due.add(metric);
+    const { element } = this.charts.get(metric);
+    element.dataset.state = "error";
+    element.querySelector(".foot").textContent = `${error.message} ${error.code}`;
+  }
+
+  redraw() {
+    for (const chart of this.charts.values()) {
+      if (chart.payload) chart.draw(chart.payload, this.view);
+    }
+  }
+
+  zoom(range) {
+    writeState({ xr: range?.map((value) => Number(value.toPrecision(7))) ?? null });
+    this.onView();
+  }
+
+  onView() {
+    this.showSwitches();
+    for (const chart of this.charts.values()) chart.zoomTo(this.view.window);
+    clearTimeout(this.pause);
+    this.pause = setTimeout(() => this.reload(), ZOOM_PAUSE_MS);
+  }
+
+  onClick({ target }) {
+    const button = target.closest("button[data-set]");
+    if (!button) return;
+    const isCycle = button.matches("[data-log-y]");
+    const value = isCycle && this.view.ys === "log" ? null : button.value || null;
+    writeState({ [button.dataset.set]: value }, { push: true });
+    this.onView();
+  }
+
+  showSwitches() {
+    const state = readState();
+    for (const button of this.element.querySelectorAll("button[data-set]")) {
+      const chosen = state[button.dataset.set] ?? "";
+      const isPressed = button.dataset.set !== "xr" && button.value === String(chosen);
+      button.setAttribute("aria-pressed", String(isPressed));
+      if (button.dataset.set === "xr") button.hidden = !state.xr;
+    }
+  }
+}
+
+export function mount(root) {
+  for (const element of root.querySelectorAll("[data-curves]")) new Curves(element);
+}

@@ -1,0 +1,20 @@
+/* Mounts what the page declares; heavy modules are fetched only by pages that need them. */
+import { mount as mountCopy } from "./copy.js";
+import { mount as mountKeys } from "./keys.js";
+import { mount as mountLive } from "./live.js";
+import { mount as mountPill } from "./pill.js";
+import { mount as mountPoll } from "./poll.js";
+import { mount as mountTable } from "./table.js";
+import { mount as mountTheme } from "./theme.js";
+
+for (const mount of [mountTheme, mountCopy, mountKeys, mountPill, mountLive, mountTable]) {
+  mount(document);
+}
+if (document.querySelector("#tab-lr, [data-plot]")) {
+  import("./figure.js").then((module) => module.mount(document));
+}
+if (document.querySelector("[data-curves]")) {
+  import("./curves.js").then((module) => module.mount(document));
+}
+mountPoll(document);
+document.documentElement.dataset.ready = "true";

@@ -1,0 +1,55 @@
+/* Ticks of uPlot axes: round values only, never the range's own end. Pure. */
+import { formatNumber, formatPower } from "./format.js";
+
+const STEPS = [1, 2, 2.5, 5, 10];
+const FEW = 4;
+const MANY_DECADES = 6;
+const WITHIN = [
+  [2.2, [1]],
+  [0.9, [1, 2, 5]],
+  [0.35, [1, 1.5, 2, 3, 4, 5, 7]],
+];
+const TOLERANCE = 1e-9;
+
+export function linearSplits(low, high, count = FEW) {
+  const span = high - low;
+  if (!(span > 0)) return [low];
+  const unit = 10 ** Math.floor(Math.log10(span / count));
+  const step = unit * STEPS.find((size) => span / (unit * size) <= count + 1);
+  const splits = [];
+  for (let place = Math.ceil(low / step - TOLERANCE); place * step <= high * (1 + TOLERANCE); place += 1) {
+    splits.push(Number((place * step).toPrecision(12)));
+  }
+  return splits;
+}
+
+export function logSplits(low, high, count = FEW) {
+  const decades = Math.log10(high / low);
+  const [, mantissas] = WITHIN.find(([least]) => decades > least) ?? [0, null];
+  if (!mantissas) return linearSplits(low, high, count);
+  const every = decades > MANY_DECADES ? Math.ceil(decades / MANY_DECADES) : 1;
+  const splits = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
+    if (power % every !== 0) continue;
+    for (const mantissa of mantissas) {
+      const value = Number((mantissa * 10 ** power).toPrecision(12));
+      if (value >= low * (1 - TOLERANCE) && value <= high * (1 + TOLERANCE)) splits.push(value);
+    }
+  }
+  return splits;
+}
+
+export function formatTick(value) {
+  const power = Math.log10(Math.abs(value));
+  const isPower = value > 0 && Math.abs(power - Math.round(power)) < TOLERANCE;
+  if (isPower && (power > 3.5 || power < -3.5)) return formatPower(Math.round(power));
+  if (Math.abs(value) >= 1e4 && Math.abs(value) < 1e15) return shorten(value);
+  return formatNumber(value);
+}
+
+function shorten(value) {
+  for (const [limit, suffix] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]]) {
+    if (Math.abs(value) >= limit) return `${Number((value / limit).toPrecision(4))}${suffix}`;
+  }
+  return String(value);
+}

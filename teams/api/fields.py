@@ -1,0 +1,84 @@
+"""Strict fields for request bodies: exact JSON types, no unknown names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rest_framework import serializers
+
+from teams.api.errors import ApiError, escape_pointer, unprocessable
+
+
+class StrictSerializer(serializers.Serializer):
+    """A serializer that refuses fields it does not list."""
+
+    def to_internal_value(self, data: object) -> dict[str, object]:
+        """Check the names, then the values."""
+        if not isinstance(data, Mapping):
+            raise unprocessable("wrong_type", "Send a JSON object.", "")
+        writable = {name for name, field in self.fields.items() if not field.read_only}
+        unknown = sorted(set(data) - writable)
+        if unknown:
+            known = ", ".join(sorted(writable))
+            message = f"There is no field {unknown[0][:100]!r} here; the fields are {known}."
+            raise unprocessable("unknown_field", message, f"/{escape_pointer(unknown[0])}")
+        return super().to_internal_value(data)
+
+
+class Text(serializers.CharField):
+    """A string; a number or a boolean is not one."""
+
+    default_error_messages = {"wrong_type": "This must be a string."}
+
+    def to_internal_value(self, data: object) -> str:
+        """Refuse what is not a string."""
+        if not isinstance(data, str):
+            self.fail("wrong_type")
+        return super().to_internal_value(data)
+
+
+class Choice(serializers.ChoiceField):
+    """One of a few strings."""
+
+    default_error_messages = {"wrong_type": "This must be a string."}
+
+    def to_internal_value(self, data: object) -> str:
+        """Refuse what is not a string."""
+        if not isinstance(data, str):
+            self.fail("wrong_type")
+        return super().to_internal_value(data)
+
+
+class Integer(serializers.IntegerField):
+    """A whole number; neither "7" nor 7.0 nor true is one."""
+
+    default_error_messages = {"wrong_type": "This must be a whole number."}
+
+    def to_internal_value(self, data: object) -> int:
+        """Refuse what is not an integer."""
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("wrong_type")
+        return super().to_internal_value(data)
+
+
+class Moment(serializers.DateTimeField):
+    """A point in time in ISO 8601, with its offset."""
+
+    default_error_messages = {"wrong_type": "This must be an ISO 8601 time in a string."}
+
+    def to_internal_value(self, data: object) -> object:
+        """Refuse what is not a string."""
+        if not isinstance(data, str):
+            self.fail("wrong_type")
+        return super().to_internal_value(data)
+
+
+def read_fields(
+    kind: type[serializers.Serializer], data: object, partial: bool = False
+) -> dict[str, object]:
+    """Return the checked fields of a request body, or raise ApiError naming the first bad one."""
+    serializer = kind(data=data, partial=partial)
+    serializer.is_valid(raise_exception=True)
+    if partial and not serializer.validated_data:
+        raise ApiError(422, "required", "Send at least one field to change.", "")
+    return dict(serializer.validated_data)

@@ -1,0 +1,110 @@
+"""Bodies of the teams endpoints: what they accept (strict) and what they answer (described)."""
+
+from django.core.validators import RegexValidator
+from rest_framework import serializers
+
+from teams.api.fields import Choice, Moment, StrictSerializer, Text
+from teams.models import SLUG_LENGTH, Role, Scope
+
+NAME_LENGTH = 200
+DESCRIPTION_LENGTH = 10_000
+SLUG_PATTERN = r"^[-a-zA-Z0-9_]+$"
+TOKEN_STATES = (("active", "active"), ("expired", "expired"), ("revoked", "revoked"))
+
+
+# --- requests --------------------------------------------------------------------------------
+class ProjectChange(StrictSerializer):
+    """What may be changed of a project."""
+
+    name = Text(max_length=NAME_LENGTH)
+    description = Text(max_length=DESCRIPTION_LENGTH, allow_blank=True, required=False)
+
+
+class ProjectCreate(ProjectChange):
+    """A new project; its name defaults to the slug."""
+
+    slug = Text(
+        max_length=SLUG_LENGTH,
+        validators=[RegexValidator(SLUG_PATTERN, "Use letters, digits, - and _ only.")],
+    )
+    name = Text(max_length=NAME_LENGTH, required=False)
+
+
+class MemberChange(StrictSerializer):
+    """A member's role."""
+
+    role = Choice(Role.choices)
+
+
+class MemberAdd(MemberChange):
+    """A new member."""
+
+    user = Text(max_length=150)
+
+
+class TokenCreate(StrictSerializer):
+    """A new token; without a project it acts with all memberships of its user."""
+
+    name = Text(max_length=NAME_LENGTH)
+    scope = Choice(Scope.choices)
+    project = Text(max_length=SLUG_LENGTH, required=False, allow_null=True)
+    expires_at = Moment(required=False, allow_null=True)
+
+
+# --- answers ---------------------------------------------------------------------------------
+class ProjectDocument(serializers.Serializer):
+    """A project and the caller's role in it."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    role = serializers.ChoiceField(Role.choices)
+    created_at = serializers.DateTimeField()
+
+
+class MemberDocument(serializers.Serializer):
+    """A member of a project."""
+
+    user = serializers.CharField()
+    role = serializers.ChoiceField(Role.choices)
+    since = serializers.DateTimeField()
+
+
+class TokenDocument(serializers.Serializer):
+    """A token, without its secret."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    scope = serializers.ChoiceField(Scope.choices)
+    project = serializers.CharField(allow_null=True)
+    user = serializers.CharField()
+    state = serializers.ChoiceField(TOKEN_STATES)
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+
+class CreatedToken(TokenDocument):
+    """A token with its text, shown this once."""
+
+    token = serializers.CharField()
+
+
+class PingDocument(serializers.Serializer):
+    """The server and what the caller's token is good for."""
+
+    version = serializers.CharField()
+    scope = serializers.ChoiceField(Scope.choices, allow_null=True)
+    project = serializers.CharField(allow_null=True)
+    user = serializers.CharField()
+    time = serializers.FloatField(help_text="The server's clock, seconds since 1970.")
+
+
+def page_of(kind: type[serializers.Serializer]) -> serializers.Serializer:
+    """Return the answer of a list: its items and the cursor of the next page."""
+    name = kind.__name__.removesuffix("Document")
+    fields = {
+        "items": kind(many=True),
+        "next": serializers.CharField(allow_null=True),
+    }
+    return type(f"{name}Page", (serializers.Serializer,), fields)()

@@ -1,0 +1,78 @@
+"""What the pages of this app show; their JSON twins and the API answer with the same documents."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from teams.models import ApiToken, Membership, Project, Role, Scope
+from teams.principals import Principal
+from teams.queries import list_members, list_tokens
+
+MAX_TOKENS_SHOWN = 500
+SCOPE_MEANINGS = {
+    Scope.WRITE: "logs runs: create, metrics, finish; what a training job needs",
+    Scope.READ: "reads runs, studies and fits",
+    Scope.ADMIN: "both, and manages projects, members and tokens",
+}
+ROLE_MEANINGS = {
+    Role.VIEWER: "reads",
+    Role.EDITOR: "also logs runs and edits studies, exclusions and notes",
+    Role.ADMIN: "also manages members, tokens and deletion",
+}
+
+
+def describe_project(project: Project, role: Role) -> dict[str, object]:
+    """Return a project as the API shows it."""
+    return {
+        "slug": project.slug,
+        "name": project.name,
+        "description": project.description,
+        "role": role,
+        "created_at": project.created_at,
+    }
+
+
+def describe_member(membership: Membership) -> dict[str, object]:
+    """Return a member as the API shows it."""
+    return {
+        "user": membership.user.username,
+        "role": membership.role,
+        "since": membership.created_at,
+    }
+
+
+def describe_token(token: ApiToken) -> dict[str, object]:
+    """Return a token as the API shows it: never its secret."""
+    return {
+        "id": token.key,
+        "name": token.name,
+        "scope": token.scope,
+        "project": token.project.slug if token.project else None,
+        "user": token.user.username,
+        "state": find_token_state(token),
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+        "last_used_at": token.last_used_at,
+    }
+
+
+def find_token_state(token: ApiToken) -> str:
+    """Say whether the token is active, expired or revoked."""
+    if token.revoked_at is not None:
+        return "revoked"
+    if token.expires_at is not None and token.expires_at <= timezone.now():
+        return "expired"
+    return "active"
+
+
+def build_tokens(principal: Principal, own_only: bool) -> dict[str, object]:
+    """Return the document of /settings/tokens."""
+    tokens = list_tokens(principal, own_only)
+    shown = [describe_token(token) for token in tokens[:MAX_TOKENS_SHOWN]]
+    return {"tokens": shown, "total": tokens.count(), "own_only": own_only}
+
+
+def build_project_settings(project: Project, role: Role) -> dict[str, object]:
+    """Return the document of /p/<slug>/settings."""
+    members = [describe_member(membership) for membership in list_members(project)]
+    return {"project": describe_project(project, role), "members": members}

@@ -1,0 +1,190 @@
+"""Forms of the sign-in and settings pages."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django import forms
+from django.contrib.auth.forms import UsernameField
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from teams.models import ApiToken, Project, Role, Scope, User
+from teams.principals import Principal
+from teams.services import is_setup_code
+
+MAX_PASSWORD_LENGTH = 4096
+LIFETIMES = (
+    ("", "never"),
+    ("7", "7 days"),
+    ("30", "30 days"),
+    ("90", "90 days"),
+    ("365", "1 year"),
+)
+
+
+def _password(label: str, autocomplete: str) -> forms.CharField:
+    widget = forms.PasswordInput(attrs={"autocomplete": autocomplete})
+    return forms.CharField(label=label, max_length=MAX_PASSWORD_LENGTH, strip=False, widget=widget)
+
+
+class SignInForm(forms.Form):
+    """Name and password."""
+
+    username = UsernameField(label="User name", max_length=150)
+    password = _password("Password", "current-password")
+
+
+class NewPasswordForm(forms.Form):
+    """A new password, typed twice."""
+
+    new_password = _password("New password", "new-password")
+    repeated = _password("New password again", "new-password")
+
+    def __init__(self, *args: object, user: User | None = None, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean(self) -> dict[str, object]:
+        """Compare both and apply the rules for passwords."""
+        fields = super().clean() or {}
+        first, second = fields.get("new_password"), fields.get("repeated")
+        if first and second and first != second:
+            self.add_error("repeated", "The two passwords differ.")
+        elif first:
+            self._apply_rules(first)
+        return fields
+
+    def _apply_rules(self, password: str) -> None:
+        try:
+            validate_password(password, self.user)
+        except ValidationError as error:
+            self.add_error("new_password", error)
+
+
+class SetupForm(NewPasswordForm):
+    """The first administrator; `code` is asked for where strangers can reach the page."""
+
+    username = UsernameField(
+        label="User name",
+        max_length=150,
+        validators=User._meta.get_field("username").validators,
+    )
+    code = forms.CharField(label="Code from the terminal", max_length=100)
+    field_order = ("username", "new_password", "repeated", "code")
+
+    def __init__(self, *args: object, needs_code: bool, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        if not needs_code:
+            del self.fields["code"]
+
+    def clean_username(self) -> str:
+        """Let the rules for passwords know the name."""
+        self.user = User(username=self.cleaned_data["username"])
+        return self.user.username
+
+    def clean_code(self) -> str:
+        """Check the code."""
+        if not is_setup_code(self.cleaned_data["code"]):
+            raise ValidationError("This is not the code that the terminal shows.")
+        return self.cleaned_data["code"]
+
+
+class PasswordForm(NewPasswordForm):
+    """A change of one's own password, or the first one of a user who has none."""
+
+    current_password = _password("Current password", "current-password")
+    field_order = ("current_password", "new_password", "repeated")
+
+    def __init__(self, *args: object, user: User, **kwargs: object) -> None:
+        super().__init__(*args, user=user, **kwargs)
+        if not user.has_usable_password():  # made by `make up`, signed in by its link
+            del self.fields["current_password"]
+
+    def clean_current_password(self) -> str:
+        """Make sure that the owner sits at the keyboard."""
+        typed = self.cleaned_data["current_password"]
+        if not self.user.check_password(typed):
+            raise ValidationError("This is not your current password.")
+        return typed
+
+
+class TokenForm(forms.Form):
+    """A new API token."""
+
+    name = forms.CharField(
+        max_length=200, widget=forms.TextInput(attrs={"placeholder": "cluster login node"})
+    )
+    scope = forms.ChoiceField(choices=Scope.choices, initial=Scope.WRITE)
+    project = forms.ModelChoiceField(
+        queryset=Project.objects.none(),
+        to_field_name="slug",
+        required=False,
+        empty_label="all my projects",
+    )
+    lifetime_days = forms.ChoiceField(label="Expires", choices=LIFETIMES, required=False)
+
+    def __init__(self, *args: object, principal: Principal, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.principal = principal
+        self.fields["project"].queryset = Project.objects.visible_to(principal)
+
+    def clean_name(self) -> str:
+        """Refuse a second active token of the same name, so that a reload makes none."""
+        name = self.cleaned_data["name"]
+        mine = ApiToken.objects.filter(user_id=self.principal.user_id, revoked_at=None)
+        if mine.filter(name=name).exists():
+            raise ValidationError("You have a token of this name; choose another or revoke it.")
+        return name
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """Return when the token expires."""
+        days = self.cleaned_data["lifetime_days"]
+        return timezone.now() + timedelta(days=int(days)) if days else None
+
+
+class ProjectForm(forms.Form):
+    """Name and description of a project."""
+
+    name = forms.CharField(max_length=200)
+    description = forms.CharField(
+        max_length=10_000, required=False, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+
+class RoleForm(forms.Form):
+    """A member's role."""
+
+    role = forms.ChoiceField(choices=Role.choices, initial=Role.VIEWER)
+
+
+class MemberForm(RoleForm):
+    """A new member, by user name."""
+
+    username = UsernameField(label="User name", max_length=150, widget=forms.TextInput())
+    field_order = ("username", "role")
+
+    def clean_username(self) -> str:
+        """Find the person."""
+        username = self.cleaned_data["username"]
+        if not User.objects.filter(username=username, is_active=True).exists():
+            raise ValidationError(f"Nobody here is called {username}.")
+        return username
+
+
+class DeleteForm(forms.Form):
+    """The project's slug, typed as a confirmation."""
+
+    confirm = forms.CharField(max_length=64, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+
+    def __init__(self, *args: object, slug: str, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.slug = slug
+
+    def clean_confirm(self) -> str:
+        """Compare with the slug."""
+        if self.cleaned_data["confirm"] != self.slug:
+            raise ValidationError(f"Type {self.slug} to delete the project.")
+        return self.slug

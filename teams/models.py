@@ -1,0 +1,162 @@
+"""Who may see what: users, projects, members, API tokens and sign-in links."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from teams.principals import Principal
+
+SLUG_LENGTH = 64
+
+
+class User(AbstractUser):
+    """A person who signs in."""
+
+
+class Role(models.TextChoices):
+    """What a member may do in a project; each role includes the ones before it."""
+
+    VIEWER = "viewer"
+    EDITOR = "editor"
+    ADMIN = "admin"
+
+    def includes(self, needed: Role) -> bool:
+        """Say whether a member with this role may do what `needed` may."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+class Scope(models.TextChoices):
+    """What an API token may do: write logs runs, read reads, admin does both and manages."""
+
+    WRITE = "write"
+    READ = "read"
+    ADMIN = "admin"
+
+
+class ProjectQuerySet(models.QuerySet["Project"]):
+    """Projects, filtered by who asks."""
+
+    def visible_to(self, principal: Principal) -> ProjectQuerySet:
+        """Return the live projects that the principal may know of."""
+        if principal.user_id is None:
+            return self.none()
+        mine = self.filter(deleted_at=None, memberships__user_id=principal.user_id)
+        return mine if principal.project_id is None else mine.filter(pk=principal.project_id)
+
+
+class Project(models.Model):
+    """A body of work whose members share runs and studies."""
+
+    slug = models.SlugField(max_length=SLUG_LENGTH, unique=True)
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    is_demo = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    members = models.ManyToManyField(User, through="Membership", related_name="projects")
+
+    objects = ProjectQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("slug",)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Membership(models.Model):
+    """One person's role in one project."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=8, choices=Role.choices, default=Role.VIEWER)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("project", "user"), name="membership_once"),
+            models.CheckConstraint(
+                condition=Q(role__in=Role.values), name="membership_role_is_known"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user} is {self.role} of {self.project}"
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    """Tokens, filtered by who asks."""
+
+    def visible_to(self, principal: Principal) -> ApiTokenQuerySet:
+        """Return one's own tokens and those of the projects that one is an admin of."""
+        if principal.user_id is None:
+            return self.none()
+        ruled = Membership.objects.filter(user_id=principal.user_id, role=Role.ADMIN)
+        of_ruled = Q(project__in=ruled.values("project"), project__deleted_at=None)
+        if principal.project_id is not None:
+            return self.filter(of_ruled, project_id=principal.project_id)
+        return self.filter(Q(user_id=principal.user_id) | of_ruled)
+
+
+class ApiToken(models.Model):
+    """A bearer token `sd_<key>_<secret>`; only the SHA-256 of the secret is stored."""
+
+    key = models.CharField(max_length=16, unique=True)
+    secret_sha256 = models.CharField(max_length=64)
+    name = models.CharField(max_length=200)
+    scope = models.CharField(max_length=5, choices=Scope.choices)
+    user = models.ForeignKey(User, models.CASCADE, related_name="tokens")
+    project = models.ForeignKey(
+        Project, models.CASCADE, related_name="tokens", null=True, blank=True
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(scope__in=Scope.values), name="token_scope_is_known"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"sd_{self.key} ({self.name})"
+
+
+class LoginLink(models.Model):
+    """A sign-in URL that works once and for a few minutes; only its SHA-256 is stored."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    user = models.ForeignKey(User, models.CASCADE, related_name="login_links")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"sign-in link of {self.user}"
+
+
+class LoginFailure(models.Model):
+    """One wrong password, kept for the limiter."""
+
+    username = models.CharField(max_length=150)
+    address = models.GenericIPAddressField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = (models.Index(fields=("username", "address", "at"), name="login_failure_recent"),)
+
+    def __str__(self) -> str:
+        return f"{self.username} from {self.address}"

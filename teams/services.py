@@ -1,0 +1,223 @@
+"""Writes of the teams app: tokens, sign-in links, the first administrator, projects, members."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from scaledash.lib.addresses import is_loopback
+from teams.models import SLUG_LENGTH, ApiToken, LoginLink, Membership, Project, Role, Scope, User
+from teams.principals import Principal
+from teams.queries import ROLE_OF_SCOPE, find_role
+
+LAST_USED_RESOLUTION = timedelta(minutes=1)
+SETUP_CODE_LENGTH = 20
+_TOKEN = re.compile(r"sd_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
+_NO_HASH = "0" * 64
+
+
+class Refused(Exception):
+    """A change that a rule forbids: `code` for programs, `message` for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+# --- API tokens --------------------------------------------------------------------------------
+def hash_secret(secret: str) -> str:
+    """Return the SHA-256 of a secret, in hexadecimal: all that is ever stored of it."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def create_token(
+    user: User,
+    name: str,
+    scope: Scope,
+    project: Project | None = None,
+    expires_at: datetime | None = None,
+) -> tuple[ApiToken, str]:
+    """Create a token and return it with its text, which can never be shown again."""
+    key, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    token = ApiToken.objects.create(
+        key=key,
+        secret_sha256=hash_secret(secret),
+        name=name,
+        scope=scope,
+        user=user,
+        project=project,
+        expires_at=expires_at,
+    )
+    return token, f"sd_{key}_{secret}"
+
+
+def check_token_wish(
+    principal: Principal, scope: Scope, project: Project | None, expires_at: datetime | None
+) -> None:
+    """Refuse a token that would be worth more than the one who asks for it."""
+    if principal.project_id is not None and (project is None or project.pk != principal.project_id):
+        raise Refused("scope", "A token of one project makes tokens of that project only.")
+    if expires_at is not None and expires_at <= timezone.now():
+        raise Refused(
+            "out_of_range", "The token would expire before it exists; choose a later time."
+        )
+    if project is None:
+        return
+    held, needed = find_role(principal, project), ROLE_OF_SCOPE[scope]
+    if held is None or not held.includes(needed):
+        message = f"A {scope} token of {project.slug} needs the role {needed}; yours is {held}."
+        raise Refused("role", message)
+
+
+def resolve_token(text: str) -> Principal | None:
+    """Return whom a token speaks for, or None if it is wrong, revoked or expired."""
+    match = _TOKEN.fullmatch(text)
+    if match is None:
+        return None
+    now = timezone.now()
+    key, secret = match.groups()
+    token = (
+        ApiToken.objects.filter(key=key, revoked_at=None, user__is_active=True)
+        .filter(Q(expires_at=None) | Q(expires_at__gt=now))
+        .first()
+    )
+    stored = token.secret_sha256 if token else _NO_HASH
+    is_right = hmac.compare_digest(stored, hash_secret(secret))
+    if token is None or not is_right:
+        return None
+    _note_use(token, now)
+    return Principal(
+        user_id=token.user_id,
+        project_id=token.project_id,
+        token_id=token.pk,
+        scope=Scope(token.scope),
+    )
+
+
+def _note_use(token: ApiToken, now: datetime) -> None:
+    """Store the time of use, once a minute at most and not twice for parallel requests."""
+    stale = now - LAST_USED_RESOLUTION
+    if token.last_used_at is None or token.last_used_at < stale:
+        known = Q(last_used_at=None) | Q(last_used_at__lt=stale)
+        ApiToken.objects.filter(known, pk=token.pk).update(last_used_at=now)
+
+
+def revoke_token(token: ApiToken) -> None:
+    """Make the token useless from the very next request on."""
+    ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
+
+
+# --- sign-in -----------------------------------------------------------------------------------
+def create_login_link(user: User) -> str:
+    """Return the secret of a sign-in link that works once, within minutes."""
+    if not is_loopback(settings.SCALEDASH_BIND):
+        bind = settings.SCALEDASH_BIND
+        message = f"Sign-in links are for this machine only; the server binds to {bind}."
+        raise Refused("not_loopback", message)
+    now = timezone.now()
+    LoginLink.objects.filter(expires_at__lt=now).delete()
+    secret = secrets.token_urlsafe(32)
+    expires_at = now + timedelta(minutes=settings.LOGIN_LINK_MINUTES)
+    LoginLink.objects.create(sha256=hash_secret(secret), user=user, expires_at=expires_at)
+    return secret
+
+
+def use_login_link(secret: str) -> User | None:
+    """Consume a sign-in link and return whom it signs in, or None if used, expired or unknown."""
+    now = timezone.now()
+    valid = LoginLink.objects.filter(expires_at__gt=now, user__is_active=True)
+    link = valid.filter(sha256=hash_secret(secret)).select_related("user").first()
+    if link is None:
+        return None
+    # Without a join: PostgreSQL looks at the row again after waiting for it, but not at a subquery.
+    taken = LoginLink.objects.filter(pk=link.pk, used_at=None).update(used_at=now)
+    return link.user if taken else None
+
+
+def compute_setup_code() -> str:
+    """Return the code that /setup asks for where strangers can reach it: proof of the terminal."""
+    code = salted_hmac("scaledash.setup", "first administrator", algorithm="sha256").hexdigest()
+    return code[:SETUP_CODE_LENGTH]
+
+
+def is_setup_code(text: str) -> bool:
+    """Say whether this is the code printed in the terminal."""
+    return constant_time_compare(text.strip().lower(), compute_setup_code())
+
+
+@transaction.atomic
+def create_first_admin(username: str, password: str) -> User | None:
+    """Create the administrator of an empty database, or return None if somebody was faster."""
+    # The row that stands for the user table serialises two setups at the same moment.
+    ContentType.objects.select_for_update().get(app_label="teams", model="user")
+    if User.objects.exists():
+        return None
+    return User.objects.create_superuser(username=username, password=password)
+
+
+# --- projects and members ------------------------------------------------------------------------
+@transaction.atomic
+def create_project(user: User, slug: str, name: str, description: str = "") -> Project:
+    """Create a project whose first member is an admin."""
+    project = Project.objects.create(slug=slug, name=name, description=description)
+    Membership.objects.create(project=project, user=user, role=Role.ADMIN)
+    return project
+
+
+def update_project(project: Project, **changes: str) -> None:
+    """Change name or description."""
+    for field, value in changes.items():
+        setattr(project, field, value)
+    project.save(update_fields=list(changes))
+
+
+def delete_project(project: Project) -> None:
+    """Hide the project from everybody and free its slug; nothing is erased."""
+    mark = f"-deleted-{project.pk}"
+    Project.objects.filter(pk=project.pk, deleted_at=None).update(
+        deleted_at=timezone.now(), slug=project.slug[: SLUG_LENGTH - len(mark)] + mark
+    )
+
+
+@transaction.atomic
+def set_member(project: Project, user: User, role: Role) -> Membership:
+    """Add a member or change the role of one."""
+    _lock(project)
+    if role != Role.ADMIN:
+        _keep_an_admin(project, user)
+    membership, _ = Membership.objects.update_or_create(
+        project=project, user=user, defaults={"role": role}
+    )
+    return membership
+
+
+@transaction.atomic
+def remove_member(project: Project, user: User) -> None:
+    """Take somebody's membership; their tokens lose the project with it."""
+    _lock(project)
+    _keep_an_admin(project, user)
+    Membership.objects.filter(project=project, user=user).delete()
+
+
+def _lock(project: Project) -> None:
+    """Let changes of members wait for each other, so that two admins cannot both step down."""
+    Project.objects.select_for_update().get(pk=project.pk)
+
+
+def _keep_an_admin(project: Project, leaving: User) -> None:
+    admins = Membership.objects.filter(project=project, role=Role.ADMIN, user__is_active=True)
+    is_admin = admins.filter(user=leaving).exists()
+    if is_admin and not admins.exclude(user=leaving).exists():
+        who = f"{leaving.username} is the last admin of {project.slug}"
+        raise Refused("last_admin", f"{who}; make another member admin first.")

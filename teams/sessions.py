@@ -1,0 +1,48 @@
+"""How long a sign-in lasts: some days in all, fewer without use, whatever the cookie says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.signals import user_logged_in
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse
+
+SIGNED_IN_AT = "signed_in_at"
+SEEN_AT = "seen_at"
+SEEN_RESOLUTION_SECONDS = 3600  # a write an hour, not one a request
+
+
+@receiver(user_logged_in, dispatch_uid="teams.sessions")
+def stamp_session(sender: object, request: HttpRequest, **kwargs: object) -> None:
+    """Note the moment of signing in."""
+    now = int(time.time())
+    request.session[SIGNED_IN_AT] = now
+    request.session[SEEN_AT] = now
+
+
+class SessionLimits:
+    """End sessions that are too old or were unused for too long."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Check the session, if the browser brings one."""
+        if settings.SESSION_COOKIE_NAME in request.COOKIES:
+            self._check(request)
+        return self.get_response(request)
+
+    def _check(self, request: HttpRequest) -> None:
+        session, now = request.session, int(time.time())
+        if SESSION_KEY not in session:
+            return
+        seen = session.get(SEEN_AT, 0)
+        age, idle = now - session.get(SIGNED_IN_AT, 0), now - seen
+        if age > settings.SESSION_COOKIE_AGE or idle > settings.SESSION_IDLE_SECONDS:
+            session.flush()
+        elif idle > SEEN_RESOLUTION_SECONDS:
+            session[SEEN_AT] = now

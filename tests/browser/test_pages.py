@@ -1,0 +1,156 @@
+"""Every page, in both themes and two widths: nothing in the console, nothing off origin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from fitting import refit
+from teams.models import Project
+from tests.browser.logger import LOSS_AT_INIT, Logger, log_cell, log_sweep
+
+PAGES = (
+    "/",
+    "/p/tiny/runs",
+    "/p/tiny/r/n10000-lr0p01-on",
+    "/p/tiny/studies",
+    "/p/tiny/studies/new",
+    "/p/tiny/s/lr-sweep",
+    "/p/tiny/s/lr-sweep?tab=runs",
+    "/p/tiny/s/lr-sweep/edit",
+    "/p/tiny/settings",
+    "/settings/tokens",
+    "/settings/password",
+)
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+SETTLED = "() => !document.querySelector('figure[data-seen=true][data-state=loading]')"
+NAMELESS = """() => [...document.querySelectorAll(
+    "button, a[href], input, select, textarea, summary")]
+  .filter((element) => element.type !== "hidden" && element.checkVisibility())
+  .filter((element) => !(element.getAttribute("aria-label") || element.title
+    || element.textContent.trim() || element.labels?.length))
+  .map((element) => element.outerHTML.slice(0, 80))"""
+
+
+def fit_all() -> None:
+    """Do the work that a worker would do."""
+    while refit.run_next():
+        pass
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_is_quiet_named_and_fits_a_telephone(
+    open_page: Callable[..., Page], logger: Logger, theme: str
+) -> None:
+    log_sweep(logger)
+    fit_all()
+    page = open_page("/", theme)
+    for path in PAGES:
+        page.goto(path)
+        page.wait_for_selector("html[data-ready]")
+        page.wait_for_function(SETTLED)
+        assert page.evaluate(NAMELESS) == [], path
+        page.set_viewport_size({"width": 360, "height": 800})
+        assert page.evaluate(OVERFLOW) <= 0, path
+        page.set_viewport_size({"width": 1440, "height": 900})
+
+
+def test_an_empty_project_shows_what_to_type(
+    open_page: Callable[..., Page], project: Project
+) -> None:
+    page = open_page("/p/tiny/runs")
+    snippet = page.inner_text(".snippet")
+    assert "scaledash.init(" in snippet
+    assert 'project="tiny"' in snippet
+
+
+def test_absent_and_forbidden_projects_are_the_same_page(open_page: Callable[..., Page]) -> None:
+    Project.objects.create(slug="hidden", name="Not hers")
+    page = open_page("/")
+    texts = []
+    for path in ("/p/hidden/runs", "/p/absent/runs"):
+        page.goto(path)
+        texts.append(page.inner_text("h1"))
+    assert texts == ["Not found", "Not found"]
+
+
+def test_the_theme_is_kept_and_recolours_without_a_fetch(
+    open_page: Callable[..., Page], logger: Logger
+) -> None:
+    log_sweep(logger)
+    fit_all()
+    page = open_page("/p/tiny/s/lr-sweep")
+    page.wait_for_selector("#figure-lr_loss[data-state=ready]")
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url))
+    line = "document.querySelector('#figure-lr_loss .js-line').style.stroke"
+    light = page.evaluate(line)
+    page.click("[data-theme-switch]")
+    page.wait_for_function(f"light => {line} !== light", arg=light)
+    assert [url for url in fetched if "figures" in url] == []
+    page.reload()
+    assert page.get_attribute("html", "data-theme") == "dark"
+
+
+def test_the_loss_axis_is_in_the_address_and_back_undoes_it(
+    open_page: Callable[..., Page], logger: Logger
+) -> None:
+    log_sweep(logger)
+    fit_all()
+    page = open_page("/p/tiny/s/lr-sweep")
+    axis = "document.querySelector('#figure-lr_loss .plot-area').layout?.yaxis?.type"
+    page.wait_for_function(f"() => {axis} === 'log'")
+    page.click("#figure-lr_loss button[value=lin]")
+    page.wait_for_function(f"() => {axis} === 'linear'")
+    assert page.url.endswith("?ys=lin")
+    page.go_back()
+    page.wait_for_function(f"() => {axis} === 'log'")
+
+
+def test_names_that_look_like_markup_show_as_text(
+    open_page: Callable[..., Page], logger: Logger
+) -> None:
+    name = "<img src=x onerror=alert(1)><a href='https://example.org'>%{x}</a>"
+    for place, lr in enumerate((1e-3, 1e-2, 1e-1)):
+        scale = {"n_params": 1000, "peak_lr": lr, "loss_at_init": LOSS_AT_INIT}
+        config = {"__proto__": name, "qk_norm": name}
+        run = logger.start(f"r{place}", name=name, study="odd", scale=scale, config=config)
+        run.log([1, 2], train_loss=[5.0, 4.0 - place])
+        run.finish()
+    page = open_page("/p/tiny/runs")
+    assert page.inner_text("tbody th >> nth=0") == name
+    page.goto("/p/tiny/r/r0")
+    assert page.inner_text("h1") == name
+    page.goto("/p/tiny/s/odd")
+    page.wait_for_selector("#figure-lr_loss:not([data-state=loading])")
+    assert page.locator("main a[href^='https://example.org']").count() == 0
+
+
+def test_the_csv_holds_one_row_for_each_run_drawn(
+    open_page: Callable[..., Page], logger: Logger
+) -> None:
+    total = log_sweep(logger)
+    fit_all()
+    page = open_page("/p/tiny/s/lr-sweep")
+    page.wait_for_selector(f"#figure-lr_loss[data-drawn='{total}']")
+    page.click("#figure-lr_loss summary")
+    with page.expect_download() as download:
+        page.click("#figure-lr_loss [data-export=csv]")
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert len([line for line in lines if not line.startswith("#")]) == total + 1
+
+
+def test_a_run_outside_the_study_of_the_table_can_be_left_out_and_taken_in(
+    open_page: Callable[..., Page], logger: Logger
+) -> None:
+    log_cell(logger, 10_000, 1e-2, True, "lr-sweep")
+    page = open_page("/p/tiny/s/lr-sweep?tab=runs")
+    page.click("text=leave out")
+    page.fill("[name=reason]", "bad node")
+    page.click("button:has-text('Leave out')")
+    page.wait_for_selector("tr.excluded >> text=bad node")
+    page.click("text=take in")
+    page.wait_for_selector("[data-table=study-runs] tbody tr:not(.excluded)")

@@ -1,0 +1,139 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from client_peer import TOKEN, Fault
+
+import scaledash
+from scaledash.client import cli
+from scaledash.client.discovery import find_config_directory, find_server
+from scaledash.client.lock import DirectoryLock
+
+Start = Callable[..., scaledash.Run]
+Sync = Callable[..., int]
+
+
+def test_login_keeps_a_checked_token_for_this_user_only(
+    peer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{TOKEN}\n"))
+    assert cli.main(["login", peer.url, "--token-stdin"]) == 0
+    path = find_config_directory() / "credentials.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    server = find_server()
+    assert server is not None
+    assert (server.url, server.token) == (peer.url, TOKEN)
+
+
+def test_login_with_a_wrong_token_keeps_nothing(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("sd_1_wrong\n"))
+    assert cli.main(["login", peer.url, "--token-stdin"]) == 5
+    assert find_server() is None
+
+
+def test_login_never_waits_for_a_token_without_a_terminal(
+    peer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert cli.main(["login", peer.url]) == 2
+
+
+def test_ping_tells_who_we_are(
+    peer: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SCALEDASH_URL", peer.url)
+    monkeypatch.setenv("SCALEDASH_TOKEN", TOKEN)
+    assert cli.main(["ping", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["scope"], answer["user"]) == ("write", "peer")
+
+
+def test_ping_without_a_server_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["ping"]) == 2
+    assert "scaledash login" in capsys.readouterr().err
+
+
+def test_status_lists_what_is_pending(
+    start_offline: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with start_offline(name="waiting") as run:
+        run.log({"x": 1.0})
+    assert cli.main(["status", "--json"]) == 4
+    (state,) = json.loads(capsys.readouterr().out)
+    assert (state["name"], state["state"], state["pending"]) == ("waiting", "pending", 1)
+
+
+def test_dry_run_sends_nothing(start_offline: Start, sync: Sync, peer: Any) -> None:
+    with start_offline() as run:
+        run.log({"x": 1.0})
+    assert sync("--dry-run") == 4
+    assert peer.requests == []
+
+
+def test_one_bad_spool_never_stops_the_others(start_offline: Start, sync: Sync, peer: Any) -> None:
+    with start_offline(id="bad") as bad:
+        bad.log({"x": 1.0})
+    with start_offline(id="good") as good:
+        good.log({"x": 2.0})
+    (segment,) = Path(str(bad.dir)).glob("*.seg")
+    segment.write_bytes(b"not a spool at all")
+    assert sync() == 4
+    assert list(peer.runs) == ["good"]
+
+
+def test_second_sender_of_a_spool_is_refused(start_offline: Start, sync: Sync, peer: Any) -> None:
+    with start_offline() as run:
+        run.log({"x": 1.0})
+    lock = DirectoryLock(Path(str(run.dir)) / "send.lock")
+    assert lock.acquire()
+    assert sync() == 4
+    assert peer.requests == []
+    lock.release()
+    assert sync() == 0
+
+
+def test_sync_gives_up_after_some_tries_and_goes_on_later(
+    start_offline: Start, sync: Sync, peer: Any
+) -> None:
+    with start_offline() as run:
+        run.log({"x": 1.0})
+    fault = Fault(503, times=1_000)
+    peer.faults.append(fault)
+    assert sync() == 4
+    fault.times = 0
+    assert sync() == 0
+    assert peer.run.points["x"] == [(0, 1.0)]
+
+
+def test_dead_letters_are_listed_and_sent_again_on_demand(
+    start_offline: Start, sync: Sync, peer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with start_offline() as run:
+        for step in range(5):
+            run.log({"x": float(step), "y": 1.0}, step=step)
+    error = {"code": "out_of_range", "message": "no", "field": "/metrics/x/2"}
+    peer.faults.append(Fault(422, path="/metrics", error=error))
+    assert sync() == 0
+    assert [step for step, _ in peer.run.points["x"]] == [0, 1, 3, 4]
+    capsys.readouterr()
+    assert cli.main(["status", "--dead", "--json"]) == 0
+    (dead,) = json.loads(capsys.readouterr().out)
+    assert (dead["metric"], dead["row"]) == ("x", 2)
+    assert sync("--retry-dead") == 0
+    assert sorted(peer.run.points["x"]) == [(step, float(step)) for step in range(5)]
+    assert len(peer.run.points["y"]) == 5
+    assert sync("--retry-dead") == 0
+    assert len(peer.run.points["x"]) == 5
+
+
+def test_up_says_how_to_get_the_server(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["up"]) == 2
+    assert "make up" in capsys.readouterr().out

@@ -1,0 +1,95 @@
+"""Plain functions that make the objects of fitting tests."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from django.db import transaction
+from django.utils import timezone
+
+from fitting import refit
+from fitting.models import Study
+from fitting.services import StudyWish, add_runs, create_study
+from runs.models import Metric, Run, RunState
+from runs.signals import batch_stored
+from scaledash.lib.jsonsafe import encode_float
+from teams.models import Project
+from tests.teams.factories import make_project
+
+LRS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
+SIZES = (9_000.0, 37_000.0, 148_000.0)
+LOSS_AT_INIT = 5.8
+_numbers = count(1)
+
+
+def make_run(project: Project, loss: float | None = 3.0, **fields: object) -> Run:
+    """Create a finished run with its validation loss in the summary."""
+    metric = fields.pop("metric", "loss.val")
+    values = {
+        "uid": f"run{next(_numbers)}",
+        "state": RunState.FINISHED,
+        "n_params_non_embedding": SIZES[0],
+        "peak_lr": 1e-2,
+        "seed": 0,
+        "loss_at_init": LOSS_AT_INIT,
+        "last_step": 600,
+        **fields,
+    }
+    run = Run.objects.create(project=project, **values)
+    return run if loss is None else log_loss(run, loss, metric)
+
+
+def log_loss(run: Run, loss: float, metric: str = "loss.val") -> Run:
+    """Commit what an ingested batch with one loss does: summary, revision, dirty rows."""
+    Metric.objects.get_or_create(project=run.project, name=metric)
+    with transaction.atomic():
+        number = encode_float(loss)
+        run.summary[metric] = {"last": number, "min": number, "count": 12, "last_step": 600}
+        run.rev += 1
+        run.changed_at = timezone.now()
+        run.save(update_fields=["summary", "rev", "changed_at"])
+        batch_stored.send(sender=Run, run_id=run.pk, metrics=[metric])
+    return run
+
+
+def finish(run: Run, state: RunState = RunState.FINISHED) -> Run:
+    """End a run the way the server does, without its signal."""
+    run.state = state
+    run.save(update_fields=["state"])
+    return run
+
+
+def make_study(project: Project | None = None, slug: str | None = None, **wish: object) -> Study:
+    project = project or make_project()
+    return create_study(project, None, StudyWish(slug or f"study{next(_numbers)}", **wish))
+
+
+def make_sweep(study: Study, variants: dict[str, float] | None = None) -> list[Run]:
+    """Add a sweep whose optimum moves down with size: 3 sizes x 7 learning rates."""
+    runs = []
+    for variant, steepness in (variants or {"none": 0.05}).items():
+        for place, size in enumerate(SIZES):
+            for number, lr in enumerate(LRS):
+                loss = 2.5 - 0.1 * place + steepness * (number - 4 + place) ** 2
+                config = {"qk_norm": variant}
+                sized = {"n_params_non_embedding": size, "peak_lr": lr, "config": config}
+                runs.append(make_run(study.project, loss, **sized))
+    add_runs(study, runs)
+    return runs
+
+
+def settle(limit: int = 50) -> int:
+    """Run the engine until nothing is claimable, gaps left out; returns the number of claims."""
+    claims = 0
+    while refit.run_next(n_workers=1):
+        claims += 1
+        skip_gaps()
+        assert claims < limit, "the engine does not come to rest"
+    return claims
+
+
+def skip_gaps() -> None:
+    """Let the pause after a fit be over."""
+    from fitting.models import FitState
+
+    FitState.objects.filter(failures=0).update(not_before=None)

@@ -1,0 +1,337 @@
+"""Figures as plain dicts: what is drawn, where, in which words, and that the counts add up."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import plotly.graph_objects as go
+import pytest
+
+from fitting.figures import FIGURES, build_figure
+from fitting.models import Study
+from fitting.palette import ROLES, color_size
+from fitting.plots.frame import MINUS, list_even_ticks, list_ticks, plot_text, spread_labels
+from fitting.queries import StudyView, view_study
+from fitting.services import add_runs, set_exclusion
+from scaledash.lib import jsonsafe
+from tests.fitting.factories import LRS, SIZES, make_run, make_study, make_sweep, settle
+
+Figure = dict[str, object]
+
+
+@pytest.fixture
+def study(transactional_db: None) -> Study:
+    study = make_study()
+    make_sweep(study, {"none": 0.08, "ln": 0.05})
+    return study
+
+
+@pytest.fixture
+def fitted(study: Study) -> StudyView:
+    settle()
+    return view_study(study)
+
+
+def draw(view: StudyView, name: str = "lr_loss", **options: str) -> Figure:
+    figure = build_figure(name, view, options, "1")
+    assert figure is not None
+    return figure
+
+
+def redraw(study: Study, *runs: object, **options: str) -> Figure:
+    add_runs(study, runs)
+    settle()
+    return draw(view_study(study), **options)
+
+
+def traces(figure: Figure, part: str) -> list[dict[str, object]]:
+    return [trace for trace in figure["data"] if trace["meta"]["part"] == part]
+
+
+def points(figure: Figure, *parts: str) -> int:
+    return sum(len(trace["x"]) for part in parts for trace in traces(figure, part))
+
+
+# --- every figure --------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", sorted(FIGURES))
+@pytest.mark.parametrize("options", [{}, {"ys": "lin"}, {"ys": "excess"}, {"ys": "relative"}])
+def test_plotly_knows_every_key(fitted: StudyView, name: str, options: dict[str, str]) -> None:
+    figure = draw(fitted, name, **options)
+    assert figure["data"]
+    go.Figure(data=figure["data"], layout=figure["layout"])
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES))
+def test_every_trace_has_a_mode_and_a_tone(fitted: StudyView, name: str) -> None:
+    for trace in draw(fitted, name)["data"]:
+        assert trace["mode"]
+        assert trace["meta"]["tone"]
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES))
+def test_figures_are_strict_json(fitted: StudyView, name: str) -> None:
+    json.dumps(json.loads(jsonsafe.dumps(draw(fitted, name))), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES))
+def test_a_figure_without_a_fit_is_stale_not_broken(study: Study, name: str) -> None:
+    assert draw(view_study(study), name)["state"] == "stale"
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES))
+def test_a_study_without_runs_is_empty(name: str, transactional_db: None) -> None:
+    study = make_study()
+    settle()
+    figure = draw(view_study(study), name)
+    assert (figure["state"], figure["data"], figure["counts"]["n"]) == ("empty", [], 0)
+
+
+@pytest.mark.parametrize("name", ["lr_optimum", "lr_sensitivity"])
+def test_a_study_that_is_too_small_is_refused_in_a_sentence(
+    name: str, transactional_db: None
+) -> None:
+    study = make_study()
+    redraw(study, make_run(study.project))
+    figure = draw(view_study(study), name)
+    assert (figure["state"], figure["data"]) == ("refused", [])
+    assert figure["refusal"]["sentence"] == "needs >= 3 LRs at >= 2 sizes; have 1 size x 1 LR"
+
+
+def test_an_unknown_name_is_no_figure(fitted: StudyView) -> None:
+    assert build_figure("lr_losses", fitted, {}, "1") is None
+
+
+# --- P1 ------------------------------------------------------------------------------------------
+def test_every_run_is_one_mark(fitted: StudyView) -> None:
+    figure = draw(fitted)
+    drawn = points(figure, "healthy", "unfinished", "above", "diverged")
+    assert drawn == figure["counts"]["drawn"] == figure["counts"]["n"] == 42
+
+
+def test_one_line_for_each_size_and_variant(fitted: StudyView) -> None:
+    lines = traces(draw(fitted), "line")
+    assert len(lines) == 6
+    assert {line["line"]["dash"] for line in lines} == {"solid", "dash"}
+
+
+def test_the_ring_stands_at_the_fitted_optimum_with_its_interval(fitted: StudyView) -> None:
+    rings = traces(draw(fitted), "ring")
+    optima = [scale["optimum"] for scale in fitted.result["scales"]]
+    assert [ring["x"] for ring in rings] == [[optimum["lr"]] for optimum in optima]
+    for ring, optimum in zip(rings, optima, strict=True):
+        whisker, interval = ring["error_x"], optimum["interval"]
+        low, high = ring["x"][0] - whisker["arrayminus"][0], ring["x"][0] + whisker["array"][0]
+        assert (low, high) == pytest.approx((interval["low"], interval["high"]))
+
+
+def test_the_largest_size_has_the_strongest_colour(fitted: StudyView) -> None:
+    by_size = {trace["name"]: trace["marker"]["color"] for trace in traces(draw(fitted), "healthy")}
+    assert by_size["148k healthy"] == color_size(1.0) == "#440154"
+    assert by_size["9k healthy"] == color_size(0.0) == "#50c26a"
+
+
+def test_sizes_differ_in_shape_as_well(fitted: StudyView) -> None:
+    shapes = [trace["marker"]["symbol"] for trace in traces(draw(fitted), "healthy")]
+    assert len(set(shapes)) == len(SIZES)
+
+
+def test_labels_name_each_size_once(fitted: StudyView) -> None:
+    texts = [note["text"] for note in draw(fitted)["layout"]["annotations"]]
+    assert [text for text in texts if text.endswith("k")] == ["9k", "37k", "148k"]
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_diverged_run_is_a_red_triangle_at_the_initial_loss(study: Study, loss: float) -> None:
+    figure = redraw(study, make_run(study.project, loss, peak_lr=0.5, loss_at_init=3.3))
+    (mark,) = traces(figure, "diverged")
+    assert (mark["x"], mark["y"]) == ([0.5], [3.3])
+    assert (mark["marker"]["symbol"], mark["marker"]["color"]) == ("triangle-up", ROLES["bad"])
+    assert figure["counts"]["diverged"] == 1
+
+
+def test_a_diverged_run_below_the_initial_loss_stands_where_it_ended(study: Study) -> None:
+    run = make_run(study.project, 3.1, peak_lr=0.5, outcome="diverged")
+    (mark,) = traces(redraw(study, run), "diverged")
+    assert mark["y"] == [3.1]
+
+
+def test_a_high_loss_stands_on_the_edge_and_is_counted(study: Study) -> None:
+    figure = redraw(study, make_run(study.project, 5.5, peak_lr=0.5))
+    (mark,) = traces(figure, "above")
+    top = 10 ** figure["layout"]["yaxis"]["range"][1]
+    assert mark["y"] == [pytest.approx(top)]
+    assert figure["counts"]["clipped"] == 1
+    assert any("1 above" in note["text"] for note in figure["layout"]["annotations"])
+
+
+def test_a_run_in_progress_is_hollow_and_in_no_line(study: Study) -> None:
+    figure = redraw(study, make_run(study.project, 2.6, peak_lr=0.5, state="running"))
+    (mark,) = traces(figure, "unfinished")
+    assert mark["marker"]["symbol"].endswith("-open")
+    assert all(0.5 not in line["x"] for line in traces(figure, "line"))
+
+
+def test_hidden_runs_are_counted_by_reason(study: Study) -> None:
+    project = study.project
+    figure = redraw(
+        study,
+        make_run(project, 2.6, peak_lr=None),
+        make_run(project, None, state="running"),
+    )
+    set_exclusion(study.study_runs.first(), None, True, "x")
+    figure = draw(view_study(study))
+    counts = figure["counts"]
+    hidden = counts["excluded"] + counts["without_axes"] + counts["without_loss"]
+    assert (counts["n"], counts["drawn"], hidden) == (44, 41, 3)
+
+
+def test_an_initial_loss_beyond_the_plot_is_said(fitted: StudyView) -> None:
+    texts = [note["text"] for note in draw(fitted)["layout"]["annotations"]]
+    assert "loss at initialisation 5.8 ↑" in texts
+    assert traces(draw(fitted), "initial") == []
+
+
+def test_excess_is_measured_from_the_best_of_each_line(fitted: StudyView) -> None:
+    for line in traces(draw(fitted, ys="excess"), "line"):
+        assert min(line["y"]) == 0
+
+
+def test_the_zoom_survives_until_the_axis_changes(fitted: StudyView) -> None:
+    first, same, other = (draw(fitted, ys=ys)["layout"]["uirevision"] for ys in ("", "", "lin"))
+    assert first == same != other
+
+
+def test_a_mark_carries_its_run(fitted: StudyView, study: Study) -> None:
+    marks = traces(draw(fitted), "healthy")
+    uids = {custom[0] for trace in marks for custom in trace["customdata"]}
+    assert uids == set(study.runs.values_list("uid", flat=True))
+
+
+HOSTILE = '<a href="https://example.org">%{x}</a>&lt;__proto__'
+
+
+def test_markup_in_names_stays_text(study: Study) -> None:
+    run = make_run(study.project, 2.7, name=HOSTILE, config={"qk_norm": HOSTILE})
+    figure = redraw(study, run)
+    shown = json.dumps([figure["data"], figure["layout"]])
+    assert "<a" not in shown
+    assert "&lt;a href" in shown
+
+
+def test_the_table_holds_the_numbers_of_the_marks(fitted: StudyView) -> None:
+    figure = draw(fitted)
+    marks = [y for trace in traces(figure, "healthy") for y in trace["y"]]
+    place = figure["table"]["columns"].index("Final loss")
+    assert sorted(row[place] for row in figure["table"]["rows"]) == sorted(marks)
+
+
+# --- P2 and P3 -----------------------------------------------------------------------------------
+def test_the_law_is_solid_inside_the_data_and_dashed_beyond(fitted: StudyView) -> None:
+    figure = draw(fitted, "lr_optimum")
+    fit, beyond = traces(figure, "fit")[0], traces(figure, "extrapolated")[0]
+    assert max(fit["x"]) == min(beyond["x"]) == max(SIZES)
+    assert max(beyond["x"]) == pytest.approx(10 * max(SIZES))
+    assert (fit["line"]["dash"], beyond["line"]["dash"]) == ("solid", "dash")
+
+
+def test_the_exponent_in_the_plot_is_the_fitted_one(fitted: StudyView) -> None:
+    texts = [note["text"] for note in draw(fitted, "lr_optimum")["layout"]["annotations"]]
+    exponents = [item["exponent"]["exponent"] for item in fitted.result["variants"]]
+    wanted = {f"N<sup>{MINUS}{abs(exponent):.2f}</sup>" for exponent in exponents}
+    assert all(any(part in text for text in texts) for part in wanted)
+
+
+def test_an_optimum_at_the_edge_is_half_filled_and_one_sided(transactional_db: None) -> None:
+    study = make_study()
+    runs = [make_run(study.project, 3 - place / 10, peak_lr=lr) for place, lr in enumerate(LRS)]
+    add_runs(study, runs)
+    settle()
+    (mark,) = traces(draw(view_study(study), "lr_optimum"), "censored")
+    assert (mark["text"], mark["y"]) == (["◒"], [LRS[-1]])
+    assert mark["error_y"]["array"] == [0.0]
+    assert mark["error_y"]["arrayminus"][0] > 0
+
+
+def test_an_incomplete_grid_is_grey_with_its_coverage(study: Study) -> None:
+    runs = [
+        make_run(study.project, 2.4 + lr, n_params_non_embedding=6e5, peak_lr=lr, config=config)
+        for lr in LRS[1:5]
+        for config in ({"qk_norm": "none"}, {"qk_norm": "ln"})
+    ]
+    redraw(study, *runs)
+    partial = traces(draw(view_study(study), "lr_sensitivity"), "partial")
+    assert [trace["text"] for trace in partial] == [["4/7"], ["4/7"]]
+    assert {trace["marker"]["color"] for trace in partial} == {ROLES["ink3"]}
+
+
+def test_another_grid_is_never_joined_with_the_standard_one(transactional_db: None) -> None:
+    study = make_study()
+    make_sweep(study)
+    odd = [
+        make_run(study.project, loss, n_params_non_embedding=6e5, peak_lr=lr)
+        for lr, loss in ((2e-3, 2.6), (7e-3, 2.2), (2e-2, 2.5))
+    ]
+    redraw(study, *odd)
+    figure = draw(view_study(study), "lr_sensitivity")
+    (other,) = traces(figure, "non-standard")
+    assert (other["x"], other["line"]["dash"]) == ([6e5], "dot")
+    assert 6e5 not in traces(figure, "complete")[0]["x"]
+
+
+def test_a_sensitivity_of_zero_stands_on_the_lower_edge_and_is_counted(study: Study) -> None:
+    flat = [
+        make_run(
+            study.project, 2.4, n_params_non_embedding=6e5, peak_lr=lr, config={"qk_norm": "ln"}
+        )
+        for lr in LRS
+    ]
+    redraw(study, *flat)
+    figure = draw(view_study(study), "lr_sensitivity")
+    (mark,) = traces(figure, "nonpositive")
+    assert mark["y"] == [pytest.approx(10 ** figure["layout"]["yaxis"]["range"][0])]
+    assert (figure["counts"]["drawn"], figure["counts"]["nonpositive"]) == (6, 1)
+
+
+# --- the frame -----------------------------------------------------------------------------------
+def test_decades_are_written_as_powers() -> None:
+    assert list_ticks(2e-4, 0.4) == ([1e-3, 1e-2, 1e-1], ["10⁻³", "10⁻²", "10⁻¹"])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "texts"),
+    [
+        (2.1, 5.9, ["3", "4", "5"]),
+        (0.15, 0.6, ["0.2", "0.3", "0.4", "0.5"]),
+        (3.30, 3.34, ["3.3", "3.31", "3.32", "3.33", "3.34"]),
+    ],
+)
+def test_ticks_within_a_decade_are_spelt_in_full(low: float, high: float, texts: list[str]) -> None:
+    found = list_ticks(low, high)[1]
+    assert set(texts) <= set(found)
+    assert len(found) <= 10
+
+
+def test_even_ticks_are_round_and_few() -> None:
+    assert list_even_ticks(-0.1, 1.1) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+
+
+def test_crowded_labels_move_apart_around_their_middle() -> None:
+    assert spread_labels([100.0, 101.0, 300.0], 14.0) == [93.5, 107.5, 300.0]
+
+
+def test_labels_that_have_room_stay() -> None:
+    assert spread_labels([10.0, 40.0, 25.0], 14.0) == [10.0, 40.0, 25.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<b>x</b>", "&lt;b&gt;x&lt;/b&gt;"),
+        ("a & b", "a &amp; b"),
+        ("line\nbreak\x00", "line break "),
+        ("x" * 100, "x" * 79 + "…"),
+    ],
+)
+def test_text_is_shown_as_it_is(text: str, shown: str) -> None:
+    assert plot_text(text) == shown

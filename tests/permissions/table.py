@@ -1,0 +1,188 @@
+"""What each route answers to each actor: the one table of the permission matrix.
+
+A route that is not here fails the suite. `OK` is any answer below 400.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.permissions.world import ACTORS
+
+OK = "ok"
+Answers = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One method of a route: who may, and a body with which it succeeds."""
+
+    answers: Answers
+    body: dict[str, object] = field(default_factory=dict)
+    query: str = ""
+
+
+def everyone(answer: object = OK, **others: object) -> Answers:
+    """Return the same answer for all actors, some excepted."""
+    return {**dict.fromkeys(ACTORS, answer), **others}
+
+
+# --- pages: a token is nobody here; strangers are asked to sign in -----------------------------
+def page(signed_out: int = 302, **sessions: object) -> Answers:
+    """Return the answers of a page by the role of the reader."""
+    return {**everyone(signed_out), **sessions}
+
+
+OWN_PAGE = page(stranger=OK, viewer=OK, editor=OK, admin=OK)
+OWN_TWIN = page(401, stranger=OK, viewer=OK, editor=OK, admin=OK)
+READ_PAGE = page(stranger=404, viewer=OK, editor=OK, admin=OK)
+READ_TWIN = page(401, stranger=404, viewer=OK, editor=OK, admin=OK)
+EDIT_PAGE = page(stranger=404, viewer=404, editor=OK, admin=OK)
+EDIT_TWIN = page(401, stranger=404, viewer=404, editor=OK, admin=OK)
+ADMIN_PAGE = page(stranger=404, viewer=404, editor=404, admin=OK)
+
+# --- API ---------------------------------------------------------------------------------------
+SIGNED_OUT = {"anonymous": 401, "revoked": 401}
+SESSIONS_OUT = {"stranger": 401, "viewer": 401, "editor": 401, "admin": 401}
+API_ANY = everyone(**SIGNED_OUT)
+API_LIST = everyone(**SIGNED_OUT, a_write=403)
+API_READ = everyone(**SIGNED_OUT, a_write=403, stranger=404, b_admin=404)
+API_INGEST = everyone(**SIGNED_OUT, **SESSIONS_OUT, a_read=403, b_admin=404)
+API_EDIT = everyone(**SIGNED_OUT, stranger=404, viewer=403, a_read=403, b_admin=404)
+API_ADMIN = everyone(
+    **SIGNED_OUT, stranger=404, viewer=403, editor=403, a_write=403, a_read=403, b_admin=404
+)
+API_OWN = everyone(**SIGNED_OUT, a_write=403, a_read=403)
+
+PUBLIC = {"GET": Call(everyone())}
+NEW_MEMBER = {"username": "newcomer", "role": "viewer"}
+NEW_PASSWORD = {
+    "current_password": "correct-horse-battery",
+    "new_password": "staple-tape-42",
+    "repeated": "staple-tape-42",
+}
+REQUEST = "4f9d2c1e-8f7b-4d3a-9c56-0123456789ab"
+STUDY_FORM = {"name": "Another", "kind": "list", "estimator": "last", "tail_fraction": "0.05"}
+TOKEN_FORM = {"name": "new", "scope": "read", "project": "", "lifetime_days": ""}
+
+SERVER = {
+    "healthz": PUBLIC,
+    "readyz": PUBLIC,
+    "api-schema": PUBLIC,
+    "api-docs": PUBLIC,
+}
+TEAMS = {
+    "setup": {"GET": Call(everyone(404)), "POST": Call(everyone(404))},
+    "login": {
+        "GET": Call(everyone()),
+        "POST": Call(everyone(422, **dict.fromkeys(("stranger", "viewer", "editor", "admin"), OK))),
+    },
+    "login-once": {"GET": Call(everyone())},
+    "logout": {"POST": Call(everyone())},
+    "password": {
+        "GET": Call(OWN_PAGE),
+        "POST": Call(page(stranger=422, viewer=422, editor=422, admin=422)),
+    },
+    "tokens": {"GET": Call(OWN_PAGE), "POST": Call(OWN_PAGE, TOKEN_FORM)},
+    "tokens-json": {"GET": Call(OWN_TWIN)},
+    "token-revoke": {"GET": Call(ADMIN_PAGE), "POST": Call(ADMIN_PAGE)},
+    "project-settings": {
+        "GET": Call(EDIT_PAGE),
+        "POST": Call(ADMIN_PAGE, {"name": "x", "description": ""}),
+    },
+    "project-settings-json": {"GET": Call(EDIT_TWIN)},
+    "member-add": {"POST": Call(ADMIN_PAGE, NEW_MEMBER)},
+    "member": {"POST": Call(ADMIN_PAGE, {"role": "editor"})},
+    "member-remove": {"GET": Call(ADMIN_PAGE), "POST": Call(ADMIN_PAGE)},
+    "project-delete": {"POST": Call(ADMIN_PAGE, {"confirm": "alpha"})},
+    "api-ping": {"GET": Call(API_ANY)},
+    "api-projects": {
+        "GET": Call(API_LIST),
+        "POST": Call(
+            everyone(**SIGNED_OUT, a_write=403, a_read=403, a_admin=403, b_admin=403),
+            {"slug": "new"},
+        ),
+    },
+    "api-project": {
+        "GET": Call(API_READ),
+        "PATCH": Call(API_ADMIN, {"name": "x"}),
+        "DELETE": Call(API_ADMIN),
+    },
+    "api-members": {
+        "GET": Call(API_READ),
+        "POST": Call(API_ADMIN, {"user": "newcomer", "role": "viewer"}),
+    },
+    "api-member": {"PATCH": Call(API_ADMIN, {"role": "editor"}), "DELETE": Call(API_ADMIN)},
+    "api-tokens": {
+        "GET": Call(API_OWN),
+        "POST": Call(
+            {**API_OWN, "stranger": 404, "b_admin": 404},
+            {"name": "new", "scope": "read", "project": "alpha"},
+        ),
+    },
+    "api-token": {
+        "DELETE": Call({**API_OWN, "stranger": 404, "viewer": 404, "editor": 404, "b_admin": 404})
+    },
+}
+RUNS = {
+    "runs": {"GET": Call(READ_PAGE)},
+    "runs-json": {"GET": Call(READ_TWIN)},
+    "run": {"GET": Call(READ_PAGE)},
+    "run-json": {"GET": Call(READ_TWIN)},
+    "run-curves": {"GET": Call(READ_TWIN)},
+    "api-runs": {
+        "GET": Call(API_LIST),
+        "POST": Call(API_INGEST, {"id": "new-run", "request_id": REQUEST, "project": "alpha"}),
+    },
+    "api-run": {
+        "GET": Call(API_READ),
+        "PATCH": Call(API_EDIT, {"notes": "x"}),
+        "DELETE": Call(API_ADMIN),
+    },
+    "api-run-restore": {"POST": Call(API_ADMIN)},
+    "api-run-metrics": {"POST": Call(API_INGEST, {"points": [{"step": 1, "loss": 2.5}]})},
+    "api-run-heartbeat": {"POST": Call(API_INGEST)},
+    "api-run-finish": {"POST": Call(API_INGEST, {"state": "finished"})},
+    "api-run-rewind": {"POST": Call(API_INGEST, {"id": REQUEST, "step": 0})},
+    "api-run-cursor": {"GET": Call(API_INGEST)},
+    "api-run-history": {"GET": Call(API_READ)},
+    "run-revision": {"GET": Call(API_READ)},
+    "api-series": {
+        "GET": Call(API_READ, query="?project=alpha&runs=run-1&metric=loss"),
+    },
+    "project-revision": {"GET": Call(API_READ)},
+}
+FITTING = {
+    "projects": {"GET": Call(OWN_PAGE)},
+    "projects-json": {"GET": Call(OWN_TWIN)},
+    "studies": {"GET": Call(READ_PAGE)},
+    "studies-json": {"GET": Call(READ_TWIN)},
+    "study-new": {"GET": Call(EDIT_PAGE), "POST": Call(EDIT_PAGE, STUDY_FORM)},
+    "study": {"GET": Call(READ_PAGE)},
+    "study-json": {"GET": Call(READ_TWIN)},
+    "study-edit": {"GET": Call(EDIT_PAGE), "POST": Call(EDIT_PAGE, STUDY_FORM)},
+    "study-figure": {"GET": Call(READ_TWIN)},
+    "run-exclude": {"POST": Call(EDIT_PAGE, {"reason": "noise"})},
+    "run-include": {"POST": Call(EDIT_PAGE)},
+    "api-studies": {
+        "GET": Call(API_LIST),
+        "POST": Call(API_EDIT, {"project": "alpha", "slug": "second"}),
+    },
+    "api-study": {
+        "GET": Call(API_READ),
+        "PATCH": Call(API_EDIT, {"name": "x"}),
+        "DELETE": Call(API_EDIT),
+    },
+    "api-study-runs": {"GET": Call(API_READ), "POST": Call(API_EDIT, {"runs": ["run-2"]})},
+    "api-study-run": {"DELETE": Call(API_EDIT)},
+    "api-study-exclusions": {
+        "GET": Call(API_READ),
+        "POST": Call(API_EDIT, {"run": "run-1", "excluded": True, "reason": "noise"}),
+    },
+    "api-study-fits": {"GET": Call(API_READ)},
+    "api-study-fit": {"GET": Call(API_READ)},
+    "api-study-grid": {"GET": Call(API_READ)},
+    "api-study-figure": {"GET": Call(API_READ)},
+    "study-revision": {"GET": Call(API_READ)},
+}
+TABLE: dict[str, dict[str, Call]] = {**SERVER, **TEAMS, **RUNS, **FITTING}

@@ -1,0 +1,128 @@
+"""Who calls in the permission matrix, and on what: project alpha with all roles, and beta."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.db import connection, transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+
+from fitting.analyses import LR_SWEEP, LR_SWEEP_VERSION, run_lr_sweep
+from fitting.figures import FIGURES
+from fitting.inputs import read_lr_sweep
+from fitting.models import Fit, FitKind
+from fitting.services import StudyWish, add_runs, create_study
+from runs.models import Run
+from scaledash.lib.jsonsafe import make_safe
+from teams import services
+from teams.models import Project, Scope
+from tests.teams.factories import (
+    find_token,
+    get_user,
+    make_project,
+    make_token,
+    make_user,
+)
+
+CANARY = "Aardvark-7321"
+SESSIONS = ("stranger", "viewer", "editor", "admin")
+TOKENS = ("a_write", "a_read", "a_admin", "b_admin", "revoked")
+ACTORS = ("anonymous", *SESSIONS, *TOKENS)
+
+
+@dataclass
+class World:
+    """The objects and the callers; `arguments` fills the parameters of routes by their names."""
+
+    clients: dict[str, Client] = field(default_factory=dict)
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    arguments: dict[str, object] = field(default_factory=dict)
+
+    def call(self, actor: str, method: str, url: str, body: object = None) -> HttpResponse:
+        """Send one request and undo what it did to the database."""
+        client = self.clients[actor]
+        if url.startswith("/api/"):
+            data: dict[str, object] = {"data": body or {}, "content_type": "application/json"}
+        else:
+            data = {"data": body or {}}
+        if method in ("GET", "HEAD"):
+            data = {}
+        with transaction.atomic():
+            answer = getattr(client, method.lower())(url, headers=self.headers[actor], **data)
+            if answer.streaming:
+                answer = HttpResponse(answer.getvalue(), status=answer.status_code)
+            connection.needs_rollback = False
+            transaction.set_rollback(True)
+        return answer
+
+
+def make_world() -> World:
+    """Create projects, members, tokens and one object of each kind in alpha."""
+    alpha = make_project("alpha", viewer="viewer", editor="editor", admin="admin", spare="viewer")
+    beta = make_project("beta", stranger="viewer", beta_admin="admin")
+    services.update_project(alpha, name=CANARY, description=CANARY)
+    make_user("newcomer")
+    tokens = {
+        "a_write": make_token(get_user("admin"), Scope.WRITE, alpha),
+        "a_read": make_token(get_user("admin"), Scope.READ, alpha),
+        "a_admin": make_token(get_user("admin"), Scope.ADMIN, alpha),
+        "b_admin": make_token(get_user("beta_admin"), Scope.ADMIN, beta),
+        "revoked": make_token(get_user("admin"), Scope.ADMIN, alpha),
+    }
+    services.revoke_token(find_token(tokens["revoked"]))
+    world = World()
+    for actor in ACTORS:
+        world.clients[actor] = Client(raise_request_exception=False)
+        world.headers[actor] = {}
+    for actor in SESSIONS:
+        world.clients[actor].force_login(get_user(actor))
+    for actor, text in tokens.items():
+        world.headers[actor] = {"Authorization": f"Bearer {text}"}
+    world.arguments = {
+        "slug": "alpha",
+        "username": "spare",
+        "key": find_token(make_token(get_user("spare"), Scope.READ, alpha)).key,
+        "secret": services.create_login_link(get_user("newcomer")),
+        "name": min(FIGURES),
+        **make_measurements(alpha),
+    }
+    return world
+
+
+def make_measurements(project: Project) -> dict[str, object]:
+    """Create a run in a fitted study and one beside it; return the arguments that name them."""
+    run = Run.objects.create(project=project, uid="run-1", name=CANARY)
+    study = create_study(project, None, StudyWish(slug="lr-sweep", name=CANARY))
+    add_runs(study, Run.objects.filter(pk=run.pk))
+    Run.objects.create(project=project, uid="run-2", name=CANARY)
+    data = read_lr_sweep(study, LR_SWEEP_VERSION, None)
+    Fit.objects.create(
+        study=study,
+        analysis=LR_SWEEP,
+        kind=FitKind.FAST,
+        token=1,
+        input_digest=data.digest,
+        n_runs=data.n_runs,
+        n_points=data.n_points,
+        data_at=timezone.now(),
+        duration_seconds=0.1,
+        result=make_safe(run_lr_sweep(data, study, FitKind.FAST)),
+    )
+    return {"uid": run.uid, "study_slug": study.slug, "study_id": study.pk, "version": 1}
+
+
+def hash_database() -> dict[str, str]:
+    """Return a digest of every table, without what GET may write: a token's last use."""
+    with connection.cursor() as cursor:
+        tables = [table.name for table in connection.introspection.get_table_list(cursor)]
+        digests = {}
+        for table in tables:
+            row = "(to_jsonb(t) - 'last_used_at')" if table == "teams_apitoken" else "to_jsonb(t)"
+            cursor.execute(
+                f"SELECT md5(coalesce(string_agg({row}::text, '|' ORDER BY t::text), '')) "
+                f'FROM "{table}" t'
+            )
+            digests[table] = cursor.fetchone()[0]
+    return digests

