@@ -166,6 +166,19 @@ def test_a_switch_that_differs_within_a_size_splits_the_runs(study: Study) -> No
     assert found == ["qk_norm=ln", "qk_norm=none", "qk_norm=not set"]
 
 
+def test_a_switch_that_adds_a_few_parameters_splits_the_runs(study: Study) -> None:
+    bare = make_run(study.project, n_params_non_embedding=9_328, config={"qk_norm": "none"})
+    gained = make_run(study.project, n_params_non_embedding=9_424, config={"qk_norm": "ln"})
+    found = [row.variant for row in join(study, bare, gained).rows]
+    assert found == ["qk_norm=none", "qk_norm=ln"]
+
+
+def test_a_switch_that_comes_with_another_size_splits_nothing(study: Study) -> None:
+    small = make_run(study.project, n_params_non_embedding=9_328, config={"qk_norm": "none"})
+    large = make_run(study.project, n_params_non_embedding=37_088, config={"qk_norm": "ln"})
+    assert {row.variant for row in join(study, small, large).rows} == {""}
+
+
 def test_a_knob_that_follows_the_learning_rate_splits_nothing(study: Study) -> None:
     low = make_run(study.project, peak_lr=1e-3, config={"weight_decay": 1e-4})
     high = make_run(study.project, peak_lr=1e-2, config={"weight_decay": 1e-3})
