@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -78,4 +77,4 @@ def make_environment(database: Database) -> dict[str, str]:
     """libpq's variables for a database; a password never stands on a command line."""
     names = {"HOST": "PGHOST", "PORT": "PGPORT", "USER": "PGUSER", "PASSWORD": "PGPASSWORD"}
     given = {variable: str(database[key]) for key, variable in names.items() if database.get(key)}
-    return {"PATH": os.environ.get("PATH", ""), "PGDATABASE": str(database["NAME"]), **given}
+    return {"PGDATABASE": str(database["NAME"]), **given}

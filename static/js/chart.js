@@ -41,7 +41,7 @@ function buildAxis(side, isLog, [ink2, grid]) {
       return isLog ? logSplits(low, high, count) : linearSplits(low, high, count);
     },
     filter: (chart, splits) => splits,
-    values: (chart, splits) => splits.map(formatTick),
+    values: (chart, splits) => splits.map((value) => formatTick(value, isLog)),
   };
 }
 
@@ -85,7 +85,7 @@ export class Chart {
     return {
       width: this.place.clientWidth,
       height: this.place.clientHeight,
-      padding: [6, 8, 0, 0],
+      padding: [6, 18, 0, 0],
       legend: { show: false },
       cursor: {
         drag: { x: true, y: false, setScale: false },

@@ -39,9 +39,10 @@ export function logSplits(low, high, count = FEW) {
   return splits;
 }
 
-export function formatTick(value) {
+/** Powers of ten stand on log axes only: on a linear one 10⁶ between 500k and 1.5M would stray. */
+export function formatTick(value, isLog) {
   const power = Math.log10(Math.abs(value));
-  const isPower = value > 0 && Math.abs(power - Math.round(power)) < TOLERANCE;
+  const isPower = isLog && value > 0 && Math.abs(power - Math.round(power)) < TOLERANCE;
   if (isPower && (power > 3.5 || power < -3.5)) return formatPower(Math.round(power));
   if (Math.abs(value) >= 1e4 && Math.abs(value) < 1e15) return shorten(value);
   return formatNumber(value);
