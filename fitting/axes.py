@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from fitting.sizes import group_sizes
 from scaledash.lib.units import parse_quantity
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ AXIS_TITLES = {
 # Switches split the runs of one size; the numbers beside them only where runs would otherwise be
 # taken for repeats of each other, because warm-up or weight decay may follow size and LR.
 SWITCHES = ("qk_norm", "parametrization")
-SAME_SIZE = 1.03  # QK-norm adds 1% to the smallest demo model; sizes of a sweep lie further apart
 KNOBS = (
     "z_loss_coef",
     "weight_decay",
@@ -138,23 +138,12 @@ def guess_variant_keys(rows: Sequence[StudyRow]) -> tuple[str, ...]:
 
 def _mixes(rows: Sequence[StudyRow], key: str) -> bool:
     placed = [row for row in rows if math.isfinite(row.n) and math.isfinite(row.lr)]
-    size_of = name_sizes({row.n for row in placed})
+    size_of = group_sizes(row.n for row in placed)
     cells = defaultdict(set)
     for row in placed:
         cell = size_of[row.n] if key in SWITCHES else (row.n, row.lr)
         cells[cell].add(row.choices[key])
     return any(len(values) > 1 for values in cells.values())
-
-
-def name_sizes(values: Iterable[float]) -> dict[float, float]:
-    """Return for each n the smallest of its size: a switch may add gains to the same model."""
-    names: dict[float, float] = {}
-    last, smallest = math.inf, math.inf
-    for n in sorted(values):
-        if not last <= n <= last * SAME_SIZE:
-            smallest = n
-        names[n], last = smallest, n
-    return names
 
 
 def label_variants(rows: Sequence[StudyRow], keys: Sequence[str]) -> list[str]:

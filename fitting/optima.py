@@ -9,6 +9,7 @@ from typing import Any
 
 from fitting.palette import SYMBOLS, place_sizes, size_tone
 from fitting.rows import StudyRow
+from fitting.sizes import group_sizes
 from fitting.texts import (
     DASH,
     format_exponent,
@@ -155,8 +156,9 @@ def _shorten(name: str) -> str:
 
 def build_legend(optima: Sequence[OptimumRow], variants: Sequence[Document]) -> list[Document]:
     """Return one row per size with the best learning rate of each variant."""
-    shades = place_sizes([row.n_params for row in optima])
-    texts = {(row.variant, row.n_params): row.lr_text for row in optima}
+    size_of = group_sizes(row.n_params for row in optima)
+    shades = place_sizes(list(size_of.values()))
+    texts = {(row.variant, size_of[row.n_params]): row.lr_text for row in optima}
     return [
         {
             "n_params": size,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from fitting.sizes import group_sizes
+
 VIRIDIS = (
     "#440154",
     "#482878",
@@ -61,12 +63,13 @@ def add_alpha(color: str, alpha: float) -> str:
 
 
 def place_sizes(sizes: Sequence[float]) -> dict[float, float]:
-    """Return u in [0, 1] of each size: log-linear from the smallest to the largest."""
-    levels = sorted(set(sizes))
+    """Return u in [0, 1] of each n: log-linear from the smallest to the largest size."""
+    level_of = group_sizes(sizes)
+    levels = sorted(set(level_of.values()))
     if len(levels) < 2:
-        return dict.fromkeys(levels, 1.0)
+        return dict.fromkeys(level_of, 1.0)
     low, span = math.log(levels[0]), math.log(levels[-1]) - math.log(levels[0])
-    return {size: (math.log(size) - low) / span for size in levels}
+    return {n: (math.log(level) - low) / span for n, level in level_of.items()}
 
 
 def color_size(u: float) -> str:

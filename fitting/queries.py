@@ -13,6 +13,7 @@ from fitting import outbox
 from fitting.models import Fit, FitKind, FitState, Study, StudyRun
 from fitting.results import LrSweepDoc
 from fitting.rows import StudyRow, StudyRows, find_known_losses, read_rows, take_known_loss
+from fitting.sizes import group_sizes
 from runs.models import Outcome, RunState
 from teams.models import Project
 from teams.principals import Principal
@@ -172,13 +173,14 @@ def read_revision(study: Study) -> dict[str, object]:
 def build_coverage(rows: Iterable[StudyRow]) -> dict[str, object]:
     """Return the grid of scale against learning rate: what each cell of each variant holds."""
     placed = [row for row in rows if row.has_axes]
-    scales, lrs = sorted({row.n for row in placed}), sorted({row.lr for row in placed})
+    size_of = group_sizes(row.n for row in placed)
+    scales, lrs = sorted(set(size_of.values())), sorted({row.lr for row in placed})
     variants = sorted({row.variant for row in placed})
     cells: dict[tuple[str, float, float], dict[str, int]] = defaultdict(
         lambda: dict.fromkeys(CELL_ORDER, 0)
     )
     for row in placed:
-        cells[row.variant, row.n, row.lr][find_cell_state(row)] += 1
+        cells[row.variant, size_of[row.n], row.lr][find_cell_state(row)] += 1
     empty = dict.fromkeys(CELL_ORDER, 0)
     return {
         "scales": scales,

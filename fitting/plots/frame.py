@@ -13,6 +13,7 @@ LEAST_HEIGHT = 430  # of the large figure, as the page keeps it
 HEAD_PX = 28
 MARGIN = {"l": 56, "r": 14, "t": 8, "b": 44}
 FONT = 'Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+TITLE_PX, DIGIT_PX = 30, 7
 MAX_TEXT = 80
 LEAST_SPAN = 1e-9  # of an axis, relative to its values; less is a point
 MINUS = "\N{MINUS SIGN}"
@@ -153,7 +154,7 @@ def make_layout(
         "xaxis": x,
         "yaxis": y,
         "uirevision": uirevision,
-        "margin": {**MARGIN, "t": HEAD_PX if has_head else MARGIN["t"]},
+        "margin": {**MARGIN, "l": left_margin(y), "t": HEAD_PX if has_head else MARGIN["t"]},
         "font": {"family": FONT, "size": 12, "color": ROLES["ink"]},
         "paper_bgcolor": ROLES["panel"],
         "plot_bgcolor": ROLES["panel"],
@@ -161,6 +162,12 @@ def make_layout(
         "annotations": list(annotations),
         **legend,
     }
+
+
+def left_margin(y: Axis) -> int:
+    """Return the pixels that tick texts and title of the y axis need, digits being 7 wide."""
+    longest = max((len(text) for text in y.get("ticktext", ())), default=0)
+    return max(MARGIN["l"], TITLE_PX + DIGIT_PX * longest)
 
 
 def make_legend() -> dict[str, object]:

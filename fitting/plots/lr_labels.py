@@ -18,12 +18,12 @@ LABEL_GAP_PX = 14.0
 def label_sizes(picture: Picture, y: Axis) -> list[dict[str, object]]:
     """Return one label a size at the left end of its line, moved apart where they crowd."""
     ends = []
-    for n in picture.ordered:
-        mine = [m for m in picture.marks if m.row.n == n and not m.is_clipped]
+    for u in picture.ordered:
+        mine = [m for m in picture.marks if picture.sizes[m.row.n] == u and not m.is_clipped]
         if mine:
             first = min(mine, key=lambda m: (m.row.lr, picture.variants.index(m.row.variant)))
             same = [m.y for m in mine if m.row.lr == first.row.lr and m.series == first.series]
-            ends.append((n, first.row.lr, fmean(same)))
+            ends.append((min(m.row.n for m in mine), first.row.lr, fmean(same)))
     low, high = y["range"]
     inner = LEAST_HEIGHT - HEAD_PX - MARGIN["b"]
     heights = [

@@ -98,16 +98,16 @@ class Picture:
 
     @property
     def ordered(self) -> list[float]:
-        """Return the sizes, smallest first."""
-        return sorted(self.sizes)
+        """Return the places u of the sizes, smallest first."""
+        return sorted(set(self.sizes.values()))
 
     def dash(self, variant: str) -> str:
         """Return the dash of a variant."""
         return DASHES[self.variants.index(variant) % len(DASHES)]
 
     def symbol(self, n: float) -> str:
-        """Return the marker of a size."""
-        return SYMBOLS[self.ordered.index(n) % len(SYMBOLS)]
+        """Return the marker of the size that n belongs to."""
+        return SYMBOLS[self.ordered.index(self.sizes[n]) % len(SYMBOLS)]
 
 
 def compose(rows: Sequence[StudyRow], mode: str) -> Picture:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fitting.plots.lr_optimum import describe_law
 from fitting.results import OptimumDoc, as_refusal, list_laws, list_scales, read_ends, select_keys
+from fitting.sizes import group_sizes
 from fitting.texts import format_interval
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ ESTIMATORS = {
 def caption_lr_loss(view: StudyView) -> str:
     """Say what is drawn, how the final loss is read and what the marks mean."""
     rows = [row for row in view.rows.included if row.has_axes]
-    sizes, lrs = {row.n for row in rows}, {row.lr for row in rows}
+    sizes, lrs = set(group_sizes(row.n for row in rows).values()), {row.lr for row in rows}
     variants = {row.variant for row in rows}
     what = f"{_count(len(sizes), 'size')}, {_count(len(lrs), 'learning rate')}"
     if len(variants) > 1:
