@@ -103,7 +103,7 @@ def test_t10_zstd_window_beyond_the_limit_is_413() -> None:
         ("gzip", gzip.compress(b"x" * 1000, mtime=0)[:-1]),
         ("gzip", gzip.compress(b"x" * 1000, mtime=0)[:-9] + b"\0" * 9),
         ("gzip", gzip.compress(b"{}", mtime=0) + b"tail"),
-        ("gzip", gzip.compress(b"{}", mtime=0) + gzip.compress(b"{}")),
+        ("gzip", gzip.compress(b"{}", mtime=0) + gzip.compress(b"{}", mtime=0)),
         ("gzip", zlib.compress(b"{}")),
         ("zstd", b""),
         ("zstd", b"{}"),
