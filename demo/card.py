@@ -72,9 +72,9 @@ venv/bin/python demo/pack.py --url URL --token TOKEN --done demo/.cache/runs/don
 ```
 
 ## Parts
-Wall seconds are the sum over runs, each on one core with one thread.
+Wall seconds are summed over runs, one thread each, on two cores that did other work beside.
 
-| part | what | runs | seeds | widths | core-seconds |
+| part | what | runs | seeds | widths | wall seconds |
 |---|---|---|---|---|---|
 {parts}
 
@@ -162,13 +162,22 @@ def join(values: list[int]) -> str:
     return ", ".join(map(str, values))
 
 
+def describe_missing(part: str, cells: list[Cell], packed: set[str]) -> str:
+    """The cells of a part that were not trained; a whole part by its name."""
+    absent = [cell.name for cell in cells if cell.uid not in packed]
+    return f"all of part {part}" if len(absent) == len(cells) else ", ".join(absent)
+
+
 def describe_gaps(runs: list[Run], planned: list[Cell]) -> str:
     packed = {run["id"] for run in runs}
-    missing = [cell.name for cell in planned if cell.uid not in packed]
+    by_part: dict[str, list[Cell]] = defaultdict(list)
+    for cell in planned:
+        by_part[cell.part].append(cell)
+    missing = [describe_missing(part, cells, packed) for part, cells in by_part.items()]
     failed = [f"{run['name']} ({run['state']})" for run in runs if run["state"] != "finished"]
     return "\n".join(
         (
-            f"Planned and not trained: {', '.join(missing) or 'none'}.",
+            f"Planned and not trained: {', '.join(filter(None, missing)) or 'none'}.",
             f"Not finished: {', '.join(failed) or 'none'}.",
         )
     )

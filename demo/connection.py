@@ -34,6 +34,7 @@ class Connection:
         self.parts = urlsplit(url)
         self.token = token
         self._local = threading.local()
+        self._opened: list[http.client.HTTPConnection] = []
 
     def get(self, path: str) -> Document:
         return self.call("GET", path)
@@ -77,7 +78,14 @@ class Connection:
             kind = http.client.HTTPSConnection if is_https else http.client.HTTPConnection
             host = self.parts.hostname or "127.0.0.1"
             self._local.connection = kind(host, self.parts.port, timeout=TIMEOUT_SECONDS)
+            self._opened.append(self._local.connection)
         return self._local.connection
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
 
     def _close(self) -> None:
         self._open().close()

@@ -42,7 +42,7 @@ def ensure_project(server: Connection) -> None:
 
 
 def ensure_studies(server: Connection) -> None:
-    """Make the three studies; existing ones stay as their members left them."""
+    """Make the studies; existing ones stay as their members left them."""
     for study in STUDIES:
         body = {**study, "project": PROJECT["slug"], "selection": {"kind": "list"}}
         try:

@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ from demo.connection import Connection, Document
 from demo.grid import PARTS, Cell, list_cells, list_studies
 from demo.load import CONNECTIONS, DATA, Run
 from demo.progress import Progress
+from demo.studies import STUDIES
 
 MAX_BYTES = 5_000_000
 DIGITS = 6
 PAGE = 100
+SHOWN_STUDIES = {study["slug"] for study in STUDIES}
 
 
 def round_value(value: float | int | str | None) -> float | int | str:
@@ -71,9 +74,9 @@ def read_run(server: Connection, project: str, cell: Cell, wall_seconds: float) 
         "name": cell.name,
         "group": cell.part,
         "tags": document["tags"],
-        "studies": list_studies(cell),
+        "studies": [slug for slug in list_studies(cell) if slug in SHOWN_STUDIES],
         "state": document["state"],
-        "started_at": document["started_at"],
+        "started_at": datetime.fromisoformat(document["started_at"]).timestamp(),
         "wall_seconds": wall_seconds,
         "config": document["config"],
         "metrics": round_columns(read_history(server, project, cell.uid)),
@@ -82,7 +85,7 @@ def read_run(server: Connection, project: str, cell: Cell, wall_seconds: float) 
 
 def read_history(server: Connection, project: str, uid: str) -> Document:
     """Every visible point of a run, as columns {metric: {steps, values}}."""
-    return server.get(f"/api/v1/runs/{uid}/history?project={project}")["metrics"]
+    return server.get(f"/api/v1/runs/{uid}/history?project={project}")["series"]
 
 
 def round_columns(metrics: Document) -> dict[str, Any]:
