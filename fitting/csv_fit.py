@@ -12,6 +12,7 @@ import numpy as np
 
 from fitting.maths.engine import fit_law
 from fitting.maths.expression import read_numbers, select_rows
+from fitting.maths.records import Exclusion
 from fitting.maths.registry import get_law
 from fitting.maths.types import Fit, HeldOut, Law, Refusal, Rows, Settings
 
@@ -51,6 +52,7 @@ class FitAnswer:
     rows: Rows
     n_read: int
     seconds: float
+    where: str = ""
 
 
 def read_table(path: Path) -> dict[str, list[str]]:
@@ -90,7 +92,8 @@ def run_request(request: FitRequest) -> FitAnswer:
     used = rows.take(kept)
     start = time.perf_counter()
     result = fit_law(law, used, settings)
-    return FitAnswer(law, result, used, rows.n, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return FitAnswer(law, result, used, rows.n, seconds, request.where)
 
 
 def build_rows(law: Law, table: Mapping[str, Sequence[str]], request: FitRequest) -> Rows:
@@ -130,8 +133,22 @@ def describe_answer(answer: FitAnswer, seed: int) -> dict[str, object]:
     if isinstance(result, Refusal):
         refusal = {"code": result.code, "sentence": result.sentence, "cure": result.cure}
         counts = {"n": answer.rows.n, "n_excluded": answer.n_read - answer.rows.n}
-        rest = {"params": {}, "intervals": {}, "derived": {}, "digest": answer.rows.digest()}
-        return {**head, "status": "refused", "refusal": refusal, **counts, **rest}
+        return {
+            **head,
+            "status": "refused",
+            "refusal": refusal,
+            "params": {},
+            "intervals": {},
+            "derived": {},
+            "objective": None,
+            **counts,
+            "exclusions": [item.to_dict() for item in list_exclusions(answer)],
+            "converged": False,
+            "replicas_converged": None,
+            "heldout": _describe_no_held_out("refused: nothing was predicted"),
+            "warnings": [],
+            "digest": answer.rows.digest(),
+        }
     params = {name: item.value for name, item in result.params.items()}
     intervals = {name: _ends(item.interval) for name, item in result.params.items()}
     derived = {
@@ -148,7 +165,7 @@ def describe_answer(answer: FitAnswer, seed: int) -> dict[str, object]:
         "objective": result.objective,
         "n": result.n,
         "n_excluded": answer.n_read - result.n,
-        "exclusions": [item.to_dict() for item in result.exclusions],
+        "exclusions": [item.to_dict() for item in list_exclusions(answer)],
         "converged": result.is_converged,
         "replicas_converged": result.convergence.replicas_converged,
         "heldout": _describe_held_out(result.held_out),
@@ -159,9 +176,23 @@ def describe_answer(answer: FitAnswer, seed: int) -> dict[str, object]:
     }
 
 
+def list_exclusions(answer: FitAnswer) -> tuple[Exclusion, ...]:
+    """Return why rows were left out: by `--where`, then by the law's own rules."""
+    found = answer.result.exclusions if isinstance(answer.result, Fit) else ()
+    count = answer.n_read - answer.rows.n
+    if not count:
+        return tuple(found)
+    return (Exclusion("where", f"not chosen by --where {answer.where!r}", count), *found)
+
+
+def _describe_no_held_out(reason: str) -> dict[str, object]:
+    empty = {"mean_rel_error": None, "median_rel_error": None, "max_rel_error": None}
+    return {"n": 0, "rule": None, "reason": reason, **empty, "params": {}, "rows": []}
+
+
 def _describe_held_out(held_out: HeldOut | Refusal) -> dict[str, object]:
     if isinstance(held_out, Refusal):
-        return {"n": 0, "reason": held_out.sentence, "rows": []}
+        return _describe_no_held_out(held_out.sentence)
     error = np.abs(held_out.relative_error)
     rows = [
         {"id": name, "measured": float(m), "predicted": float(p), "rel_error": float(e)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fitting.csv_fit import FitAnswer
+from fitting.csv_fit import FitAnswer, list_exclusions
 from fitting.maths.engine import find_axis
 from fitting.maths.records import Derived, Estimate
 from fitting.maths.registry import list_laws
@@ -21,7 +21,7 @@ def render_text(answer: FitAnswer) -> str:
         lines += [f"refused ({result.code}): {result.sentence}"]
         return "\n".join(lines + ([f"cure: {result.cure}"] if result.cure else []))
     lines.append(f"{result.n} rows, {answer.n_read - result.n} left out, seed {result.seed}")
-    lines += [f"  left out: {item.count} rows, {item.sentence}" for item in result.exclusions]
+    lines += [f"  left out: {item.count} rows, {item.sentence}" for item in list_exclusions(answer)]
     lines.append(f"objective {result.objective:.10g}  ({describe_objective(result)})")
     for name, estimate in {**result.params, **result.derived}.items():
         lines.append(f"  {name:<24}{_describe(estimate)}")

@@ -14,7 +14,17 @@ FLOPS_PER_PARAMETER_TOKEN = 6.0
 
 
 def split_budget(params: Params, flops: FloatArray | float) -> tuple[FloatArray, FloatArray]:
-    """Return N* and D* at a budget; params broadcast against flops."""
+    """Return N* and D* at a budget.
+
+    Parameters
+    ----------
+    params : name -> ndarray; A, B, alpha, beta, in parameters and tokens
+    flops : budget in FLOPs (C = 6 N D); broadcasts against the parameters
+
+    Returns
+    -------
+    n_params, n_tokens : ndarrays of the broadcast shape, ``6 N* D* = C``
+    """
     alpha, beta = params["alpha"], params["beta"]
     log_g = np.log(alpha * params["A"] / (beta * params["B"])) / (alpha + beta)
     log_c = np.log(np.asarray(flops) / FLOPS_PER_PARAMETER_TOKEN)
@@ -23,7 +33,13 @@ def split_budget(params: Params, flops: FloatArray | float) -> tuple[FloatArray,
 
 
 def predict_loss(params: Params, n_params: FloatArray, n_tokens: FloatArray) -> FloatArray:
-    """Return the loss of the law at sizes and token counts."""
+    """Return the loss of the law, in nats per token.
+
+    Parameters
+    ----------
+    params : name -> ndarray; E, A, B, alpha, beta
+    n_params, n_tokens : ndarrays that broadcast against each other and the parameters
+    """
     size = params["A"] * n_params ** -params["alpha"]
     data = params["B"] * n_tokens ** -params["beta"]
     total: FloatArray = params["E"] + size + data
@@ -33,7 +49,14 @@ def predict_loss(params: Params, n_params: FloatArray, n_tokens: FloatArray) -> 
 def draw_frontier(
     params: Params, columns: Columns, options: Options, flops: FloatArray
 ) -> FloatArray:
-    """Return the loss on the compute-optimal frontier."""
+    """Return the loss on the compute-optimal frontier.
+
+    Parameters
+    ----------
+    params : name -> ndarray; E, A, B, alpha, beta
+    columns, options : unused; every law draws its curve through this signature
+    flops : ndarray of budgets in FLOPs
+    """
     return predict_loss(params, *split_budget(params, flops))
 
 

@@ -162,7 +162,26 @@ def measure_gain(
 def compare_ladders(
     first: Fit, second: Fit, flops_min: float, flops_max: float
 ) -> LadderComparison | Refusal:
-    """Compare two variants, each a ladder of sizes with its own fit."""
+    """Compare two variants, each a ladder of sizes with its own fit.
+
+    Parameters
+    ----------
+    first, second : fits of one law with the same options; both with replicas for a band
+    flops_min, flops_max : compute that the fitted rows span, in the unit of the law's variable
+
+    Returns
+    -------
+    second minus first over compute with its band, the crossing, both held-out errors and a
+    verdict; or a Refusal where the ladders are too short or fitted differently
+
+    Notes
+    -----
+    Only a band that excludes 0 gives a verdict. Beyond `flops_max` it is an extrapolation.
+
+    References
+    ----------
+    Xiao 2024, arXiv 2409.15156 (crossover of ladders)
+    """
     if first.n < len(get_law(first.law).params) or second.n < len(get_law(second.law).params):
         return Refusal("too_few_points", "one reference scale alone is never a comparison", "")
     if dict(first.options) != dict(second.options) or first.law != second.law:

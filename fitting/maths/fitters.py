@@ -95,7 +95,11 @@ class SeparableFitter:
         found = fit_point(problem, POINT_TOLERANCE, 1000)
         theta, reached = found.theta[:1], float(found.objective[0])
         if not np.isfinite(reached):
-            return Refusal("not_converged", "no grid node gives a finite prediction", "")
+            return Refusal(
+                "not_converged",
+                f"{self.law.title} has no finite prediction on these rows at any exponent tried",
+                "check the units and the mapping of the columns",
+            )
         terms = problem.evaluate_terms(theta)
         jacobian, _ = make_jacobian(problem, terms)
         residuals = problem.read_residuals(terms.sum(axis=1))[0]

@@ -14,7 +14,16 @@ from fitting.maths.uncertainty import summarise
 
 
 def find_octave_minima(flops: FloatArray, loss: FloatArray) -> IntArray:
-    """Return the places of the least loss in each octave of compute, ascending in compute."""
+    """Return the places of the least loss in each octave of compute, ascending in compute.
+
+    Parameters
+    ----------
+    flops, loss : ndarray, shape (n_runs,), finite; flops positive, loss in nats per token
+
+    Returns
+    -------
+    ndarray of int, shape (n_octaves,); octave k holds ``floor(log2(C / C_min)) = k``
+    """
     octave = np.floor(np.log2(flops / flops.min()) + 1e-9).astype(np.int64)
     best = [
         np.flatnonzero(octave == number)[np.argmin(loss[octave == number])]
@@ -24,14 +33,41 @@ def find_octave_minima(flops: FloatArray, loss: FloatArray) -> IntArray:
 
 
 def keep_falling(loss: FloatArray) -> BoolArray:
-    """Return which points are lower than all points before them."""
+    """Return which points are lower than all points before them.
+
+    Parameters
+    ----------
+    loss : ndarray, shape (n,), ascending in compute
+
+    Returns
+    -------
+    ndarray of bool, shape (n,); the first finite point is always kept
+    """
     before = np.concatenate([[np.inf], np.minimum.accumulate(loss)[:-1]])
     falling: BoolArray = loss < before
     return falling
 
 
 def find_frontier(flops: FloatArray, loss: FloatArray) -> IntArray:
-    """Return the places of the frontier points: octave minima that fall."""
+    """Return the places of the frontier points: octave minima that fall.
+
+    Parameters
+    ----------
+    flops, loss : ndarray, shape (n_runs,), finite; flops positive
+
+    Returns
+    -------
+    ndarray of int, ascending in compute
+
+    Notes
+    -----
+    The points are minima, so a case bootstrap of them is wrong; ``saturating_power`` resamples
+    the signs of its residuals instead.
+
+    References
+    ----------
+    arXiv 2506.04598 (octave minimum and monotone filter)
+    """
     places = find_octave_minima(flops, loss)
     kept: IntArray = places[keep_falling(loss[places])]
     return kept
@@ -99,7 +135,29 @@ def allocate(fit: Fit, flops: float, flops_max: float, level: float = 0.95) -> A
 def compare_allocations(
     fits: Mapping[str, Fit | Refusal], flops: float, flops_max: float
 ) -> Comparison:
-    """Put the approaches side by side at one budget; their spread is model uncertainty."""
+    """Put the approaches side by side at one budget; their spread is model uncertainty.
+
+    Parameters
+    ----------
+    fits : approach -> fit or refusal, such as of ``isoflop``, ``chinchilla_envelope`` and
+        ``chinchilla_parametric``; refusals are handed on by name
+    flops : the budget in FLOPs
+    flops_max : largest compute among the fitted rows, in FLOPs
+
+    Returns
+    -------
+    N*, D* and, where the law has one, L*, each with its interval; and the ratio of the largest
+    to the smallest N* and D*, NaN where every approach refused
+
+    Raises
+    ------
+    KeyError
+        For a fit of a law without a compute-optimal allocation.
+
+    References
+    ----------
+    Hoffmann et al. 2022, arXiv 2203.15556, section 3 and Table 2
+    """
     found = [allocate(fit, flops, flops_max) for fit in fits.values() if isinstance(fit, Fit)]
     refusals = {name: fit for name, fit in fits.items() if isinstance(fit, Refusal)}
     sizes = [item.n_params.value for item in found]

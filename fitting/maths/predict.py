@@ -34,14 +34,44 @@ class Prediction(Record):
 
 
 def evaluate_point(fit: Fit, columns: Columns) -> FloatArray:
-    """Return the fitted values at columns, shape (n,)."""
+    """Return the fitted values, in the unit of the law's target.
+
+    Parameters
+    ----------
+    fit : of a law that predicts single runs
+    columns : role -> ndarray, shape (n,), in the units of the fitted rows
+
+    Returns
+    -------
+    ndarray, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        For a law that predicts no single run, such as a score.
+    """
     params = {name: np.array([estimate.value]) for name, estimate in fit.params.items()}
     values: FloatArray = _evaluate(fit, params, columns)[0]
     return values
 
 
 def evaluate_replicas(fit: Fit, columns: Columns) -> FloatArray:
-    """Return the values of every replica at columns, shape (B, n)."""
+    """Return the values of every replica, in the unit of the law's target.
+
+    Parameters
+    ----------
+    fit : with replicas, of a law that predicts single runs
+    columns : role -> ndarray, shape (n,), in the units of the fitted rows
+
+    Returns
+    -------
+    ndarray, shape (B, n)
+
+    Raises
+    ------
+    ValueError
+        For a law that predicts no single run.
+    """
     return _evaluate(fit, fit.replica_params, columns)
 
 

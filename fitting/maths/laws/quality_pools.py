@@ -25,6 +25,8 @@ from fitting.maths.types import (
 )
 
 MIN_EPOCHS = 2.0
+MAX_EPOCHS = 256.0  # epochs are multiplied one by one; more means a wrong unit or an empty pool
+MAX_HALVINGS = 64.0  # epochs of less utility than 2^-64 change no digit
 SOURCE_UNIT = 1e5
 
 
@@ -35,7 +37,8 @@ def measure_decay(
     n = np.asarray(samples, dtype=np.float64)
     first = np.minimum(n, pool)
     log_y = b * np.log(first)
-    epochs = int(np.ceil(np.max(n / pool) - 1e-9))
+    seen = float(np.max(n / pool)) - 1e-9
+    epochs = int(np.ceil(min(seen, MAX_HALVINGS * float(np.max(tau)) + 1)))
     for j in range(1, epochs):
         before = np.minimum(n, j * np.asarray(pool))
         after = np.minimum(n, (j + 1) * np.asarray(pool))
@@ -75,7 +78,7 @@ def mix_pools(
     exponents, halves, p = np.array(b), np.array(tau), len(b)
     length = p * pool
     log_y, done, passes = 0.0, 0.0, 0
-    while done < samples - 1e-9:
+    while done < samples - 1e-9 and passes <= MAX_HALVINGS * p * float(halves.max()):
         upto = min(samples, (passes + 1) * length)
         effective = float(np.mean(exponents * 2.0 ** (-passes / (p * halves))))
         log_y += effective * (np.log(upto) if passes == 0 else np.log(upto / done))
@@ -105,6 +108,12 @@ def refuse(rows: Rows, options: Options) -> Refusal | None:
                 "span",
                 f"pool {name or '1'} is seen {most:.3g} times; tau needs more than 2 epochs",
                 "repeat the pool more often",
+            )
+        if most > MAX_EPOCHS:
+            return Refusal(
+                "span",
+                f"pool {name or '1'} is seen {most:.3g} times; at most {MAX_EPOCHS:g} are fitted",
+                "give samples and pool_size in the same unit",
             )
     return None
 

@@ -60,8 +60,21 @@ def score_size(rows: Rows, role: str, held: BoolArray) -> float:
     return float(np.max(np.abs(predicted / rows.target[held] - 1.0)))
 
 
+def find_sparse(rows: Rows) -> BoolArray:
+    """Return which runs end with fewer non-zero parameters than they started with."""
+    sparse: BoolArray = rows.columns["n_final"] < rows.columns["n_initial"] * (1 - 1e-9)
+    return sparse
+
+
 def refuse(rows: Rows, options: Options) -> Refusal | None:
-    """Refuse runs that all share one schedule: the average is then a multiple of the start."""
+    """Refuse runs that leave nothing to compare: none sparse, or all of one schedule."""
+    if not find_sparse(rows).any():
+        return Refusal(
+            "no_holdout",
+            f"none of {rows.n} runs ends with fewer non-zero parameters than it started with; the "
+            "test holds out sparse runs",
+            "add sparse runs; n_final and n_initial must be in the same unit",
+        )
     ratio = rows.columns["n_average"] / rows.columns["n_initial"]
     spread = float(ratio.max() / ratio.min())
     if spread >= MIN_RATIO:
@@ -76,7 +89,7 @@ def refuse(rows: Rows, options: Options) -> Refusal | None:
 def run(rows: Rows, options: Options) -> Point | Refusal:
     """Fit the law in average, final and initial size and compare on held-out sparse runs."""
     everything = np.ones(rows.n, dtype=np.bool_)
-    sparse = rows.columns["n_final"] < rows.columns["n_initial"] * (1 - 1e-9)
+    sparse = find_sparse(rows)
     cost = rows.columns["n_average"] * rows.columns["n_tokens"]
     places = np.flatnonzero(sparse)[np.argsort(cost[sparse])]
     held = np.zeros(rows.n, dtype=np.bool_)

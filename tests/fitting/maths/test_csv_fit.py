@@ -17,6 +17,10 @@ from tests.fitting.maths.synthetic import make_rows
 
 ROOT = Path(__file__).resolve().parents[3]
 MAPPING = {"n_params": "params", "n_tokens": "tokens"}
+DOCUMENTED = {
+    *("law", "status", "refusal", "params", "intervals", "derived", "objective", "n"),
+    *("n_excluded", "converged", "replicas_converged", "heldout", "seconds", "seed", "digest"),
+}
 
 
 @pytest.fixture
@@ -43,26 +47,34 @@ def describe(request: FitRequest) -> dict[str, object]:
 
 def test_answer_has_the_documented_fields(request_of: FitRequest) -> None:
     plain = describe(request_of)
-    documented = {
-        "law",
-        "status",
-        "refusal",
-        "params",
-        "intervals",
-        "derived",
-        "objective",
-        "n",
-        "n_excluded",
-        "converged",
-        "replicas_converged",
-        "heldout",
-        "seconds",
-        "seed",
-        "digest",
-    }
-    assert documented <= set(plain)
+    assert set(plain) >= DOCUMENTED
     assert (plain["status"], plain["n"], plain["n_excluded"]) == ("fitted", 56, 1)
     json.dumps(plain)
+
+
+def test_refusal_has_the_documented_fields_too(request_of: FitRequest) -> None:
+    plain = describe(replace(request_of, where="params < 1.1e7"))
+    assert set(plain) >= DOCUMENTED
+    assert (plain["status"], plain["objective"], plain["converged"]) == ("refused", None, False)
+    json.dumps(plain)
+
+
+def test_heldout_has_the_same_fields_with_and_without_rows(request_of: FitRequest) -> None:
+    some = describe(request_of)["heldout"]
+    none = describe(replace(request_of, where="params < 1.1e7"))["heldout"]
+    assert isinstance(some, dict)
+    assert isinstance(none, dict)
+    assert set(none) - {"reason"} == set(some)
+    assert (none["n"], none["rows"], none["mean_rel_error"]) == (0, [], None)
+
+
+def test_rows_not_chosen_are_listed_with_the_expression(request_of: FitRequest) -> None:
+    answer = run_request(replace(request_of, where="kind == 'even'"))
+    exclusions = describe_answer(answer, 0)["exclusions"]
+    assert isinstance(exclusions, list)
+    assert (exclusions[0]["rule"], exclusions[0]["count"]) == ("where", 29)
+    assert "kind == 'even'" in exclusions[0]["sentence"]
+    assert "not chosen by --where" in render_text(answer)
 
 
 def test_where_chooses_rows_by_column_role_and_symbol(request_of: FitRequest) -> None:

@@ -47,3 +47,21 @@ def test_units_change_no_prediction(slug: str, factor: float) -> None:
         needed = needed.with_options(first_hours=0.0)
     fit = fit_rows(slug, Rows(columns, rows.target, rows.ids), needed)
     assert np.max(np.abs(fit.residuals)) < EXACT
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_one_column_in_another_unit_raises_nothing(slug: str) -> None:
+    rows, law = make_rows(slug, 0.002), get_law(slug)
+    for role in rows.columns:
+        columns = {**rows.columns, role: rows.columns[role] * 1e9}
+        found = fit_law(law, Rows(columns, rows.target, rows.ids), settings_of(law))
+        assert isinstance(found, Fit) or found.sentence
+
+
+def test_dense_runs_alone_are_refused_by_the_sparse_law() -> None:
+    rows = make_rows("sparse_average")
+    dense = rows.take(rows.columns["n_final"] == rows.columns["n_initial"])
+    more = Rows({k: np.repeat(v, 2) for k, v in dense.columns.items()}, np.repeat(dense.target, 2))
+    found = fit_law(get_law("sparse_average"), more, settings_of(get_law("sparse_average")))
+    assert isinstance(found, Refusal)
+    assert "none of 12 runs" in found.sentence

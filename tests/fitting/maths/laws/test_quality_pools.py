@@ -90,3 +90,18 @@ def test_unequal_pools_are_refused() -> None:
     sizes = np.where(np.array(rows.groups) == "pool1", 6.4, POOL)
     columns = {**rows.columns, "pool_size": sizes}
     assert refuse_rows(SLUG, replace(rows, columns=columns)).code == "mixed"
+
+
+def test_pool_of_another_unit_is_refused_with_its_epochs() -> None:
+    rows = make_pools()
+    columns = {**rows.columns, "pool_size": rows.columns["pool_size"] * 1e-16}
+    refusal = refuse_rows(SLUG, replace(rows, columns=columns))
+    assert refusal.code == "span"
+    assert "is seen 1e+17 times; at most 256 are fitted" in refusal.sentence
+    assert "same unit" in refusal.cure
+
+
+def test_endless_repetition_reaches_the_limit_of_the_product() -> None:
+    many, more = (float(measure_decay(np.array([n]), 1.0, -0.2, 3.0)[0]) for n in (400, 1e18))
+    assert more == pytest.approx(many, rel=1e-12)
+    assert np.isfinite(mix_pools(1e18, 1.0, (-0.2, -0.1), (3.0, 4.0), 1.0, 0.1))
