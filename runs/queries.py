@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from runs.doubts import lint
 from runs.facts import COLUMNS
+from runs.fields import find_field
 from runs.filters import Order, narrow
 from runs.models import Run, Writer
 from scaledash.lib.jsonsafe import decode_float
@@ -26,6 +27,11 @@ PLAIN = (
     *("started_at", "ended_at", "received_at", "heartbeat_at", "flop_convention"),
 )
 HEAVY = ("notes", "outcome_evidence", "host")  # not in lists
+DOCUMENTS = ("config", "summary", "user_summary", "facts")  # large, and read only where named
+LISTED = (
+    *("id", "project", "url", "name", *(name for name in PLAIN if name not in ("name", *HEAVY))),
+    *("created_at", "changed_at", "scale"),
+)
 DEFAULT_PROJECT = "default"
 
 
@@ -86,16 +92,34 @@ def find_doubts(run: Run) -> list[str]:
 
 # --- lists -----------------------------------------------------------------------------------
 def list_runs(
-    principal: Principal, project: Project | None, query: Mapping[str, str], order: Order
+    principal: Principal,
+    project: Project | None,
+    query: Mapping[str, str],
+    order: Order,
+    columns: Sequence[str] = (),
 ) -> QuerySet[Run]:
-    """Return the visible runs that the query's parameters select, in order."""
+    """Return the visible runs that the query's parameters select, in order.
+
+    With `columns`, documents that no column names stay in the database: a config of 300 keys is
+    not read for the sake of one.
+    """
     runs = Run.objects.visible_to(principal)
     if project is not None:
         runs = runs.filter(project=project)
     found = narrow(runs, query).select_related("project").defer(*HEAVY, "project__description")
+    found = order.apply(found)
     if query.get("cursor"):
         found = found.filter(order.after(query["cursor"]))
-    return found.order_by(*order.columns)
+    if columns:
+        keyed = {f"column_{n}": find_field(name, list).json for n, name in _find_keyed(columns)}
+        found = found.annotate(**keyed)
+        found = found.defer(*(name for name in DOCUMENTS if name not in columns))
+    return found
+
+
+def _find_keyed(columns: Sequence[str]) -> list[tuple[int, str]]:
+    """Return the columns that are a key of a document, such as config.lr, with their places."""
+    return [(place, name) for place, name in enumerate(columns) if "." in name]
 
 
 # --- documents -------------------------------------------------------------------------------
@@ -120,17 +144,22 @@ def describe_short(run: Run, is_new: bool) -> dict[str, object]:
 
 def describe_listed(run: Run) -> dict[str, object]:
     """Return a run as lists show it: everything but notes, host and evidence."""
-    document = {name: getattr(run, name) for name in PLAIN if name not in HEAVY}
-    return {
-        "id": run.uid,
-        "project": run.project.slug,
-        "url": write_url(run),
-        **document,
-        "name": run.name or run.uid,
-        "created_at": run.created_at,
-        "changed_at": run.changed_at,
-        "scale": {name: getattr(run, name) for name in COLUMNS if getattr(run, name) is not None},
-    }
+    return {name: read_column(run, name) for name in LISTED}
+
+
+def read_column(run: Run, name: str) -> object:
+    """Return one field of a listed run."""
+    if name == "id":
+        return run.uid
+    if name == "project":
+        return run.project.slug
+    if name == "url":
+        return write_url(run)
+    if name == "name":
+        return run.name or run.uid
+    if name == "scale":
+        return {fact: getattr(run, fact) for fact in COLUMNS if getattr(run, fact) is not None}
+    return getattr(run, name)
 
 
 def describe_run(run: Run) -> dict[str, object]:
@@ -147,8 +176,11 @@ def describe_run(run: Run) -> dict[str, object]:
     }
 
 
-def choose_columns(document: dict[str, object], columns: Sequence[str]) -> dict[str, object]:
-    """Return a document cut down to id, project and these columns."""
-    if not columns:
-        return document
-    return {name: document[name] for name in ("id", "project", *columns)}
+def describe_columns(run: Run, columns: Sequence[str]) -> dict[str, object]:
+    """Return id, project and the chosen columns of a run that `list_runs` gave for them."""
+    document = {name: read_column(run, name) for name in ("id", "project")}
+    keyed = dict(_find_keyed(columns))
+    for place, name in enumerate(columns):
+        is_keyed = place in keyed
+        document[name] = getattr(run, f"column_{place}") if is_keyed else read_column(run, name)
+    return document

@@ -188,6 +188,9 @@ WHERE c.run_id = %(run)s AND c.metric_id <> 0
   AND c.first_step < l.limit_step AND c.last_step >= l.limit_step
 """
 
+# No table: whether a regular expression is one.
+CHECK_PATTERN = "SELECT '' ~ %(pattern)s"
+
 # Index run_changed (project, changed_at). Rows of the last seconds are summed, because
 # transactions do not commit in the order of their clock readings.
 PROJECT_REVISION = """

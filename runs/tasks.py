@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from django.conf import settings
 
@@ -36,3 +37,11 @@ class Liveness:
 def settle(since_seconds: float) -> int:
     """Recompute flagged summaries."""
     return settle_runs()
+
+
+def make_chores() -> list[tuple[str, float, Callable[[float], object]]]:
+    """Return what the sweeper is to call: name, seconds between calls, function."""
+    return [
+        ("liveness", LIVENESS_SECONDS, Liveness()),
+        ("settle", SETTLE_SECONDS, settle),
+    ]

@@ -22,6 +22,7 @@ from runs.api.serializers import (
     RunDocument,
     RunOpen,
 )
+from runs.fields import is_keyed
 from runs.filters import DEFAULT_ORDER, ORDERS, STATES, Order
 from runs.models import Run
 from runs.services import RunWish, delete_run, edit_run, open_run, restore_run
@@ -39,10 +40,12 @@ LIST_PARAMETERS = [
     OpenApiParameter("tag", str),
     OpenApiParameter("state", str, enum=STATES),
     OpenApiParameter("search", str, description="A part of the name or id, 64 characters at most."),
+    OpenApiParameter("filter", str, description='Such as: lr >= 1e-3 and name ~ "qk".'),
     OpenApiParameter("order", str, description=f'"-" first descends: {", ".join(ORDERS)}.'),
     OpenApiParameter("columns", str, description="Comma list of the fields to answer with."),
     *PAGING_PARAMETERS,
 ]
+MAX_COLUMNS = 100
 NOT_CHANGES = ("request_id", "id", "project", "resume", "started_at", "study")
 
 
@@ -62,28 +65,32 @@ class Runs(RunView):
     def get(self, request: Request) -> Response:
         """List runs, newest first unless ordered otherwise."""
         params = request.query_params
-        if params.get("filter"):
-            message = "Filter expressions are not there yet; use group, tag, state and search."
-            raise ApiError(422, "unknown_field", message, "filter")
         project = self.get_project(params["project"]) if params.get("project") else None
         limit, columns = read_limit(request), self._read_columns(params.get("columns", ""))
         with answer_bad_filters():
             order = Order.read(params.get("order") or DEFAULT_ORDER)
-            runs = queries.list_runs(self.principal, project, params, order)
+            runs = queries.list_runs(self.principal, project, params, order, columns)
             found = list(runs[: limit + 1])
-        items = [
-            queries.choose_columns(queries.describe_listed(run), columns) for run in found[:limit]
-        ]
+        if columns:
+            items = [queries.describe_columns(run, columns) for run in found[:limit]]
+        else:
+            items = [queries.describe_listed(run) for run in found[:limit]]
         following = order.write_cursor(found[limit - 1]) if len(found) > limit else None
         return Response({"items": items, "next": following})
 
     def _read_columns(self, text: str) -> list[str]:
-        columns = [name for name in text.split(",") if name]
+        columns = list(dict.fromkeys(name for name in text.split(",") if name))
         known = set(ListedRunDocument().fields)
-        unknown = sorted(set(columns) - known)
+        unknown = [name for name in columns if name not in known and not is_keyed(name)]
         if unknown:
-            message = f"{unknown[0][:40]!r} is no column; they are {', '.join(sorted(known))}."
+            message = (
+                f"{unknown[0][:40]!r} is no column; they are {', '.join(sorted(known))}, "
+                "and config.KEY, summary.NAME, facts.NAME."
+            )
             raise ApiError(422, "unknown_value", message, "columns")
+        if len(columns) > MAX_COLUMNS:
+            message = f"At most {MAX_COLUMNS} columns, not {len(columns)}."
+            raise ApiError(422, "out_of_range", message, "columns")
         return columns
 
     @extend_schema(
