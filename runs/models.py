@@ -82,6 +82,9 @@ class Run(models.Model):
     fork_step = models.BigIntegerField(null=True)
 
     rev = models.BigIntegerField(default=0, help_text="batches committed")
+    compacted_rev = models.BigIntegerField(
+        default=0, db_default=0, help_text="batches that compaction has seen"
+    )
     attempt = models.IntegerField(default=0, help_text="newest attempt")
     last_step = models.BigIntegerField(null=True)
     repeated = models.BigIntegerField(default=0)
@@ -141,6 +144,11 @@ class Run(models.Model):
                 fields=("settle_at",),
                 condition=models.Q(settle_at__isnull=False),
                 name="run_unsettled",
+            ),
+            models.Index(
+                fields=("id",),
+                condition=models.Q(rev__gt=models.F("compacted_rev")),
+                name="run_uncompacted",
             ),
             GinIndex(fields=("tags",), name="run_by_tag"),
         )

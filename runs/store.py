@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from runs.attempts import compute_limits
 from runs.blocks import Steps, Values, find_distinct
+from runs.codecs import decode_steps, decode_values
 
 TIMES = 0
-RAW, PCODEC = 0, 1
 
 # --- ingest, in the order of its locks --------------------------------------------------------
 # Primary keys of batch and writer. An uncommitted twin is waited for. No row comes back where the
@@ -182,7 +182,7 @@ JOIN unnest(%(attempts)s::int[], %(limits)s::bigint[]) AS l(no, limit_step) ON l
 WHERE c.run_id = %(run)s AND c.metric_id <> 0 AND c.last_step < l.limit_step
 """
 READ_STRADDLING = """
-SELECT l.limit_step, c.steps FROM runs_chunk c
+SELECT l.limit_step, c.codec, c.steps FROM runs_chunk c
 JOIN unnest(%(attempts)s::int[], %(limits)s::bigint[]) AS l(no, limit_step) ON l.no = c.attempt
 WHERE c.run_id = %(run)s AND c.metric_id <> 0
   AND c.first_step < l.limit_step AND c.last_step >= l.limit_step
@@ -361,9 +361,10 @@ def resolve_points(chunks: Sequence[tuple], starts: Mapping[int, int]) -> Series
 
 def decode_chunks(chunks: Sequence[tuple]) -> tuple[Steps, Values, NDArray[np.int64]]:
     """Return the steps, values and attempts of all stored points, as they arrived."""
-    assert all(chunk[3] == RAW for chunk in chunks), "no other codec is written yet"
-    steps = np.frombuffer(b"".join(chunk[5] for chunk in chunks), dtype="<i8")
-    values = np.frombuffer(b"".join(chunk[6] for chunk in chunks), dtype="<f8")
+    if not chunks:
+        return np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.int64)
+    steps = np.concatenate([decode_steps(chunk[3], chunk[5]) for chunk in chunks])
+    values = np.concatenate([decode_values(chunk[3], chunk[6]) for chunk in chunks])
     counts = [chunk[4] for chunk in chunks]
     return steps, values, np.repeat([chunk[2] for chunk in chunks], counts)
 
@@ -378,8 +379,8 @@ def find_last_step(run_id: int, limits: Sequence[int]) -> int | None:
     """Return the last step that stays visible under these limits of the run's attempts."""
     values = {"run": run_id, "attempts": list(range(len(limits))), "limits": list(limits)}
     found = [row[0] for row in fetch(FIND_LAST_STEP, values) if row[0] is not None]
-    for limit, steps in fetch(READ_STRADDLING, values):
-        below = np.frombuffer(steps, dtype="<i8")
+    for limit, codec, data in fetch(READ_STRADDLING, values):
+        below = decode_steps(codec, data)
         found.append(int(below[below < limit].max()))
     return max(found, default=None)
 
