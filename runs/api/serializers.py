@@ -301,6 +301,8 @@ class SeriesDocument(serializers.Serializer):
     x = serializers.ListField(child=serializers.FloatField(), required=False)
     series = serializers.DictField()
     without_x = serializers.ListField(child=serializers.CharField())
+    groups = serializers.DictField(required=False, help_text="Group -> its runs and counts.")
+    bands = serializers.DictField(required=False, help_text="Group -> low, high, as y.")
 
 
 MAX_NOTES_BYTES, MAX_TAGS = settings.MAX_NOTES_BYTES, settings.MAX_TAGS_PER_RUN

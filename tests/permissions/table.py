@@ -150,6 +150,7 @@ RUNS = {
     "api-series": {
         "GET": Call(API_READ, query="?project=alpha&runs=run-1&metric=loss"),
     },
+    "api-export": {"GET": Call(API_READ)},
     "project-revision": {"GET": Call(API_READ)},
 }
 FITTING = {
