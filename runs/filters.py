@@ -82,9 +82,13 @@ class Order:
 
     def apply(self, runs: QuerySet[Run]) -> QuerySet[Run]:
         """Return the runs in this order; those without a value come last."""
-        if self.field == ORDER_VALUE:
-            runs = runs.annotate(**{ORDER_VALUE: self._find_number(find_loss_names(runs))})
-        return runs.order_by(*self.columns)
+        return self.annotate(runs).order_by(*self.columns)
+
+    def annotate(self, runs: QuerySet[Run]) -> QuerySet[Run]:
+        """Return the runs with the value that they are ordered by, where it is no column."""
+        if self.field != ORDER_VALUE:
+            return runs
+        return runs.annotate(**{ORDER_VALUE: self._find_number(find_loss_names(runs))})
 
     def _find_number(self, loss_names: Sequence[str]) -> Expression | F | None:
         try:

@@ -8,10 +8,11 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 from django.urls import reverse
 
+from runs import store
 from runs.doubts import lint
 from runs.facts import COLUMNS
 from runs.fields import find_field
-from runs.filters import Order, narrow
+from runs.filters import ORDER_VALUE, Order, narrow
 from runs.models import Run, Writer
 from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.names import LEARNING_RATE, canonical_metric
@@ -27,7 +28,6 @@ PLAIN = (
     *("started_at", "ended_at", "received_at", "heartbeat_at", "flop_convention"),
 )
 HEAVY = ("notes", "outcome_evidence", "host")  # not in lists
-DOCUMENTS = ("config", "summary", "user_summary", "facts")  # large, and read only where named
 LISTED = (
     *("id", "project", "url", "name", *(name for name in PLAIN if name not in ("name", *HEAVY))),
     *("created_at", "changed_at", "scale"),
@@ -58,6 +58,27 @@ def find_runs(
         held_role=F("project__memberships__role"), project_slug=F("project__slug")
     )
     return list(found.defer("host")[:MOST_AMBIGUOUS])
+
+
+def find_logged_runs(principal: Principal, uid: str, project: str | None) -> list[Run]:
+    """Return what `find_runs` does with id, project and uid only, for whoever logs batches.
+
+    One statement: the ORM's work on it took as long as storing a batch, and reading config and
+    summary of a run with many metrics longer.
+    """
+    is_own = principal.project_id is not None and project == DEFAULT_PROJECT
+    values = {
+        "uid": uid,
+        "user": principal.user_id,
+        "bound": principal.project_id,
+        "slug": None if is_own else project or None,
+    }
+    found = []
+    for pk, project_id, role, slug in store.fetch(store.FIND_LOGGED, values):
+        run = Run(id=pk, project_id=project_id, uid=uid)
+        run.held_role, run.project_slug = role, slug
+        found.append(run)
+    return found
 
 
 def find_held_role(principal: Principal, run: Run) -> Role:
@@ -96,13 +117,8 @@ def list_runs(
     project: Project | None,
     query: Mapping[str, str],
     order: Order,
-    columns: Sequence[str] = (),
 ) -> QuerySet[Run]:
-    """Return the visible runs that the query's parameters select, in order.
-
-    With `columns`, documents that no column names stay in the database: a config of 300 keys is
-    not read for the sake of one.
-    """
+    """Return the visible runs that the query's parameters select, in order."""
     runs = Run.objects.visible_to(principal)
     if project is not None:
         runs = runs.filter(project=project)
@@ -110,11 +126,31 @@ def list_runs(
     found = order.apply(found)
     if query.get("cursor"):
         found = found.filter(order.after(query["cursor"]))
-    if columns:
-        keyed = {f"column_{n}": find_field(name, list).json for n, name in _find_keyed(columns)}
-        found = found.annotate(**keyed)
-        found = found.defer(*(name for name in DOCUMENTS if name not in columns))
     return found
+
+
+def read_page(runs: QuerySet[Run], order: Order, columns: Sequence[str], n: int) -> list[Run]:
+    """Return the first runs of a list with what the columns name.
+
+    Their ids are found first: sorted together with their keys, the configs of all runs of a
+    project would be read for the sake of one page.
+    """
+    if not columns:
+        return list(runs[:n])
+    ids = list(runs.values_list("pk", flat=True)[:n])
+    keyed = {f"column_{place}": find_field(name, list).json for place, name in _find_keyed(columns)}
+    page = order.annotate(Run.objects.filter(pk__in=ids)).annotate(**keyed)
+    page = page.select_related("project").only(*_find_fields(columns, order))
+    found = {run.pk: run for run in page}
+    return [found[pk] for pk in ids if pk in found]
+
+
+def _find_fields(columns: Sequence[str], order: Order) -> set[str]:
+    """Return the columns of the database that these columns need."""
+    plain = {name for name in columns if name in PLAIN or name in ("created_at", "changed_at")}
+    scale = set(COLUMNS) if "scale" in columns else set()
+    cursor = {order.field} - {ORDER_VALUE}
+    return {"uid", "name", "project__slug", *plain, *scale, *cursor}
 
 
 def _find_keyed(columns: Sequence[str]) -> list[tuple[int, str]]:

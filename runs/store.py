@@ -146,6 +146,15 @@ VALUES (%(run)s, %(writer)s, %(rev)s, %(digest)s, %(attempt_of_points)s, %(rev)s
         clock_timestamp())
 """
 
+# --- who logs ---------------------------------------------------------------------------------
+# Index of memberships by user, unique (project, uid) of runs; two rows say that it is ambiguous.
+FIND_LOGGED = """
+SELECT r.id, r.project_id, m.role, p.slug FROM teams_membership m
+JOIN teams_project p ON p.id = m.project_id JOIN runs_run r ON r.project_id = p.id
+WHERE m.user_id = %(user)s AND r.uid = %(uid)s AND p.deleted_at IS NULL AND r.deleted_at IS NULL
+  AND (%(bound)s IS NULL OR p.id = %(bound)s) AND (%(slug)s IS NULL OR p.slug = %(slug)s) LIMIT 2
+"""
+
 # --- metric names -----------------------------------------------------------------------------
 # Unique (project, name).
 FIND_METRICS = """
@@ -188,9 +197,7 @@ WHERE c.run_id = %(run)s AND c.metric_id <> 0
   AND c.first_step < l.limit_step AND c.last_step >= l.limit_step
 """
 
-# No table: whether a regular expression is one.
-CHECK_PATTERN = "SELECT '' ~ %(pattern)s"
-
+CHECK_PATTERN = "SELECT '' ~ %(pattern)s"  # no table: whether a regular expression is one
 # Index run_changed (project, changed_at). Rows of the last seconds are summed, because
 # transactions do not commit in the order of their clock readings.
 PROJECT_REVISION = """
@@ -289,13 +296,10 @@ def beat(run_id: int) -> str | None:
 # --- series -----------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Series:
-    """The points of one metric of one run, by step.
+    """The visible points of one metric of one run, by step; of several the last to arrive.
 
-    Parameters
-    ----------
-    steps, values : the visible points, of several at one step the last to arrive
-    superseded : how many points a later attempt hides
-    repeated, overwritten : how many lost to an equal value, and to another one
+    `superseded` points are hidden by a later attempt; `repeated` and `overwritten` ones lost to an
+    equal value, and to another one.
     """
 
     steps: Steps
@@ -316,9 +320,8 @@ def read_series(run_id: int, metric: str) -> tuple[Steps, Values]:
 
 def read_many(run_ids: Sequence[int], metric: str) -> dict[int, Series]:
     """Return the visible points of one metric of many runs; runs without it are left out."""
-    ids = {"runs": list(run_ids), "names": [metric]}
-    metrics = [row[0] for row in fetch(FIND_METRICS_OF_RUNS, ids)]
-    found = read_points(run_ids, metrics)
+    rows = fetch(FIND_METRICS_OF_RUNS, {"runs": list(run_ids), "names": [metric]})
+    found = read_points(run_ids, [row[0] for row in rows])
     return {run: series for (run, _), series in found.items()}
 
 
@@ -329,8 +332,6 @@ def read_times(run_ids: Sequence[int]) -> dict[int, Series]:
 
 def read_points(run_ids: Sequence[int], metric_ids: Sequence[int]) -> dict[tuple[int, int], Series]:
     """Return (run, metric) -> visible points."""
-    if not run_ids or not metric_ids:
-        return {}
     starts: dict[int, dict[int, int]] = {}
     for run, no, start_step in fetch(READ_STARTS, {"runs": list(run_ids)}):
         starts.setdefault(run, {})[no] = start_step
@@ -365,14 +366,13 @@ def decode_chunks(chunks: Sequence[tuple]) -> tuple[Steps, Values, NDArray[np.in
         return np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.int64)
     steps = np.concatenate([decode_steps(chunk[3], chunk[5]) for chunk in chunks])
     values = np.concatenate([decode_values(chunk[3], chunk[6]) for chunk in chunks])
-    counts = [chunk[4] for chunk in chunks]
-    return steps, values, np.repeat([chunk[2] for chunk in chunks], counts)
+    attempts = np.repeat([chunk[2] for chunk in chunks], [chunk[4] for chunk in chunks])
+    return steps, values, attempts
 
 
 def read_stored(run_id: int, metric_id: int) -> tuple[Steps, Values, NDArray[np.int64]]:
     """Return all stored points of a series with their attempts, hidden ones too."""
-    rows = fetch(READ_CHUNKS, {"runs": [run_id], "metrics": [metric_id]})
-    return decode_chunks(rows)
+    return decode_chunks(fetch(READ_CHUNKS, {"runs": [run_id], "metrics": [metric_id]}))
 
 
 def find_last_step(run_id: int, limits: Sequence[int]) -> int | None:

@@ -69,8 +69,8 @@ class Runs(RunView):
         limit, columns = read_limit(request), self._read_columns(params.get("columns", ""))
         with answer_bad_filters():
             order = Order.read(params.get("order") or DEFAULT_ORDER)
-            runs = queries.list_runs(self.principal, project, params, order, columns)
-            found = list(runs[: limit + 1])
+            runs = queries.list_runs(self.principal, project, params, order)
+            found = queries.read_page(runs, order, columns, limit + 1)
         if columns:
             items = [queries.describe_columns(run, columns) for run in found[:limit]]
         else:
