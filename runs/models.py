@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
 from django.utils import timezone
 
@@ -105,6 +105,7 @@ class Run(models.Model):
     heartbeat_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField(default=timezone.now, help_text="last change of any kind")
     deleted_at = models.DateTimeField(null=True)
+    purge_at = models.DateTimeField(null=True, help_text="when a deleted run may be erased")
 
     n_params = models.FloatField(null=True)
     n_params_non_embedding = models.FloatField(null=True)
@@ -149,6 +150,11 @@ class Run(models.Model):
                 fields=("id",),
                 condition=models.Q(rev__gt=models.F("compacted_rev")),
                 name="run_uncompacted",
+            ),
+            models.Index(
+                fields=("id",),
+                condition=models.Q(deleted_at__isnull=False),
+                name="run_to_purge",
             ),
             GinIndex(fields=("tags",), name="run_by_tag"),
         )
@@ -203,6 +209,9 @@ class Batch(models.Model):
     rev = models.BigIntegerField()
     n_points = models.IntegerField()
     received_at = models.DateTimeField()
+
+    class Meta:
+        indexes = (BrinIndex(fields=("received_at",), name="batch_by_time"),)
 
     def __str__(self) -> str:
         return f"batch {self.seq} of {self.writer}"

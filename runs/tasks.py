@@ -6,13 +6,14 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.conf import settings
 from kombu import Connection
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from runs.compaction import merge
+from runs.retention import purge
 from runs.services import mark_crashed_runs
 from runs.settling import settle_runs
 
@@ -22,7 +23,8 @@ OUTAGES = (KombuError, RedisError, OSError)
 LIVENESS_SECONDS = 5.0
 SETTLE_SECONDS = 1.0
 OUTAGE_SECONDS = 30.0
-COMPACT_SECONDS = 5.0
+COMPACT_SECONDS = PURGE_SECONDS = 5.0
+PRUNE_SECONDS = 60.0
 OWN_SECONDS = 0.2  # what the sweeper may spend on compaction at once, where there is no worker
 
 
@@ -51,22 +53,45 @@ def compact_run(run_id: int) -> None:
     merge.compact_run(run_id)
 
 
-def send_compactions(since_seconds: float) -> int:
+@shared_task(name="runs.purge_run", queue="import", ignore_result=True, expires=30)
+def purge_run(run_id: int) -> None:
+    """Erase a deleted run."""
+    purge.purge_run(run_id)
+
+
+def send_compactions(since_seconds: float) -> None:
     """Hand the runs that are worth it to the workers; without a broker, do a little oneself."""
     found = merge.find_runs()
+    if not _publish(compact_run, found):
+        for run_id in found[:1]:
+            merge.compact_run(run_id, OWN_SECONDS)
+
+
+def send_purges(since_seconds: float) -> None:
+    """Hand the runs whose time has come to the workers; without a broker, erase a little."""
+    found = purge.find_runs()
+    if not _publish(purge_run, found):
+        for run_id in found[:1]:
+            purge.purge_run(run_id, OWN_SECONDS)
+
+
+def prune(since_seconds: float) -> None:
+    """Erase keys of batches that are too old to be sent again."""
+    purge.prune_keys()
+
+
+def _publish(task: Task, run_ids: Sequence[int]) -> bool:
+    """Send a task for each run; False where there is no broker."""
+    if not settings.REDIS_URL or not run_ids:
+        return not run_ids
     try:
-        if settings.REDIS_URL and found:
-            return _publish(found)
+        with _open_broker() as broker:
+            for run_id in run_ids:
+                task.apply_async((run_id,), connection=broker, retry=False)
     except OUTAGES as error:
-        logger.warning("no broker for compaction; the sweeper does it: %s", error)
-    return sum(merge.compact_run(run_id, OWN_SECONDS) for run_id in found[:1])
-
-
-def _publish(run_ids: Sequence[int]) -> int:
-    with _open_broker() as broker:
-        for run_id in run_ids:
-            compact_run.apply_async((run_id,), connection=broker, retry=False)
-    return len(run_ids)
+        logger.warning("no broker for %s; the sweeper does it: %s", task.name, error)
+        return False
+    return True
 
 
 def _open_broker() -> Connection:
@@ -88,4 +113,6 @@ def make_chores() -> list[tuple[str, float, Callable[[float], object]]]:
         ("liveness", LIVENESS_SECONDS, Liveness()),
         ("settle", SETTLE_SECONDS, settle),
         ("compaction", COMPACT_SECONDS, send_compactions),
+        ("purge", PURGE_SECONDS, send_purges),
+        ("prune", PRUNE_SECONDS, prune),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 
 from django.db import IntegrityError
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -18,6 +19,7 @@ from runs.api.serializers import (
     ListedRunDocument,
     NoFields,
     OpenedRun,
+    PurgeDocument,
     RunChange,
     RunDocument,
     RunOpen,
@@ -25,6 +27,7 @@ from runs.api.serializers import (
 from runs.fields import is_keyed
 from runs.filters import DEFAULT_ORDER, ORDERS, STATES, Order
 from runs.models import Run
+from runs.retention import purge
 from runs.services import RunWish, delete_run, edit_run, open_run, restore_run
 from teams.api.errors import ApiError, unprocessable
 from teams.api.fields import read_fields
@@ -184,6 +187,38 @@ class Restore(RunView):
         read_fields(NoFields, request.data)
         restore_run(run)
         return Response(queries.describe_run(run))
+
+
+class Purge(RunView):
+    """The end of a deleted run."""
+
+    scopes = {"GET": Scope.ADMIN, "POST": Scope.ADMIN}
+
+    @extend_schema(operation_id="read_purge", parameters=[PROJECT], responses=PurgeDocument)
+    def get(self, request: Request, uid: str) -> Response:
+        """Say how much of a deleted run is left; 404 once it is gone."""
+        run = self._get_deleted(uid)
+        return Response(asdict(purge.read_progress(run)))
+
+    @extend_schema(
+        operation_id="purge_run",
+        parameters=[PROJECT],
+        request=NoFields,
+        responses={202: PurgeDocument},
+    )
+    def post(self, request: Request, uid: str) -> Response:
+        """Erase a deleted run for good, in the background; admins only."""
+        run = self._get_deleted(uid)
+        read_fields(NoFields, request.data)
+        purge.ask_for_purge(run)
+        return Response(asdict(purge.read_progress(run)), status=202)
+
+    def _get_deleted(self, uid: str) -> Run:
+        run = self.get_run(uid, Role.ADMIN, with_deleted=True)
+        if run.deleted_at is None:
+            message = f"Run {uid!r} is not deleted; delete it first, then purge it."
+            raise ApiError(409, "not_deleted", message)
+        return run
 
 
 def check_quotas(fields: dict[str, object]) -> None:

@@ -264,6 +264,14 @@ class StateDocument(serializers.Serializer):
     state = serializers.ChoiceField(RunState.choices)
 
 
+class PurgeDocument(serializers.Serializer):
+    """What is left of a run that is being erased."""
+
+    is_asked = serializers.BooleanField()
+    chunks = serializers.IntegerField()
+    batches = serializers.IntegerField()
+
+
 class CursorDocument(serializers.Serializer):
     """How far the batches of a writer and the visible steps of the run reach."""
 
