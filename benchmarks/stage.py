@@ -20,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 READY_SECONDS = 60.0
+WEB_PROCESSES = int(os.environ.get("SCALEDASH_WEB_PROCESSES", "1"))
 
 
 @dataclass
@@ -102,7 +103,7 @@ def _serve(folder: Path) -> Iterator[Stage]:
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     env = programs.inherit_environment({**_own_settings(), "SCALEDASH_BASE_URL": url})
-    child = Child(programs.web(env, folder, "127.0.0.1", port))
+    child = Child(programs.web(env, folder, "127.0.0.1", port, WEB_PROCESSES))
     try:
         wait_until_ready(child, lambda: _is_open(port), READY_SECONDS)
         yield Stage(port, token, "bench", child.pid)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from django.db.models import QuerySet
 
 from runs import store
@@ -147,7 +148,7 @@ def write_points_jsonl(series: Iterable[Points]) -> Iterator[bytes]:
             "times": _hide_nan(points.times),
             "values": write_values(points.values),
         }
-        yield jsonsafe.dumps(document) + b"\n"
+        yield msgspec.json.encode(document) + b"\n"
 
 
 def _write_lines(lines: Iterable[Sequence[object]]) -> bytes:

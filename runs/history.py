@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from runs import store
@@ -38,7 +39,7 @@ def write_history(run: Run, wish: HistoryWish) -> Iterator[bytes]:
         if document is None:
             continue
         yield separator + json.dumps(name, ensure_ascii=False).encode() + b":"
-        yield jsonsafe.dumps(document)
+        yield msgspec.json.encode(document)  # finite numbers only; five times as fast as json
         separator = b","
     yield b"}}"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
 from django.conf import settings
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -75,7 +76,7 @@ class SeriesOfRuns(RunView):
     @extend_schema(
         operation_id="read_series", parameters=SERIES_PARAMETERS, responses=SeriesDocument
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """Read curves on one bucket grid; no extreme and no non-finite value is ever left out."""
         params = request.query_params
         for name in ("project", "metric", "runs"):
@@ -106,7 +107,8 @@ class SeriesOfRuns(RunView):
             curves = read_chart(runs, wish)
         except TooMuch as error:
             raise ApiError(422, "out_of_range", str(error), "group") from error
-        return Response({"rev": read_project_revision(project)["rev"], **curves})
+        document = {"rev": read_project_revision(project)["rev"], **curves}
+        return HttpResponse(msgspec.json.encode(document), content_type="application/json")
 
 
 class RunRevision(RunView):

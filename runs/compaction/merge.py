@@ -77,13 +77,14 @@ def _replace(run_id: int, merge: Merge) -> None:
     values = np.concatenate([decode_values(row[0], row[2]) for row in rows])
     if execute(sql.DELETE_CHUNKS, key) != len(rows):
         raise _Taken
-    described = _describe(steps, values)
+    described = describe_points(steps, values)
     rest = {"rev": merge.revs[-1], "rev_first": rows[0][3], "attempt": merge.attempt}
     stored = fetch(sql.INSERT_CHUNK, {**key, **described, **rest})[0]
     _check(stored, steps, values)
 
 
-def _describe(steps: Steps, values: Values) -> dict[str, object]:
+def describe_points(steps: Steps, values: Values) -> dict[str, object]:
+    """Return the columns of a merged chunk."""
     codec, step_bytes, value_bytes = encode(steps, values)
     matrix = values.reshape(1, -1)
     found = compute_statistics(matrix)
