@@ -106,11 +106,10 @@ class Order:
         order = column.desc if self.is_descending else column.asc
         return order(nulls_last=True), "-id"
 
-    def write_cursor(self, run: Run) -> str:
-        """Return where the page after this run begins."""
-        value = getattr(run, self.field)
+    def write_cursor(self, value: object, pk: int) -> str:
+        """Return where the page after the run of this value and id begins."""
         value = value.isoformat() if isinstance(value, datetime) else value
-        text = json.dumps([value, run.pk], allow_nan=True)
+        text = json.dumps([value, pk], allow_nan=True)
         return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     def after(self, cursor: str) -> Q:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from django.conf import settings
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.urls import reverse
 
 from runs import store
 from runs.doubts import lint
 from runs.facts import COLUMNS
-from runs.fields import find_field
-from runs.filters import ORDER_VALUE, Order, narrow
 from runs.models import Run, Writer
 from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.names import LEARNING_RATE, canonical_metric
-from teams.models import Project, Role
+from teams.models import Role
 from teams.principals import Principal
 from teams.queries import bound_role
 
@@ -111,53 +107,6 @@ def find_doubts(run: Run) -> list[str]:
     return lint(run.facts, run.last_step, max(logged) if logged else None)
 
 
-# --- lists -----------------------------------------------------------------------------------
-def list_runs(
-    principal: Principal,
-    project: Project | None,
-    query: Mapping[str, str],
-    order: Order,
-) -> QuerySet[Run]:
-    """Return the visible runs that the query's parameters select, in order."""
-    runs = Run.objects.visible_to(principal)
-    if project is not None:
-        runs = runs.filter(project=project)
-    found = narrow(runs, query).select_related("project").defer(*HEAVY, "project__description")
-    found = order.apply(found)
-    if query.get("cursor"):
-        found = found.filter(order.after(query["cursor"]))
-    return found
-
-
-def read_page(runs: QuerySet[Run], order: Order, columns: Sequence[str], n: int) -> list[Run]:
-    """Return the first runs of a list with what the columns name.
-
-    Their ids are found first: sorted together with their keys, the configs of all runs of a
-    project would be read for the sake of one page.
-    """
-    if not columns:
-        return list(runs[:n])
-    ids = list(runs.values_list("pk", flat=True)[:n])
-    keyed = {f"column_{place}": find_field(name, list).json for place, name in _find_keyed(columns)}
-    page = order.annotate(Run.objects.filter(pk__in=ids)).annotate(**keyed)
-    page = page.select_related("project").only(*_find_fields(columns, order))
-    found = {run.pk: run for run in page}
-    return [found[pk] for pk in ids if pk in found]
-
-
-def _find_fields(columns: Sequence[str], order: Order) -> set[str]:
-    """Return the columns of the database that these columns need."""
-    plain = {name for name in columns if name in PLAIN or name in ("created_at", "changed_at")}
-    scale = set(COLUMNS) if "scale" in columns else set()
-    cursor = {order.field} - {ORDER_VALUE}
-    return {"uid", "name", "project__slug", *plain, *scale, *cursor}
-
-
-def _find_keyed(columns: Sequence[str]) -> list[tuple[int, str]]:
-    """Return the columns that are a key of a document, such as config.lr, with their places."""
-    return [(place, name) for place, name in enumerate(columns) if "." in name]
-
-
 # --- documents -------------------------------------------------------------------------------
 def write_url(run: Run) -> str:
     """Return the address of the run's page."""
@@ -210,13 +159,3 @@ def describe_run(run: Run) -> dict[str, object]:
             for attempt in run.attempts.order_by("no")
         ],
     }
-
-
-def describe_columns(run: Run, columns: Sequence[str]) -> dict[str, object]:
-    """Return id, project and the chosen columns of a run that `list_runs` gave for them."""
-    document = {name: read_column(run, name) for name in ("id", "project")}
-    keyed = dict(_find_keyed(columns))
-    for place, name in enumerate(columns):
-        is_keyed = place in keyed
-        document[name] = getattr(run, f"column_{place}") if is_keyed else read_column(run, name)
-    return document

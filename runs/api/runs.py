@@ -26,6 +26,7 @@ from runs.api.serializers import (
 )
 from runs.fields import is_keyed
 from runs.filters import DEFAULT_ORDER, ORDERS, STATES, Order
+from runs.listing import list_runs, read_page
 from runs.models import Run
 from runs.retention import purge
 from runs.services import RunWish, delete_run, edit_run, open_run, restore_run
@@ -72,14 +73,9 @@ class Runs(RunView):
         limit, columns = read_limit(request), self._read_columns(params.get("columns", ""))
         with answer_bad_filters():
             order = Order.read(params.get("order") or DEFAULT_ORDER)
-            runs = queries.list_runs(self.principal, project, params, order)
-            found = queries.read_page(runs, order, columns, limit + 1)
-        if columns:
-            items = [queries.describe_columns(run, columns) for run in found[:limit]]
-        else:
-            items = [queries.describe_listed(run) for run in found[:limit]]
-        following = order.write_cursor(found[limit - 1]) if len(found) > limit else None
-        return Response({"items": items, "next": following})
+            runs = list_runs(self.principal, project, params, order)
+            page = read_page(runs, order, columns, limit)
+        return Response({"items": page.items, "next": page.following})
 
     def _read_columns(self, text: str) -> list[str]:
         columns = list(dict.fromkeys(name for name in text.split(",") if name))
