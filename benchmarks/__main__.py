@@ -1,8 +1,8 @@
 """`python -m benchmarks [ingest] [disk] [reads] [log] [fits]`: measure, and print a table.
 
-Without arguments all of it. With PEERS=1 the peers that pip can install run the same workload, each
-in a virtual environment of its own under BENCH_PEERS (default: .bench-peers in the checkout).
-Times are printed, never asserted: they belong to the machine.
+Without arguments all of it. The server has SCALEDASH_WEB_PROCESSES web processes, and its files lie
+under BENCH_DIR (default: the folder for temporary files). Times are printed, never asserted: they
+belong to the machine.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def main(arguments: list[str]) -> int:
 
 def measure_server(stage: Stage, wanted: list[str]) -> Iterator[Row]:
     """Yield the rows of the parts that need a server, saying each as it comes."""
-    parts = {"ingest": ingest.measure, "disk": ingest.measure_disk, "reads": reads.measure}
+    # Disk first: what is compacted and packed besides would be counted as well.
+    parts = {"disk": ingest.measure_disk, "ingest": ingest.measure, "reads": reads.measure}
     for name, measure in parts.items():
         for row in measure(stage) if name in wanted else ():
             print(f"  {row.what}: {row.value:,.4g} {row.unit}", file=sys.stderr, flush=True)

@@ -19,7 +19,6 @@ class Row:
     unit: str
     target: float
     is_rate: bool = False
-    peer: str = "-"
 
     @property
     def is_met(self) -> bool:
@@ -48,11 +47,11 @@ def write_number(value: float) -> str:
 
 def print_rows(rows: list[Row]) -> None:
     """Print the table as Markdown, which docs/performance.md holds."""
-    print("| quantity | measured | to reach | reached | best peer, same run |")
-    print("|---|---|---|---|---|")
+    print("| quantity | measured | to reach | reached |")
+    print("|---|---|---|---|")
     for row in rows:
         sign = ">=" if row.is_rate else "<="
         measured = f"{write_number(row.value)} {row.unit}"
         wanted = f"{sign} {write_number(row.target)} {row.unit}"
-        print(f"| {row.what} | {measured} | {wanted} | {'yes' if row.is_met else 'no'} |"
-              f" {row.peer} |", flush=True)  # fmt: skip
+        reached = "yes" if row.is_met else "no"
+        print(f"| {row.what} | {measured} | {wanted} | {reached} |", flush=True)
