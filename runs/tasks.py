@@ -25,6 +25,7 @@ SETTLE_SECONDS = 1.0
 OUTAGE_SECONDS = 30.0
 COMPACT_SECONDS = PURGE_SECONDS = 5.0
 PRUNE_SECONDS = 60.0
+QUEUE = "import"  # refits never wait behind these
 OWN_SECONDS = 0.2  # what the sweeper may spend on compaction at once, where there is no worker
 
 
@@ -47,13 +48,13 @@ class Liveness:
         return len(mark_crashed_runs())
 
 
-@shared_task(name="runs.compact_run", queue="import", ignore_result=True, expires=30)
+@shared_task(name="runs.compact_run", ignore_result=True, expires=30)
 def compact_run(run_id: int) -> None:
     """Merge the small chunks of a run."""
     merge.compact_run(run_id)
 
 
-@shared_task(name="runs.purge_run", queue="import", ignore_result=True, expires=30)
+@shared_task(name="runs.purge_run", ignore_result=True, expires=30)
 def purge_run(run_id: int) -> None:
     """Erase a deleted run."""
     purge.purge_run(run_id)
@@ -87,7 +88,7 @@ def _publish(task: Task, run_ids: Sequence[int]) -> bool:
     try:
         with _open_broker() as broker:
             for run_id in run_ids:
-                task.apply_async((run_id,), connection=broker, retry=False)
+                task.apply_async((run_id,), queue=QUEUE, connection=broker, retry=False)
     except OUTAGES as error:
         logger.warning("no broker for %s; the sweeper does it: %s", task.name, error)
         return False
