@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from celery import Task, shared_task
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from kombu import Connection
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
@@ -48,16 +50,27 @@ class Liveness:
         return len(mark_crashed_runs())
 
 
+@contextmanager
+def _outlive_outages() -> Iterator[None]:
+    """Leave the work to the next sweep where the database is away or busy."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("no database for background work; the sweeper sends it again: %s", error)
+
+
 @shared_task(name="runs.compact_run", ignore_result=True, expires=30)
 def compact_run(run_id: int) -> None:
     """Merge the small chunks of a run."""
-    merge.compact_run(run_id)
+    with _outlive_outages():
+        merge.compact_run(run_id)
 
 
 @shared_task(name="runs.purge_run", ignore_result=True, expires=30)
 def purge_run(run_id: int) -> None:
     """Erase a deleted run."""
-    purge.purge_run(run_id)
+    with _outlive_outages():
+        purge.purge_run(run_id)
 
 
 def send_compactions(since_seconds: float) -> None:
