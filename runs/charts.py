@@ -3,33 +3,104 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from runs import store
+from runs.groups import group_runs
 from runs.models import Run
-from runs.series import Curve, Floats, View, build_payload
+from runs.series import Curve, Floats, View, build_payload, cut_window
+from runs.smoothing import average, smooth
 from runs.store import Series, Steps
 from scaledash.lib.names import FLOPS, TOKENS, canonical_metric, find_flop_unit
 
 X_AXES = ("step", "tokens", "flops", "time", "relative")
+METRIC_AXIS = "metric:"  # followed by the name of any metric
+MAX_CELLS = 20_000_000  # of the table that a group is averaged in
 COUNTED = {"tokens": (TOKENS, "n_tokens"), "flops": (FLOPS, "flops")}
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Curves of groups in place of runs: by what, and what is drawn of each."""
+
+    by: str
+    aggregate: str = "mean"
+    band: str = "minmax"
+
+
+class TooMuch(Exception):
+    """More points than are averaged at once."""
+
+
+@dataclass(frozen=True)
+class ChartWish:
+    """What a chart shows of a metric: axis, view, smoothing weight, groups."""
+
+    metric: str
+    view: View
+    x_axis: str = "step"
+    smoothing: float = 0.0
+    grouping: Grouping | None = None
 
 
 def read_curves(
     runs: Sequence[Run], metric: str, view: View, x_axis: str = "step"
 ) -> dict[str, object]:
-    """Return one metric of many runs in the form that charts read.
+    """Return one metric of many runs in the form that charts read."""
+    return read_chart(runs, ChartWish(metric, view, x_axis))
+
+
+def read_chart(runs: Sequence[Run], wish: ChartWish) -> dict[str, object]:
+    """Return one metric of many runs, or of groups of them.
 
     Runs without the metric are absent from `series`; those that lack the x axis are named in
-    `without_x`.
+    `without_x`. Smoothing and averages are over every point, before any is left out.
     """
-    points = store.read_many([run.pk for run in runs], metric)
+    points = store.read_many([run.pk for run in runs], wish.metric)
     named = {run.pk: run for run in runs if run.pk in points}
-    axes = _read_axes(list(named.values()), points, x_axis)
+    axes = _read_axes(list(named.values()), points, wish.x_axis)
     curves = {run.uid: _make_curve(axes[pk], points[pk]) for pk, run in named.items() if pk in axes}
+    if wish.smoothing:
+        curves = {uid: _smooth(curve, wish.smoothing) for uid, curve in curves.items()}
     without = [run.uid for pk, run in named.items() if pk not in axes]
-    return {**build_payload(curves, view, x_axis), "without_x": without}
+    if wish.grouping is None:
+        return {**build_payload(curves, wish.view, wish.x_axis), "without_x": without}
+    shown = [run for run in named.values() if run.uid in curves]
+    return {**_build_groups(shown, curves, wish, wish.grouping), "without_x": without}
+
+
+def _smooth(curve: Curve, weight: float) -> Curve:
+    return replace(curve, y=smooth(curve.y, weight))
+
+
+def _build_groups(
+    runs: Sequence[Run], curves: Mapping[str, Curve], wish: ChartWish, grouping: Grouping
+) -> dict[str, object]:
+    """Return a curve and a band for each group; all of them share one grid."""
+    drawn: dict[str, Curve] = {}
+    groups: dict[str, dict[str, object]] = {}
+    for label, members in group_runs(runs, grouping.by).items():
+        inside = [cut_window(curves[run.uid], wish.view) for run in members]
+        if len(inside) * sum(curve.x.size for curve in inside) > MAX_CELLS:
+            raise TooMuch(f"{label} has too many points to average at once; narrow the window.")
+        found = average(inside, grouping.aggregate, grouping.band)
+        middle, low, high = found.middle, found.low, found.high
+        for part, y in ((label, middle), (f"{label}/low", low), (f"{label}/high", high)):
+            drawn[part] = Curve(found.x, y)
+        groups[label] = {
+            "runs": [run.uid for run in members],
+            "n_runs_least": int(found.n_runs.min(initial=len(members))),
+            "n_nonfinite": found.n_nonfinite,
+        }
+    payload = build_payload(drawn, wish.view, wish.x_axis)
+    series = payload["series"]
+    bands = {
+        label: {"low": series.pop(f"{label}/low")["y"], "high": series.pop(f"{label}/high")["y"]}
+        for label in groups
+    }
+    return {**payload, "groups": groups, "bands": bands}
 
 
 def _make_curve(x: Floats, series: Series) -> Curve:
@@ -43,6 +114,9 @@ def _read_axes(runs: Sequence[Run], points: Mapping[int, Series], x_axis: str) -
         return {run.pk: points[run.pk].steps.astype(np.float64) for run in runs}
     if x_axis in COUNTED:
         return _read_counted(runs, points, x_axis)
+    if x_axis.startswith(METRIC_AXIS):
+        axes = store.read_many([run.pk for run in runs], x_axis.removeprefix(METRIC_AXIS))
+        return {pk: _look_up(axis, points[pk].steps) for pk, axis in axes.items()}
     times = store.read_times([run.pk for run in runs])
     found = {pk: _look_up(series, points[pk].steps) for pk, series in times.items()}
     if x_axis == "relative":

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from runs import store
@@ -38,7 +39,7 @@ def write_history(run: Run, wish: HistoryWish) -> Iterator[bytes]:
         if document is None:
             continue
         yield separator + json.dumps(name, ensure_ascii=False).encode() + b":"
-        yield jsonsafe.dumps(document)
+        yield msgspec.json.encode(document)  # finite numbers only; five times as fast as json
         separator = b","
     yield b"}}"
 
@@ -56,7 +57,8 @@ def _describe(
         return None
     document = {"steps": steps[inside].tolist(), "values": write_values(values[inside])}
     if times is not None:
-        document["times"] = _find_times(times, steps[inside])
+        found_times = find_times(times, steps[inside]).tolist()
+        document["times"] = [None if at != at else at for at in found_times]
     if attempts is not None:
         document["attempts"] = attempts[inside].tolist()
     return document
@@ -70,11 +72,9 @@ def write_values(values: Values) -> list[float | str]:
     return found
 
 
-def _find_times(times: store.Series, steps: Steps) -> list[float | None]:
-    """Return the time of each step, null where none was logged."""
-    places = np.clip(np.searchsorted(times.steps, steps), 0, max(0, len(times.steps) - 1))
+def find_times(times: store.Series, steps: Steps) -> Values:
+    """Return the time of each step, NaN where none was logged."""
     if not times.steps.size:
-        return [None] * len(steps)
-    is_known = times.steps[places] == steps
-    pairs = zip(times.values[places].tolist(), is_known.tolist(), strict=True)
-    return [at if known else None for at, known in pairs]
+        return np.full(len(steps), np.nan)
+    places = np.clip(np.searchsorted(times.steps, steps), 0, len(times.steps) - 1)
+    return np.where(times.steps[places] == steps, times.values[places], np.nan)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
 from django.utils import timezone
 
@@ -82,6 +82,9 @@ class Run(models.Model):
     fork_step = models.BigIntegerField(null=True)
 
     rev = models.BigIntegerField(default=0, help_text="batches committed")
+    compacted_rev = models.BigIntegerField(
+        default=0, db_default=0, help_text="batches that compaction has seen"
+    )
     attempt = models.IntegerField(default=0, help_text="newest attempt")
     last_step = models.BigIntegerField(null=True)
     repeated = models.BigIntegerField(default=0)
@@ -102,6 +105,7 @@ class Run(models.Model):
     heartbeat_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField(default=timezone.now, help_text="last change of any kind")
     deleted_at = models.DateTimeField(null=True)
+    purge_at = models.DateTimeField(null=True, help_text="when a deleted run may be erased")
 
     n_params = models.FloatField(null=True)
     n_params_non_embedding = models.FloatField(null=True)
@@ -141,6 +145,16 @@ class Run(models.Model):
                 fields=("settle_at",),
                 condition=models.Q(settle_at__isnull=False),
                 name="run_unsettled",
+            ),
+            models.Index(
+                fields=("id",),
+                condition=models.Q(rev__gt=models.F("compacted_rev")),
+                name="run_uncompacted",
+            ),
+            models.Index(
+                fields=("id",),
+                condition=models.Q(deleted_at__isnull=False),
+                name="run_to_purge",
             ),
             GinIndex(fields=("tags",), name="run_by_tag"),
         )
@@ -195,6 +209,9 @@ class Batch(models.Model):
     rev = models.BigIntegerField()
     n_points = models.IntegerField()
     received_at = models.DateTimeField()
+
+    class Meta:
+        indexes = (BrinIndex(fields=("received_at",), name="batch_by_time"),)
 
     def __str__(self) -> str:
         return f"batch {self.seq} of {self.writer}"

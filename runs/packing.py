@@ -65,7 +65,7 @@ def _pack(packed: Packed, columns: Columns, metric_ids: Sequence[int]) -> None:
     packed["end_step"] += [int(steps.max())] * n_rows
     packed["place"] += [len(packed["step_arrays"])] * n_rows
     packed["value_arrays"] += [row.astype("<f8").tobytes() for row in columns.values]
-    packed["last_value"] += _take_last(steps, columns.values).tolist()
+    packed["last_value"] += take_last(steps, columns.values).tolist()
     has_finite = [statistics.n_finite(row) > 0 for row in range(n_rows)]
     for name, extremes in (("min_value", statistics.minimum), ("max_value", statistics.maximum)):
         pairs = zip(extremes.tolist(), has_finite, strict=True)
@@ -75,7 +75,7 @@ def _pack(packed: Packed, columns: Columns, metric_ids: Sequence[int]) -> None:
         packed[name] += getattr(statistics, name).tolist()
 
 
-def _take_last(steps: Steps, values: Values) -> Values:
+def take_last(steps: Steps, values: Values) -> Values:
     """Return the values at the highest step, the latest of several."""
     if is_increasing(steps):
         return values[:, -1]

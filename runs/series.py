@@ -145,15 +145,21 @@ def describe_raw(curve: Curve, x: Floats, view: View) -> dict[str, object]:
     """Return a curve on the shared x: null where it has no point or none that can be drawn."""
     is_finite, is_drawn = judge_values(curve.y, view)
     places = np.searchsorted(x, curve.x)
-    y: list[float | None] = [None] * x.size
-    for place, value in zip(places[is_drawn].tolist(), curve.y[is_drawn].tolist(), strict=True):
-        y[place] = value
     return {
-        "y": y,
+        "y": place_values(places[is_drawn], curve.y[is_drawn], x.size),
         "breaks": places[~is_finite].tolist(),
         "marks": find_marks(places, curve.y, is_drawn),
         **describe_counts(curve, is_finite, is_drawn),
     }
+
+
+def place_values(places: Integers, values: Floats, size: int) -> list[float | None]:
+    """Return the values at their places, null between them."""
+    if values.size == size:
+        return values.tolist()
+    y = np.full(size, np.nan)
+    y[places] = values
+    return [None if value != value else value for value in y.tolist()]
 
 
 # --- M4 ----------------------------------------------------------------------------------------

@@ -258,7 +258,8 @@ def restore_run(run: Run) -> None:
 
 @transaction.atomic
 def _set_deleted(run: Run, at: datetime | None) -> None:
-    Run.objects.filter(pk=run.pk).update(deleted_at=at, changed_at=timezone.now())
+    changes = {"deleted_at": at, "purge_at": None, "changed_at": timezone.now()}
+    Run.objects.filter(pk=run.pk).update(**changes)
     run.refresh_from_db()
     run_edited.send(sender=Run, run=run, studies=())
 

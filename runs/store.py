@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from runs.attempts import compute_limits
 from runs.blocks import Steps, Values, find_distinct
+from runs.codecs import decode_steps, decode_values
 
 TIMES = 0
-RAW, PCODEC = 0, 1
 
 # --- ingest, in the order of its locks --------------------------------------------------------
 # Primary keys of batch and writer. An uncommitted twin is waited for. No row comes back where the
@@ -146,6 +146,15 @@ VALUES (%(run)s, %(writer)s, %(rev)s, %(digest)s, %(attempt_of_points)s, %(rev)s
         clock_timestamp())
 """
 
+# --- who logs ---------------------------------------------------------------------------------
+# Index of memberships by user, unique (project, uid) of runs; two rows say that it is ambiguous.
+FIND_LOGGED = """
+SELECT r.id, r.project_id, m.role, p.slug FROM teams_membership m
+JOIN teams_project p ON p.id = m.project_id JOIN runs_run r ON r.project_id = p.id
+WHERE m.user_id = %(user)s AND r.uid = %(uid)s AND p.deleted_at IS NULL AND r.deleted_at IS NULL
+  AND (%(bound)s IS NULL OR p.id = %(bound)s) AND (%(slug)s IS NULL OR p.slug = %(slug)s) LIMIT 2
+"""
+
 # --- metric names -----------------------------------------------------------------------------
 # Unique (project, name).
 FIND_METRICS = """
@@ -182,12 +191,13 @@ JOIN unnest(%(attempts)s::int[], %(limits)s::bigint[]) AS l(no, limit_step) ON l
 WHERE c.run_id = %(run)s AND c.metric_id <> 0 AND c.last_step < l.limit_step
 """
 READ_STRADDLING = """
-SELECT l.limit_step, c.steps FROM runs_chunk c
+SELECT l.limit_step, c.codec, c.steps FROM runs_chunk c
 JOIN unnest(%(attempts)s::int[], %(limits)s::bigint[]) AS l(no, limit_step) ON l.no = c.attempt
 WHERE c.run_id = %(run)s AND c.metric_id <> 0
   AND c.first_step < l.limit_step AND c.last_step >= l.limit_step
 """
 
+CHECK_PATTERN = "SELECT '' ~ %(pattern)s"  # no table: whether a regular expression is one
 # Index run_changed (project, changed_at). Rows of the last seconds are summed, because
 # transactions do not commit in the order of their clock readings.
 PROJECT_REVISION = """
@@ -286,13 +296,10 @@ def beat(run_id: int) -> str | None:
 # --- series -----------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Series:
-    """The points of one metric of one run, by step.
+    """The visible points of one metric of one run, by step; of several the last to arrive.
 
-    Parameters
-    ----------
-    steps, values : the visible points, of several at one step the last to arrive
-    superseded : how many points a later attempt hides
-    repeated, overwritten : how many lost to an equal value, and to another one
+    `superseded` points are hidden by a later attempt; `repeated` and `overwritten` ones lost to an
+    equal value, and to another one.
     """
 
     steps: Steps
@@ -313,9 +320,8 @@ def read_series(run_id: int, metric: str) -> tuple[Steps, Values]:
 
 def read_many(run_ids: Sequence[int], metric: str) -> dict[int, Series]:
     """Return the visible points of one metric of many runs; runs without it are left out."""
-    ids = {"runs": list(run_ids), "names": [metric]}
-    metrics = [row[0] for row in fetch(FIND_METRICS_OF_RUNS, ids)]
-    found = read_points(run_ids, metrics)
+    rows = fetch(FIND_METRICS_OF_RUNS, {"runs": list(run_ids), "names": [metric]})
+    found = read_points(run_ids, [row[0] for row in rows])
     return {run: series for (run, _), series in found.items()}
 
 
@@ -326,8 +332,6 @@ def read_times(run_ids: Sequence[int]) -> dict[int, Series]:
 
 def read_points(run_ids: Sequence[int], metric_ids: Sequence[int]) -> dict[tuple[int, int], Series]:
     """Return (run, metric) -> visible points."""
-    if not run_ids or not metric_ids:
-        return {}
     starts: dict[int, dict[int, int]] = {}
     for run, no, start_step in fetch(READ_STARTS, {"runs": list(run_ids)}):
         starts.setdefault(run, {})[no] = start_step
@@ -358,25 +362,25 @@ def resolve_points(chunks: Sequence[tuple], starts: Mapping[int, int]) -> Series
 
 def decode_chunks(chunks: Sequence[tuple]) -> tuple[Steps, Values, NDArray[np.int64]]:
     """Return the steps, values and attempts of all stored points, as they arrived."""
-    assert all(chunk[3] == RAW for chunk in chunks), "no other codec is written yet"
-    steps = np.frombuffer(b"".join(chunk[5] for chunk in chunks), dtype="<i8")
-    values = np.frombuffer(b"".join(chunk[6] for chunk in chunks), dtype="<f8")
-    counts = [chunk[4] for chunk in chunks]
-    return steps, values, np.repeat([chunk[2] for chunk in chunks], counts)
+    if not chunks:
+        return np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.int64)
+    steps = np.concatenate([decode_steps(chunk[3], chunk[5]) for chunk in chunks])
+    values = np.concatenate([decode_values(chunk[3], chunk[6]) for chunk in chunks])
+    attempts = np.repeat([chunk[2] for chunk in chunks], [chunk[4] for chunk in chunks])
+    return steps, values, attempts
 
 
 def read_stored(run_id: int, metric_id: int) -> tuple[Steps, Values, NDArray[np.int64]]:
     """Return all stored points of a series with their attempts, hidden ones too."""
-    rows = fetch(READ_CHUNKS, {"runs": [run_id], "metrics": [metric_id]})
-    return decode_chunks(rows)
+    return decode_chunks(fetch(READ_CHUNKS, {"runs": [run_id], "metrics": [metric_id]}))
 
 
 def find_last_step(run_id: int, limits: Sequence[int]) -> int | None:
     """Return the last step that stays visible under these limits of the run's attempts."""
     values = {"run": run_id, "attempts": list(range(len(limits))), "limits": list(limits)}
     found = [row[0] for row in fetch(FIND_LAST_STEP, values) if row[0] is not None]
-    for limit, steps in fetch(READ_STRADDLING, values):
-        below = np.frombuffer(steps, dtype="<i8")
+    for limit, codec, data in fetch(READ_STRADDLING, values):
+        below = decode_steps(codec, data)
         found.append(int(below[below < limit].max()))
     return max(found, default=None)
 

@@ -76,6 +76,8 @@ MAX_SERIES_PER_REQUEST = 1_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 STALE_AFTER_SECONDS = 75
 CRASHED_AFTER_SECONDS = 150
+PURGE_AFTER_DAYS = int(os.environ.get("SCALEDASH_PURGE_AFTER_DAYS", "30"))  # 0: never
+KEEP_BATCH_KEYS_DAYS = int(os.environ.get("SCALEDASH_KEEP_BATCH_KEYS_DAYS", "30"))  # 0: for ever
 
 # --- refit engine ----------------------------------------------------------------------------
 REFIT_HINT_WINDOW_MS = 250

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from runs.filters import BadFilter
 from runs.models import Run
-from runs.queries import find_held_role, find_runs
+from runs.queries import find_held_role, find_logged_runs, find_runs
 from runs.services import Refused
 from teams.api.base import ApiView
 from teams.api.errors import ApiError, not_found
@@ -29,7 +29,15 @@ class RunView(ApiView):
     def get_run(self, uid: str, role: Role = Role.VIEWER, with_deleted: bool = False) -> Run:
         """Return the run if the principal has at least `role` in its project, else answer 404."""
         slug = self.request.query_params.get("project")
-        found = find_runs(self.principal, uid, slug, with_deleted)
+        return self._choose_run(find_runs(self.principal, uid, slug, with_deleted), uid, role)
+
+    def get_logged_run(self, uid: str) -> Run:
+        """Return a run to log into, with id, project and uid only."""
+        slug = self.request.query_params.get("project")
+        found = find_logged_runs(self.principal, uid, slug)
+        return self._choose_run(found, uid, Role.EDITOR)
+
+    def _choose_run(self, found: list[Run], uid: str, role: Role) -> Run:
         if not found:
             raise not_found(f"run {uid[:64]!r}")
         if len(found) > 1:

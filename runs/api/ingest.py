@@ -48,7 +48,7 @@ class Metrics(IngestView):
     )
     def post(self, request: Request, uid: str) -> Response:
         """Store one batch whole or not at all; the answer comes after COMMIT."""
-        run = self.get_run(uid, Role.EDITOR)
+        run = self.get_logged_run(uid)
         kind = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         if kind != JSON:
             raise UnsupportedMediaType(kind)
@@ -68,7 +68,7 @@ class Heartbeat(IngestView):
     )
     def post(self, request: Request, uid: str) -> Response:
         """Say that the run is alive; one that was taken for crashed is running again."""
-        run = self.get_run(uid, Role.EDITOR)
+        run = self.get_logged_run(uid)
         read_fields(NoFields, request.data)
         state = store.beat(run.pk)
         if state is None:
@@ -84,7 +84,7 @@ class Finish(IngestView):
     )
     def post(self, request: Request, uid: str) -> Response:
         """End the run; where `last_seq` has not arrived yet, it ends when it has."""
-        run = self.get_run(uid, Role.EDITOR)
+        run = self.get_logged_run(uid)
         fields = read_fields(RunFinish, request.data)
         if fields.get("writer") is not None:
             fields["writer"] = str(fields["writer"])

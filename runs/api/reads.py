@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import msgspec
 from django.conf import settings
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from runs.api.base import PROJECT, RunView, answer_tagged
 from runs.api.serializers import HistoryDocument, RunsRevisionDocument, SeriesDocument
-from runs.charts import X_AXES, read_curves
+from runs.charts import METRIC_AXIS, X_AXES, ChartWish, Grouping, TooMuch, read_chart
+from runs.groups import EXCEPT, OWN_FIELDS
 from runs.history import HistoryWish, write_history
 from runs.models import Run
 from runs.revisions import read_project_revision, read_run_revision
 from runs.series import MAX_BUCKETS, View
+from runs.smoothing import AGGREGATES, BANDS
 from runs.validation import MAX_INTEGER
 from teams.api.errors import ApiError
 
 SCALES = ("lin", "log")
 ATTEMPTS = ("visible", "all")
+MAX_SMOOTHING = 0.9999
 HISTORY_PARAMETERS = [
     PROJECT,
     OpenApiParameter("metrics", str, description="Comma list of metrics; else all."),
@@ -33,10 +37,14 @@ SERIES_PARAMETERS = [
     OpenApiParameter("project", str, required=True),
     OpenApiParameter("metric", str, required=True),
     OpenApiParameter("runs", str, required=True, description="Comma list of run ids."),
-    OpenApiParameter("x", str, enum=X_AXES),
+    OpenApiParameter("x", str, description=f"{', '.join(X_AXES)}, or metric:NAME."),
     OpenApiParameter("xs", str, enum=SCALES),
     OpenApiParameter("ys", str, enum=SCALES),
     OpenApiParameter("xr", str, description="Window of x: two numbers with a comma."),
+    OpenApiParameter("smooth", float, description="Weight of the debiased average, 0 to 0.9999."),
+    OpenApiParameter("group", str, description="group, config.KEY, or except:seed: all but these."),
+    OpenApiParameter("agg", str, enum=AGGREGATES),
+    OpenApiParameter("band", str, enum=BANDS),
     OpenApiParameter("px", int, description="Width of the chart in pixels."),
 ]
 
@@ -56,8 +64,8 @@ class History(RunView):
             metrics=tuple(dict.fromkeys([*names, *params.getlist("metric")])),
             min_step=_read_int(request, "min_step", 0, 0),
             max_step=_read_int(request, "max_step", MAX_INTEGER, 0),
-            with_times=_read_choice(request, "times", ("0", "1")) == "1",
-            with_hidden=_read_choice(request, "attempts", ATTEMPTS) == "all",
+            with_times=read_choice(request, "times", ("0", "1")) == "1",
+            with_hidden=read_choice(request, "attempts", ATTEMPTS) == "all",
         )
         return StreamingHttpResponse(write_history(run, wish), content_type="application/json")
 
@@ -68,7 +76,7 @@ class SeriesOfRuns(RunView):
     @extend_schema(
         operation_id="read_series", parameters=SERIES_PARAMETERS, responses=SeriesDocument
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """Read curves on one bucket grid; no extreme and no non-finite value is ever left out."""
         params = request.query_params
         for name in ("project", "metric", "runs"):
@@ -81,15 +89,26 @@ class SeriesOfRuns(RunView):
             message = f"At most {limit:,} runs at once, not {len(uids):,}."
             raise ApiError(422, "out_of_range", message, "runs")
         view = View(
-            x_scale=_read_choice(request, "xs", SCALES),
-            y_scale=_read_choice(request, "ys", SCALES),
+            x_scale=read_choice(request, "xs", SCALES),
+            y_scale=read_choice(request, "ys", SCALES),
             window=_read_window(params.get("xr")),
             pixels=_read_int(request, "px", MAX_BUCKETS, 1),
         )
         visible = Run.objects.visible_to(self.principal)
-        runs = list(visible.filter(project=project, uid__in=uids).defer("host", "config", "facts"))
-        curves = read_curves(runs, params["metric"], view, _read_choice(request, "x", X_AXES))
-        return Response({"rev": read_project_revision(project)["rev"], **curves})
+        runs = list(visible.filter(project=project, uid__in=uids).defer("host", "facts"))
+        wish = ChartWish(
+            metric=params["metric"],
+            view=view,
+            x_axis=_read_axis(request),
+            smoothing=_read_smoothing(params.get("smooth")),
+            grouping=_read_grouping(request),
+        )
+        try:
+            curves = read_chart(runs, wish)
+        except TooMuch as error:
+            raise ApiError(422, "out_of_range", str(error), "group") from error
+        document = {"rev": read_project_revision(project)["rev"], **curves}
+        return HttpResponse(msgspec.json.encode(document), content_type="application/json")
 
 
 class RunRevision(RunView):
@@ -119,7 +138,7 @@ class ProjectRevision(RunView):
 
 
 # --- parameters ----------------------------------------------------------------------------------
-def _read_choice(request: Request, name: str, choices: tuple[str, ...]) -> str:
+def read_choice(request: Request, name: str, choices: tuple[str, ...]) -> str:
     text = request.query_params.get(name) or choices[0]
     if text not in choices:
         message = f"{name} is {text[:20]!r}; send one of {', '.join(choices)}."
@@ -149,3 +168,31 @@ def _read_window(text: str | None) -> tuple[float, float] | None:
         message = "xr is the window of x: two numbers with a comma, the lower one first."
         raise ApiError(422, "invalid", message, "xr")
     return low, high
+
+
+def _read_axis(request: Request) -> str:
+    text = request.query_params.get("x", "")
+    is_metric = text.startswith(METRIC_AXIS) and len(text) > len(METRIC_AXIS)
+    return text if is_metric else read_choice(request, "x", X_AXES)
+
+
+def _read_smoothing(text: str | None) -> float:
+    try:
+        weight = float(text or 0)
+    except ValueError:
+        weight = -1.0
+    if not 0 <= weight <= MAX_SMOOTHING:
+        message = f"smooth is {str(text)[:20]!r}; send a weight between 0 and {MAX_SMOOTHING}."
+        raise ApiError(422, "out_of_range", message, "smooth")
+    return weight
+
+
+def _read_grouping(request: Request) -> Grouping | None:
+    by = request.query_params.get("group", "")
+    aggregate, band = read_choice(request, "agg", AGGREGATES), read_choice(request, "band", BANDS)
+    if not by:
+        return None
+    if by not in OWN_FIELDS and not by.startswith(("config.", EXCEPT)):
+        message = f"group is {by[:40]!r}; send {', '.join(OWN_FIELDS)}, config.KEY or except:seed."
+        raise ApiError(422, "unknown_value", message, "group")
+    return Grouping(by, aggregate, band)

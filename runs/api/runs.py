@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 
 from django.db import IntegrityError
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -18,12 +19,16 @@ from runs.api.serializers import (
     ListedRunDocument,
     NoFields,
     OpenedRun,
+    PurgeDocument,
     RunChange,
     RunDocument,
     RunOpen,
 )
+from runs.fields import is_keyed
 from runs.filters import DEFAULT_ORDER, ORDERS, STATES, Order
+from runs.listing import list_runs, read_page
 from runs.models import Run
+from runs.retention import purge
 from runs.services import RunWish, delete_run, edit_run, open_run, restore_run
 from teams.api.errors import ApiError, unprocessable
 from teams.api.fields import read_fields
@@ -39,10 +44,12 @@ LIST_PARAMETERS = [
     OpenApiParameter("tag", str),
     OpenApiParameter("state", str, enum=STATES),
     OpenApiParameter("search", str, description="A part of the name or id, 64 characters at most."),
+    OpenApiParameter("filter", str, description='Such as: lr >= 1e-3 and name ~ "qk".'),
     OpenApiParameter("order", str, description=f'"-" first descends: {", ".join(ORDERS)}.'),
     OpenApiParameter("columns", str, description="Comma list of the fields to answer with."),
     *PAGING_PARAMETERS,
 ]
+MAX_COLUMNS = 100
 NOT_CHANGES = ("request_id", "id", "project", "resume", "started_at", "study")
 
 
@@ -62,28 +69,27 @@ class Runs(RunView):
     def get(self, request: Request) -> Response:
         """List runs, newest first unless ordered otherwise."""
         params = request.query_params
-        if params.get("filter"):
-            message = "Filter expressions are not there yet; use group, tag, state and search."
-            raise ApiError(422, "unknown_field", message, "filter")
         project = self.get_project(params["project"]) if params.get("project") else None
         limit, columns = read_limit(request), self._read_columns(params.get("columns", ""))
         with answer_bad_filters():
             order = Order.read(params.get("order") or DEFAULT_ORDER)
-            runs = queries.list_runs(self.principal, project, params, order)
-            found = list(runs[: limit + 1])
-        items = [
-            queries.choose_columns(queries.describe_listed(run), columns) for run in found[:limit]
-        ]
-        following = order.write_cursor(found[limit - 1]) if len(found) > limit else None
-        return Response({"items": items, "next": following})
+            runs = list_runs(self.principal, project, params, order)
+            page = read_page(runs, order, columns, limit)
+        return Response({"items": page.items, "next": page.following})
 
     def _read_columns(self, text: str) -> list[str]:
-        columns = [name for name in text.split(",") if name]
+        columns = list(dict.fromkeys(name for name in text.split(",") if name))
         known = set(ListedRunDocument().fields)
-        unknown = sorted(set(columns) - known)
+        unknown = [name for name in columns if name not in known and not is_keyed(name)]
         if unknown:
-            message = f"{unknown[0][:40]!r} is no column; they are {', '.join(sorted(known))}."
+            message = (
+                f"{unknown[0][:40]!r} is no column; they are {', '.join(sorted(known))}, "
+                "and config.KEY, summary.NAME, facts.NAME."
+            )
             raise ApiError(422, "unknown_value", message, "columns")
+        if len(columns) > MAX_COLUMNS:
+            message = f"At most {MAX_COLUMNS} columns, not {len(columns)}."
+            raise ApiError(422, "out_of_range", message, "columns")
         return columns
 
     @extend_schema(
@@ -177,6 +183,38 @@ class Restore(RunView):
         read_fields(NoFields, request.data)
         restore_run(run)
         return Response(queries.describe_run(run))
+
+
+class Purge(RunView):
+    """The end of a deleted run."""
+
+    scopes = {"GET": Scope.ADMIN, "POST": Scope.ADMIN}
+
+    @extend_schema(operation_id="read_purge", parameters=[PROJECT], responses=PurgeDocument)
+    def get(self, request: Request, uid: str) -> Response:
+        """Say how much of a deleted run is left; 404 once it is gone."""
+        run = self._get_deleted(uid)
+        return Response(asdict(purge.read_progress(run)))
+
+    @extend_schema(
+        operation_id="purge_run",
+        parameters=[PROJECT],
+        request=NoFields,
+        responses={202: PurgeDocument},
+    )
+    def post(self, request: Request, uid: str) -> Response:
+        """Erase a deleted run for good, in the background; admins only."""
+        run = self._get_deleted(uid)
+        read_fields(NoFields, request.data)
+        purge.ask_for_purge(run)
+        return Response(asdict(purge.read_progress(run)), status=202)
+
+    def _get_deleted(self, uid: str) -> Run:
+        run = self.get_run(uid, Role.ADMIN, with_deleted=True)
+        if run.deleted_at is None:
+            message = f"Run {uid!r} is not deleted; delete it first, then purge it."
+            raise ApiError(409, "not_deleted", message)
+        return run
 
 
 def check_quotas(fields: dict[str, object]) -> None:

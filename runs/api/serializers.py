@@ -264,6 +264,14 @@ class StateDocument(serializers.Serializer):
     state = serializers.ChoiceField(RunState.choices)
 
 
+class PurgeDocument(serializers.Serializer):
+    """What is left of a run that is being erased."""
+
+    is_asked = serializers.BooleanField()
+    chunks = serializers.IntegerField()
+    batches = serializers.IntegerField()
+
+
 class CursorDocument(serializers.Serializer):
     """How far the batches of a writer and the visible steps of the run reach."""
 
@@ -301,6 +309,8 @@ class SeriesDocument(serializers.Serializer):
     x = serializers.ListField(child=serializers.FloatField(), required=False)
     series = serializers.DictField()
     without_x = serializers.ListField(child=serializers.CharField())
+    groups = serializers.DictField(required=False, help_text="Group -> its runs and counts.")
+    bands = serializers.DictField(required=False, help_text="Group -> low, high, as y.")
 
 
 MAX_NOTES_BYTES, MAX_TAGS = settings.MAX_NOTES_BYTES, settings.MAX_TAGS_PER_RUN

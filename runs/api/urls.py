@@ -2,9 +2,10 @@
 
 from django.urls import path
 
+from runs.api.exports import Export
 from runs.api.ingest import Cursor, Finish, Heartbeat, Metrics, Rewind
 from runs.api.reads import History, ProjectRevision, RunRevision, SeriesOfRuns
-from runs.api.runs import OneRun, Restore, Runs
+from runs.api.runs import OneRun, Purge, Restore, Runs
 
 RUN = "runs/<slug:uid>"
 
@@ -12,6 +13,7 @@ urlpatterns = [
     path("runs", Runs.as_view(), name="api-runs"),
     path(RUN, OneRun.as_view(), name="api-run"),
     path(f"{RUN}/restore", Restore.as_view(), name="api-run-restore"),
+    path(f"{RUN}/purge", Purge.as_view(), name="api-run-purge"),
     path(f"{RUN}/metrics", Metrics.as_view(), name="api-run-metrics"),
     path(f"{RUN}/heartbeat", Heartbeat.as_view(), name="api-run-heartbeat"),
     path(f"{RUN}/finish", Finish.as_view(), name="api-run-finish"),
@@ -20,5 +22,6 @@ urlpatterns = [
     path(f"{RUN}/history", History.as_view(), name="api-run-history"),
     path(f"{RUN}/revision", RunRevision.as_view(), name="run-revision"),
     path("series", SeriesOfRuns.as_view(), name="api-series"),
+    path("projects/<slug:slug>/export", Export.as_view(), name="api-export"),
     path("projects/<slug:slug>/revision", ProjectRevision.as_view(), name="project-revision"),
 ]

@@ -52,6 +52,7 @@ API_EDIT = everyone(**SIGNED_OUT, stranger=404, viewer=403, a_read=403, b_admin=
 API_ADMIN = everyone(
     **SIGNED_OUT, stranger=404, viewer=403, editor=403, a_write=403, a_read=403, b_admin=404
 )
+API_DELETED = {who: 409 if answer == OK else answer for who, answer in API_ADMIN.items()}
 API_OWN = everyone(**SIGNED_OUT, a_write=403, a_read=403)
 
 PUBLIC = {"GET": Call(everyone())}
@@ -140,6 +141,10 @@ RUNS = {
         "DELETE": Call(API_ADMIN),
     },
     "api-run-restore": {"POST": Call(API_ADMIN)},
+    "api-run-purge": {
+        "GET": Call(API_DELETED),
+        "POST": Call(API_DELETED),
+    },
     "api-run-metrics": {"POST": Call(API_INGEST, {"points": [{"step": 1, "loss": 2.5}]})},
     "api-run-heartbeat": {"POST": Call(API_INGEST)},
     "api-run-finish": {"POST": Call(API_INGEST, {"state": "finished"})},
@@ -150,6 +155,7 @@ RUNS = {
     "api-series": {
         "GET": Call(API_READ, query="?project=alpha&runs=run-1&metric=loss"),
     },
+    "api-export": {"GET": Call(API_READ)},
     "project-revision": {"GET": Call(API_READ)},
 }
 FITTING = {

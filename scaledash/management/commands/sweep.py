@@ -8,13 +8,14 @@ from types import FrameType
 
 from django.core.management.base import BaseCommand
 
-from fitting.sweeper import Sweeper, serve_child
+from fitting.sweeper import Chore, Sweeper, serve_child
+from runs import tasks
 
 
 class Command(BaseCommand):
     """Sweep until SIGTERM or Ctrl-C."""
 
-    help = "Keep fits current where hints are lost, Redis is away or no worker runs."
+    help = "Keep fits, summaries and the states of runs current, whatever else is away."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         if options["child"]:
             serve_child()
             return
-        sweeper = Sweeper()
+        sweeper = Sweeper([Chore(*chore) for chore in tasks.make_chores()])
 
         def stop(number: int, frame: FrameType | None) -> None:
             sweeper.stopping.set()

@@ -1,0 +1,76 @@
+"""`python -m benchmarks [ingest] [disk] [reads] [log] [fits]`: measure, and print a table.
+
+Without arguments all of it. The server has SCALEDASH_WEB_PROCESSES web processes, and its files lie
+under BENCH_DIR (default: the folder for temporary files). Times are printed, never asserted: they
+belong to the machine.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import sys
+from collections.abc import Iterator
+
+from benchmarks import ingest, reads
+from benchmarks.stage import Stage, open_stage
+from benchmarks.table import Row, print_rows
+
+PARTS = ("ingest", "disk", "reads", "log", "fits")
+
+
+def main(arguments: list[str]) -> int:
+    """Measure what is asked for."""
+    unknown = set(arguments) - set(PARTS)
+    if unknown:
+        print(f"{sorted(unknown)[0]!r} is no part; they are {', '.join(PARTS)}.", file=sys.stderr)
+        return 2
+    wanted = arguments or list(PARTS)
+    print(describe_machine())
+    rows = [measure_log()] if "log" in wanted else []
+    if set(wanted) & {"ingest", "disk", "reads"}:
+        with open_stage() as stage:
+            rows += measure_server(stage, wanted)
+    print()
+    print_rows(rows)
+    if "fits" in wanted:
+        from benchmarks import fits
+
+        print()
+        fits.main()
+    return 0
+
+
+def measure_server(stage: Stage, wanted: list[str]) -> Iterator[Row]:
+    """Yield the rows of the parts that need a server, saying each as it comes."""
+    # Disk first: what is compacted and packed besides would be counted as well.
+    parts = {"disk": ingest.measure_disk, "ingest": ingest.measure, "reads": reads.measure}
+    for name, measure in parts.items():
+        for row in measure(stage) if name in wanted else ():
+            print(f"  {row.what}: {row.value:,.4g} {row.unit}", file=sys.stderr, flush=True)
+            yield row
+    yield reads.measure_memory(stage)
+
+
+def measure_log() -> Row:
+    """Median of `run.log` of ten metrics, the spool on and the server away."""
+    from benchmarks import log_cost
+
+    costs = log_cost.measure(None, 20_000, log_cost.PAUSE_SECONDS)
+    return Row("run.log() of 10 metrics, spool on, p50", costs[len(costs) // 2] / 1e3, "us", 3)
+
+
+def describe_machine() -> str:
+    """Return date, processors, memory and versions."""
+    with open("/proc/meminfo") as info:
+        kilobytes = int(info.readline().split()[1])
+    today = datetime.date.today().isoformat()
+    return (
+        f"{today}, {os.cpu_count()} CPUs, {kilobytes / 2**20:.0f} GiB, {platform.system()} "
+        f"{platform.machine()}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

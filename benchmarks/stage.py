@@ -1,0 +1,134 @@
+"""A ScaleDash of its own for measuring: PostgreSQL on the disk with fsync on, Redis, web.
+
+The worker and the sweeper are left out, so that what is measured is what was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+READY_SECONDS = 60.0
+WEB_PROCESSES = int(os.environ.get("SCALEDASH_WEB_PROCESSES", "1"))
+
+
+@dataclass
+class Stage:
+    """A running server; `pids` are the web process and the postmaster."""
+
+    port: int
+    token: str
+    project: str
+    web_pid: int
+
+    def connect(self) -> Client:
+        """Return a client with a connection of its own."""
+        return Client(self.port, self.token)
+
+
+class Client:
+    """One keep-alive connection; bodies may be encoded before the clock starts."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._connection.connect()
+        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def call(self, method: str, path: str, body: object = None) -> bytes:
+        """Send a request and return the body of a good answer."""
+        data = body if isinstance(body, bytes) else None
+        if body is not None and data is None:
+            data = json.dumps(body).encode()
+        self._connection.request(method, f"/api/v1/{path}", data, self._headers)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if answer.status >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status} {content[:300]!r}")
+        return content
+
+    def open_run(self, project: str, uid: str, **fields: object) -> None:
+        """Create a run."""
+        body = {"id": uid, "request_id": str(uuid.uuid4()), "project": project, **fields}
+        self.call("POST", "runs", body)
+
+
+@contextlib.contextmanager
+def open_stage() -> Iterator[Stage]:
+    """Start everything in an empty folder and remove it afterwards."""
+    from scaledash import embedded
+
+    folder = Path(tempfile.mkdtemp(prefix="sdb-", dir=os.environ.get("BENCH_DIR")))
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        place = embedded.prepare_place(folder)
+        os.environ["DATABASE_URL"] = stack.enter_context(embedded.run_postgres(place))
+        os.environ["REDIS_URL"] = stack.enter_context(embedded.run_redis(place))
+        os.environ |= {
+            "SCALEDASH_HOME": str(folder),
+            "SCALEDASH_SECRET_KEY": "only-for-benchmarks-" + "0" * 50,
+            "DJANGO_SETTINGS_MODULE": "scaledash.settings",
+            "SCALEDASH_STATIC_ROOT": str(folder / "static"),
+        }
+        (folder / "static").mkdir()
+        yield stack.enter_context(_serve(folder))
+
+
+@contextlib.contextmanager
+def _serve(folder: Path) -> Iterator[Stage]:
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    from scaledash import programs
+    from scaledash.processes import Child, wait_until_ready
+
+    print("migrating ...", file=sys.stderr)
+    call_command("migrate", verbosity=0)
+    token = _make_token()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    env = programs.inherit_environment({**_own_settings(), "SCALEDASH_BASE_URL": url})
+    child = Child(programs.web(env, folder, "127.0.0.1", port, WEB_PROCESSES))
+    try:
+        wait_until_ready(child, lambda: _is_open(port), READY_SECONDS)
+        yield Stage(port, token, "bench", child.pid)
+    finally:
+        child.stop()
+
+
+def _own_settings() -> Mapping[str, str]:
+    names = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
+    return {n: v for n, v in os.environ.items() if n in names or n.startswith("SCALEDASH_")}
+
+
+def _make_token() -> str:
+    from teams.models import Membership, Project, Role, Scope, User
+    from teams.services import create_token
+
+    user = User.objects.create_user("bench")
+    project = Project.objects.create(slug="bench", name="bench")
+    Membership.objects.create(project=project, user=user, role=Role.ADMIN)
+    return create_token(user, "bench", Scope.ADMIN, project)[1]
+
+
+def _is_open(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1):
+            return True
+    except OSError:
+        return False
