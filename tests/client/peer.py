@@ -6,10 +6,12 @@ with the real server.
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import hashlib
 import json
 import math
+import socket
 import threading
 import time
 from collections import defaultdict
@@ -103,9 +105,14 @@ class Peer:
         self._thread.start()
 
     def close(self) -> None:
+        """End the server and keep its port, or a late sender would talk to the next peer."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        keeper = socket.socket()
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(self._server.server_address)
+        atexit.register(keeper.close)
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
         """Wait until something is true of the state, or fail."""

@@ -125,10 +125,12 @@ def test_e006_data_directory_elsewhere_is_found(data_directory: Path, tmp_path: 
 
 # --- the command -------------------------------------------------------------------------------
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = dict(os.environ)
+    inherited.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)  # the browser tests of this process set it
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
         capture_output=True,
         text=True,
         check=False,
