@@ -10,5 +10,9 @@ class FittingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Listen to what the runs app announces."""
+        """Listen to what the runs app announces; let links to studies be made and opened."""
         from fitting import receivers  # noqa: F401
+        from fitting.share_study import StudyShare
+        from teams.sharing import register_kind
+
+        register_kind(StudyShare())

@@ -8,3 +8,10 @@ class RunsConfig(AppConfig):
 
     name = "runs"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Let links to runs be made and opened."""
+        from runs.share_run import RunShare
+        from teams.sharing import register_kind
+
+        register_kind(RunShare())

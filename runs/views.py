@@ -28,14 +28,13 @@ def show_runs(request: HttpRequest, slug: str) -> HttpResponse:
     page = read_runs_page(project, _list_runs(request, project), request.GET)
     query = request.GET.urlencode()
     twin = reverse("runs-json", args=[project.slug])
-    role = find_role(get_principal(request), project)
     context = {
         **build_runs(page),
         **build_runs_page(page, request.GET),
         "project": project,
         "section": "runs",
         "crumbs": [(project.name or project.slug, None)],
-        "may_edit": role is not None and role.includes(Role.EDITOR),
+        "may_edit": _may_edit(request, project),
         "rev": rev,
         "revision_url": reverse("project-revision", args=[project.slug]),
         "json_url": f"{twin}?{query}" if query else twin,
@@ -67,6 +66,7 @@ def show_run(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
         **contexts.build_run_page(run, document),
         "project": project,
         "section": "runs",
+        "may_edit": _may_edit(request, project),
         "crumbs": [
             (project.name or project.slug, runs_url),
             ("Runs", runs_url),
@@ -103,6 +103,11 @@ def read_curves(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
 
 
 # --- inside --------------------------------------------------------------------------------------
+def _may_edit(request: HttpRequest, project: Project) -> bool:
+    role = find_role(get_principal(request), project)
+    return role is not None and role.includes(Role.EDITOR)
+
+
 def _list_runs(request: HttpRequest, project: Project) -> object:
     visible = Run.objects.visible_to(get_principal(request))
     return visible.filter(project=project).only("project_id", *LIST_FIELDS)

@@ -43,6 +43,7 @@ class SecurityHeaders:
         response.headers.setdefault("X-Frame-Options", "DENY")
         if request.path.startswith(SECRET_PATHS):
             response.headers["Referrer-Policy"] = "no-referrer"
+            response.headers["X-Robots-Tag"] = "noindex"
         response.headers.setdefault("Referrer-Policy", "same-origin")
         if not request.path.startswith(settings.STATIC_URL):
             response.headers["Cache-Control"] = "private, no-store"

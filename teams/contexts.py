@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from teams.models import ApiToken, Membership, Project, Role, Scope
+from teams.models import ApiToken, Membership, Project, Role, Scope, Share
 from teams.principals import Principal
-from teams.queries import list_members, list_tokens
+from teams.queries import list_members, list_shares, list_tokens
 
 MAX_TOKENS_SHOWN = 500
+MAX_SHARES_SHOWN = 500
 SCOPE_MEANINGS = {
     Scope.WRITE: "logs runs: create, metrics, finish; what a training job needs",
     Scope.READ: "reads runs, studies and fits",
@@ -16,7 +17,7 @@ SCOPE_MEANINGS = {
 }
 ROLE_MEANINGS = {
     Role.VIEWER: "reads",
-    Role.EDITOR: "also logs runs and edits studies, exclusions and notes",
+    Role.EDITOR: "also logs runs, edits studies, exclusions and notes, and shares links",
     Role.ADMIN: "also manages members, tokens and deletion",
 }
 
@@ -75,4 +76,33 @@ def build_tokens(principal: Principal, own_only: bool) -> dict[str, object]:
 def build_project_settings(project: Project, role: Role) -> dict[str, object]:
     """Return the document of /p/<slug>/settings."""
     members = [describe_member(membership) for membership in list_members(project)]
-    return {"project": describe_project(project, role), "members": members}
+    shares = [describe_share(share) for share in list_shares(project)[:MAX_SHARES_SHOWN]]
+    return {"project": describe_project(project, role), "members": members, "shares": shares}
+
+
+def describe_share(share: Share) -> dict[str, object]:
+    """Return a share link as members see it: never its token."""
+    return {
+        "id": share.pk,
+        "kind": share.kind,
+        "title": share.title,
+        "mode": "frozen" if share.is_frozen else "live",
+        "basis": share.basis,
+        "has_password": bool(share.password),
+        "with_notes": share.with_notes,
+        "state": find_share_state(share),
+        "created_by": share.created_by.username if share.created_by else None,
+        "created_at": share.created_at,
+        "expires_at": share.expires_at,
+        "n_opened": share.n_opened,
+        "last_opened_at": share.last_opened_at,
+    }
+
+
+def find_share_state(share: Share) -> str:
+    """Say whether the link is active, expired or revoked."""
+    if share.revoked_at is not None:
+        return "revoked"
+    if share.expires_at is not None and share.expires_at <= timezone.now():
+        return "expired"
+    return "active"

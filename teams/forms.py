@@ -145,6 +145,35 @@ class TokenForm(forms.Form):
         return timezone.now() + timedelta(days=int(days)) if days else None
 
 
+class ShareForm(forms.Form):
+    """A new share link."""
+
+    title = forms.CharField(max_length=256)
+    mode = forms.ChoiceField(
+        label="Shows",
+        choices=(("live", "live: follows the data"), ("frozen", "frozen: a copy as of now")),
+    )
+    lifetime_days = forms.ChoiceField(
+        label="Expires", choices=LIFETIMES, required=False, initial="30"
+    )
+    password = forms.CharField(
+        max_length=200,
+        required=False,
+        strip=False,
+        help_text="Optional; asked for before anything is shown.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    with_notes = forms.BooleanField(
+        label="Include description and notes", required=False, widget=forms.CheckboxInput()
+    )
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """Return when the link stops working."""
+        days = self.cleaned_data["lifetime_days"]
+        return timezone.now() + timedelta(days=int(days)) if days else None
+
+
 class ProjectForm(forms.Form):
     """Name and description of a project."""
 

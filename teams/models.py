@@ -160,3 +160,63 @@ class LoginFailure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.username} from {self.address}"
+
+
+class ShareQuerySet(models.QuerySet["Share"]):
+    """Shares, filtered by who asks."""
+
+    def visible_to(self, principal: Principal) -> ShareQuerySet:
+        """Return the shares of the projects that the principal may edit."""
+        edited = Membership.objects.filter(
+            user_id=principal.user_id, role__in=(Role.EDITOR, Role.ADMIN)
+        )
+        projects = Project.objects.visible_to(principal).filter(pk__in=edited.values("project"))
+        return self.filter(project__in=projects)
+
+
+class Share(models.Model):
+    """A link that shows one thing of a project to whoever holds it; only its SHA-256 is stored.
+
+    `kind` names who renders it (teams/sharing.py); `subject` is what was chosen when the link was
+    made and never widens. A frozen share answers from its documents alone.
+    """
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="shares")
+    kind = models.CharField(max_length=16)
+    subject = models.JSONField()
+    title = models.CharField(max_length=256)
+    is_frozen = models.BooleanField(default=False)
+    basis = models.CharField(max_length=200, blank=True, help_text="what a frozen share shows")
+    with_notes = models.BooleanField(default=False)
+    password = models.CharField(max_length=128, blank=True, help_text="hashed; blank: none")
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    n_opened = models.IntegerField(default=0)
+    last_opened_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ShareQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+
+    def __str__(self) -> str:
+        return f"share of {self.kind} {self.title}"
+
+
+class ShareDocument(models.Model):
+    """One answer of a frozen share, copied when it was made: compressed, never changed."""
+
+    share = models.ForeignKey(Share, models.CASCADE, related_name="documents")
+    name = models.CharField(max_length=512)
+    body = models.BinaryField(help_text="zlib")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("share", "name"), name="share_document_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} of share {self.share_id}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from teams.models import ApiToken, Membership, Project, Role, Scope
+from teams.models import ApiToken, Membership, Project, Role, Scope, Share
 from teams.principals import Principal
 
 ROLE_OF_SCOPE = {Scope.READ: Role.VIEWER, Scope.WRITE: Role.EDITOR, Scope.ADMIN: Role.ADMIN}
@@ -38,6 +38,11 @@ def list_projects(principal: Principal) -> QuerySet[Project]:
 def list_members(project: Project) -> QuerySet[Membership]:
     """Return the members with their users, by name."""
     return project.memberships.select_related("user").order_by("user__username")
+
+
+def list_shares(project: Project) -> QuerySet[Share]:
+    """Return the share links of a project with who made them, newest first."""
+    return project.shares.select_related("created_by")
 
 
 def list_tokens(principal: Principal, own_only: bool = False) -> QuerySet[ApiToken]:

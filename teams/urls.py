@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from teams import signin, views
+from teams import share_pages, share_settings, signin, views
 
 urlpatterns = [
     path("setup", signin.show_setup, name="setup"),
@@ -22,5 +22,9 @@ urlpatterns = [
         views.drop_member,
         name="member-remove",
     ),
+    path("p/<slug:slug>/shares/new", share_settings.new_share, name="share-new"),
+    path("p/<slug:slug>/shares/<int:share_id>/revoke", share_settings.revoke, name="share-revoke"),
+    path("s/<str:token>/", share_pages.show_share, name="share"),
+    path("s/<str:token>/<path:part>", share_pages.read_share, name="share-part"),
     path("p/<slug:slug>/settings/delete", views.delete, name="project-delete"),
 ]

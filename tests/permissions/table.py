@@ -64,6 +64,7 @@ NEW_PASSWORD = {
 }
 REQUEST = "4f9d2c1e-8f7b-4d3a-9c56-0123456789ab"
 STUDY_FORM = {"name": "Another", "kind": "list", "estimator": "last", "tail_fraction": "0.05"}
+SHARE_FORM = {"title": "For review", "mode": "frozen", "lifetime_days": "7", "password": ""}
 TOKEN_FORM = {"name": "new", "scope": "read", "project": "", "lifetime_days": ""}
 
 SERVER = {
@@ -95,6 +96,14 @@ TEAMS = {
     "member-add": {"POST": Call(ADMIN_PAGE, NEW_MEMBER)},
     "member": {"POST": Call(ADMIN_PAGE, {"role": "editor"})},
     "member-remove": {"GET": Call(ADMIN_PAGE), "POST": Call(ADMIN_PAGE)},
+    "share-new": {
+        "GET": Call(EDIT_PAGE, query="?kind=study&id=lr-sweep"),
+        "POST": Call(EDIT_PAGE, SHARE_FORM, query="?kind=run&id=run-1"),
+    },
+    "share-revoke": {"POST": Call(EDIT_PAGE)},
+    # Whoever holds the token sees the page; nobody can post to it, for it has no password.
+    "share": {"GET": Call(everyone()), "POST": Call(everyone(404))},
+    "share-part": {"GET": Call(everyone())},
     "project-delete": {"POST": Call(ADMIN_PAGE, {"confirm": "alpha"})},
     "api-ping": {"GET": Call(API_ANY)},
     "api-projects": {

@@ -12,12 +12,13 @@ from django.utils import timezone
 from fitting.analyses import LR_SWEEP, LR_SWEEP_VERSION, run_lr_sweep
 from fitting.figures import FIGURES
 from fitting.inputs import read_lr_sweep
-from fitting.models import Fit, FitKind
+from fitting.models import Fit, FitKind, Study
 from fitting.services import StudyWish, add_runs, create_study
 from runs.models import Run
 from scaledash.lib.jsonsafe import make_safe
 from teams import services
 from teams.models import Project, Scope
+from teams.sharing import ShareWish, Subject, create_share
 from tests.teams.factories import (
     find_token,
     get_user,
@@ -88,7 +89,17 @@ def make_world() -> World:
         "name": min(FIGURES),
         **make_measurements(alpha),
     }
+    world.arguments.update(make_share(alpha, world.arguments))
     return world
+
+
+def make_share(project: Project, known: dict[str, object]) -> dict[str, object]:
+    """Share the study of alpha; return the arguments that name the link."""
+    study = Study.objects.get(pk=known["study_id"])
+    subject = Subject({"study": study.pk}, "A study")
+    wish = ShareWish(kind="study", subject=subject)
+    share, token = create_share(project, get_user("editor"), wish)
+    return {"token": token, "part": "rev.json", "share_id": share.pk}
 
 
 def make_measurements(project: Project) -> dict[str, object]:

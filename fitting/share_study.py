@@ -1,0 +1,166 @@
+"""Share links of one study: its page with every tab and figure, live or copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
+
+from django.http import QueryDict
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from fitting import contexts, figures
+from fitting.models import Study
+from fitting.queries import StudyView, list_studies, read_revision, view_study
+from teams import sharing
+from teams.models import Project, Share
+from teams.principals import Principal
+from teams.sealing import seal_html, seal_json
+
+FIGURES = "figures/"
+TWIN = "page.json"
+DEFAULT = ""  # the options of a figure that no button has changed
+
+
+class StudyShare:
+    """Links to one study."""
+
+    name = "study"
+
+    def choose(
+        self, principal: Principal, project: Project, query: QueryDict
+    ) -> sharing.Subject | None:
+        """Return the study of this slug in the project."""
+        study = list_studies(principal, project).filter(slug=query.get("id", "")).first()
+        return None if study is None else sharing.Subject({"study": study.pk}, study.name)
+
+    # --- live ------------------------------------------------------------------------------------
+    def build_page(self, share: Share, query: QueryDict) -> sharing.SharedPage | None:
+        """Return the study's page as it is now."""
+        study = find_study(share)
+        if study is None:
+            return None
+        rev = read_revision(study)["rev"]
+        context = build_context(view_study(study), find_tab(query), query.urlencode())
+        return sharing.SharedPage(render_study(study, context), rev, context["is_active"])
+
+    def read_part(self, share: Share, part: str, query: QueryDict) -> object | None:
+        """Return the study's document, one of its figures, or its revision."""
+        study = find_study(share)
+        if study is None:
+            return None
+        revision = read_revision(study)
+        if part == "rev.json":
+            return revision
+        if part == TWIN:
+            return seal_json(contexts.build_study(view_study(study), find_tab(query)))
+        name = part.removeprefix(FIGURES).removesuffix(".json")
+        if part != name_figure(name):
+            return None
+        return figures.build_figure(name, view_study(study), query.dict(), revision["rev"])
+
+    # --- frozen ----------------------------------------------------------------------------------
+    def freeze(self, share: Share) -> tuple[str, Iterable[tuple[str, bytes]]]:
+        """Copy every tab and every figure in each of its options."""
+        study = find_study(share)
+        assert study is not None  # it has just been chosen
+        view = view_study(study)
+        fit = contexts.describe_fit(view)
+        basis = f"fit version {fit['version']}" if fit else "no fit yet"
+        return basis, list_documents(view)
+
+    def build_frozen_page(self, share: Share, query: QueryDict) -> sharing.SharedPage | None:
+        """Return a tab of the study's page as it was."""
+        html = sharing.load_document(share, name_tab(find_tab(query)))
+        html = html or sharing.load_document(share, name_tab(contexts.TABS[0]))
+        return None if html is None else sharing.SharedPage(html.decode())
+
+    def read_frozen_part(self, share: Share, part: str, query: QueryDict) -> object | None:
+        """Return the study's document or one of its figures as it was."""
+        if part == TWIN:
+            return sharing.load_json(share, f"{TWIN}?tab={find_tab(query)}")
+        if not part.startswith(FIGURES):
+            return None
+        wanted = sharing.load_json(share, f"{part}?{name_options(query.dict())}")
+        return wanted or sharing.load_json(share, f"{part}?{DEFAULT}")
+
+
+def find_study(share: Share) -> Study | None:
+    """Return the shared study without what a link never shows: its project, its description."""
+    studies = Study.objects.filter(project=share.project_id, deleted_at=None)
+    study = studies.filter(pk=share.subject["study"]).first()
+    if study is None:
+        return None
+    study.project = sharing.hide_project(share.project)
+    if not share.with_notes:
+        study.description = ""
+    return study
+
+
+def find_tab(query: QueryDict) -> str:
+    """Return the tab that the address names, else the first."""
+    tab = query.get("tab", "")
+    return tab if tab in contexts.TABS else contexts.TABS[0]
+
+
+def build_context(view: StudyView, tab: str, query: str) -> dict[str, object]:
+    """Return the context of the study's page for a reader who may not edit."""
+    document = contexts.build_study(view, tab)
+    return {
+        **contexts.build_study_page(view, document, tab, query),
+        "project": view.study.project,
+        "page_base": "teams/share_content.html",
+    }
+
+
+def render_study(study: Study, context: Mapping[str, object]) -> str:
+    """Return the content of the study's page with addresses below the link."""
+    place = [study.project.slug, study.slug]
+    here = reverse("study", args=place)
+    served = {
+        here: "",
+        reverse("study-json", args=place): TWIN,
+        f"{here}/{FIGURES}": FIGURES,
+    }
+    return seal_html(render_to_string("fitting/study.html", dict(context)), served)
+
+
+def list_documents(view: StudyView) -> Iterator[tuple[str, bytes]]:
+    """Return all that a frozen link answers with."""
+    copied: set[str] = set()
+    for tab in contexts.TABS:
+        context = build_context(view, tab, f"tab={tab}")
+        yield name_tab(tab), render_study(view.study, context).encode()
+        document = seal_json(contexts.build_study(view, tab))
+        yield f"{TWIN}?tab={tab}", sharing.dump_json(document)
+        for figure in context["figures"]:
+            if figure["name"] not in copied:
+                copied.add(figure["name"])
+                yield from list_figure(view, figure)
+
+
+def list_figure(view: StudyView, figure: Mapping[str, object]) -> Iterator[tuple[str, bytes]]:
+    """Return one figure in each combination of its options."""
+    switches = [
+        [(option["key"], value) for value, _ in option["choices"]] for option in figure["options"]
+    ]
+    for chosen in product(*switches):
+        options = {key: value for key, value in chosen if value}
+        document = figures.build_figure(figure["name"], view, options, "")
+        name = f"{name_figure(figure['name'])}?{name_options(options)}"
+        yield name, sharing.dump_json(seal_json(document))
+
+
+def name_tab(tab: str) -> str:
+    """Return the name of the document that holds a tab."""
+    return f"page?tab={tab}"
+
+
+def name_figure(name: str) -> str:
+    """Return the part below the link that answers a figure."""
+    return f"{FIGURES}{name}.json"
+
+
+def name_options(options: Mapping[str, str]) -> str:
+    """Return the options of a figure as one text."""
+    return "&".join(f"{key}={value}" for key, value in sorted(options.items()) if value)

@@ -1,0 +1,154 @@
+"""Share links of one run: its page with its curves, live or copied."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from django.http import QueryDict
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from runs import contexts
+from runs.curves import CurvesWish, build_chart, build_curves
+from runs.models import Metric, Run, RunState
+from runs.revisions import read_run_revision
+from runs.store import NO_POINTS, Series, read_points
+from teams import sharing
+from teams.models import Project, Share
+from teams.principals import Principal
+from teams.sealing import seal_html, seal_json
+
+PAGE, TWIN, CURVES = "page", "page.json", "curves.json"
+
+
+class RunShare:
+    """Links to one run."""
+
+    name = "run"
+
+    def choose(
+        self, principal: Principal, project: Project, query: QueryDict
+    ) -> sharing.Subject | None:
+        """Return the run of this id in the project."""
+        visible = Run.objects.visible_to(principal).filter(project=project)
+        run = visible.filter(uid=query.get("id", "")).first()
+        if run is None:
+            return None
+        return sharing.Subject({"run": run.pk, "uid": run.uid}, run.name or run.uid)
+
+    # --- live ------------------------------------------------------------------------------------
+    def build_page(self, share: Share, query: QueryDict) -> sharing.SharedPage | None:
+        """Return the run's page as it is now."""
+        run = find_run(share)
+        if run is None:
+            return None
+        rev = read_run_revision(run)["rev"]
+        return sharing.SharedPage(render_run(run), rev, run.state == RunState.RUNNING)
+
+    def read_part(self, share: Share, part: str, query: QueryDict) -> object | None:
+        """Return the run's document, some of its curves, or its revision."""
+        run = find_run(share)
+        if run is None:
+            return None
+        if part == "rev.json":
+            return read_run_revision(run)
+        if part == CURVES:
+            return build_curves(run, CurvesWish.read(query), read_run_revision(run)["rev"])
+        return build_document(run) if part == TWIN else None
+
+    # --- frozen ----------------------------------------------------------------------------------
+    def freeze(self, share: Share) -> tuple[str, Iterable[tuple[str, bytes]]]:
+        """Copy the page, the document and every point of every metric."""
+        run = find_run(share)
+        assert run is not None  # it has just been chosen
+        step = "no step yet" if run.last_step is None else f"step {run.last_step:,}"
+        return step, list_documents(run)
+
+    def build_frozen_page(self, share: Share, query: QueryDict) -> sharing.SharedPage | None:
+        """Return the run's page as it was."""
+        html = sharing.load_document(share, PAGE)
+        return None if html is None else sharing.SharedPage(html.decode())
+
+    def read_frozen_part(self, share: Share, part: str, query: QueryDict) -> object | None:
+        """Return the run's document, or some of its curves, as they were."""
+        if part == TWIN:
+            return sharing.load_json(share, TWIN)
+        if part != CURVES:
+            return None
+        wish, run = CurvesWish.read(query), Run(uid=share.subject["uid"])
+        found = {
+            metric: sharing.load_document(share, name_series(metric)) for metric in wish.metrics
+        }
+        charts = [
+            {"metric": metric, "rev": "", **build_chart(run, unpack_series(body), wish)}
+            for metric, body in found.items()
+            if body is not None
+        ]
+        return {"rev": "", "charts": charts}
+
+
+def find_run(share: Share) -> Run | None:
+    """Return the shared run without what a link never shows: project, host, origin, notes."""
+    runs = Run.objects.filter(project=share.project_id, deleted_at=None)
+    run = runs.filter(pk=share.subject["run"]).first()
+    if run is None:
+        return None
+    run.project = sharing.hide_project(share.project)
+    run.host, run.parent = {}, None
+    if not share.with_notes:
+        run.notes = ""
+    return run
+
+
+def build_document(run: Run) -> Mapping[str, object]:
+    """Return the document of a run's page, without addresses of the project."""
+    return seal_json(contexts.build_run(run))
+
+
+def render_run(run: Run) -> str:
+    """Return the content of a run's page with addresses below the link."""
+    document = contexts.build_run(run)
+    context = {
+        **document,
+        **contexts.build_run_page(run, document),
+        "project": run.project,
+        "page_base": "teams/share_content.html",
+    }
+    place = [run.project.slug, run.uid]
+    served = {
+        reverse("run", args=place): "",
+        reverse("run-json", args=place): TWIN,
+        reverse("run-curves", args=place): CURVES,
+    }
+    return seal_html(render_to_string("runs/run.html", context), served)
+
+
+def list_documents(run: Run) -> Iterable[tuple[str, bytes]]:
+    """Return all that a frozen link answers with."""
+    yield PAGE, render_run(run).encode()
+    yield TWIN, sharing.dump_json(build_document(run))
+    metrics = Metric.objects.filter(project=run.project_id, name__in=list(run.summary))
+    for pk, name in metrics.values_list("pk", "name"):
+        series = read_points([run.pk], [pk]).get((run.pk, pk), NO_POINTS)
+        yield name_series(name), pack_series(series)
+
+
+def name_series(metric: str) -> str:
+    """Return the name of the document that holds the points of a metric."""
+    return f"series/{metric}"
+
+
+def pack_series(series: Series) -> bytes:
+    """Return the points of a series as they are copied."""
+    buffer = io.BytesIO()
+    counts = np.array([series.superseded, series.repeated, series.overwritten], dtype=np.int64)
+    np.savez(buffer, steps=series.steps, values=series.values, counts=counts)
+    return buffer.getvalue()
+
+
+def unpack_series(body: bytes) -> Series:
+    """Return the points that pack_series copied."""
+    with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+        return Series(arrays["steps"], arrays["values"], *arrays["counts"].tolist())

@@ -1,0 +1,81 @@
+"""Pages on which members make, list and revoke share links."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from teams.forms import ShareForm
+from teams.models import Project, Role, Share
+from teams.pages import get_principal, get_project, read_form, require_sign_in
+from teams.services import Refused
+from teams.sharing import KINDS, ShareWish, Subject, create_share, revoke_share
+
+
+@sensitive_post_parameters("password")
+@require_sign_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def new_share(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make a link to what the query names; its address is on this one answer and nowhere else."""
+    project = get_project(request, slug, Role.EDITOR)
+    subject = _choose(request, project)
+    form = ShareForm(read_form(request), initial={"title": subject.title})
+    address = _create(request, project, form, subject) if request.method == "POST" else None
+    context = {
+        "project": project,
+        "crumbs": [(project.name, reverse("runs", args=[slug])), ("Share", None)],
+        "form": form,
+        "subject": subject,
+        "kind": request.GET["kind"],
+        "address": address,
+    }
+    refused = request.method == "POST" and address is None
+    return render(request, "teams/share_new.html", context, status=422 if refused else 200)
+
+
+@require_sign_in
+@require_POST
+def revoke(request: HttpRequest, slug: str, share_id: int) -> HttpResponse:
+    """Make a link useless at once."""
+    project = get_project(request, slug, Role.EDITOR)
+    shares = Share.objects.visible_to(get_principal(request)).filter(project=project)
+    share = get_object_or_404(shares, pk=share_id)
+    revoke_share(share)
+    messages.success(request, f"The link to {share.title} is revoked.")
+    return redirect("project-settings", project.slug)
+
+
+def _choose(request: HttpRequest, project: Project) -> Subject:
+    query: QueryDict = request.GET
+    kind = KINDS.get(query.get("kind", ""))
+    subject = kind.choose(get_principal(request), project, query) if kind else None
+    if subject is None:
+        raise Http404
+    return subject
+
+
+def _create(
+    request: HttpRequest, project: Project, form: ShareForm, subject: Subject
+) -> str | None:
+    if not form.is_valid():
+        return None
+    fields = form.cleaned_data
+    wish = ShareWish(
+        kind=request.GET["kind"],
+        subject=subject,
+        title=fields["title"],
+        is_frozen=fields["mode"] == "frozen",
+        with_notes=fields["with_notes"],
+        password=fields["password"],
+        expires_at=form.expires_at,
+    )
+    try:
+        _, token = create_share(project, request.user, wish)
+    except Refused as refusal:
+        form.add_error(None, refusal.message)
+        return None
+    return reverse("share", args=[token])
