@@ -104,7 +104,7 @@ def find_run(share: Share) -> Run | None:
 
 def build_document(run: Run) -> Mapping[str, object]:
     """Return the document of a run's page, without addresses of the project."""
-    return seal_json(contexts.build_run(run))
+    return dict(seal_json(contexts.build_run(run)))
 
 
 def render_run(run: Run) -> str:
