@@ -9,7 +9,7 @@ import pytest
 
 from runs.attempts import NEVER, Choice, Start, Wish, choose_attempt, compute_limits
 from runs.models import Attempt, Run
-from tests.runs.factories import Job, make_api, open_run, read_history, read_series, settle
+from tests.runs.factories import Job, open_run, read_history, read_series, settle
 from tests.teams.factories import Api
 
 
@@ -43,11 +43,6 @@ def test_attempt_is_kept_joined_or_opened(wish: Wish, expected: Choice) -> None:
 
 
 # --- HTTP --------------------------------------------------------------------------------------
-@pytest.fixture
-def api(db: None) -> Api:
-    return make_api()
-
-
 @pytest.fixture
 def run(api: Api) -> Run:
     """A run with ten points, whose process has died."""

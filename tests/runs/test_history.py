@@ -10,11 +10,6 @@ from tests.teams.factories import Api, error_of
 
 
 @pytest.fixture
-def api(db: None) -> Api:
-    return make_api()
-
-
-@pytest.fixture
 def run(api: Api) -> Run:
     run = open_run(api)
     times = [1.7e9 + step for step in range(100)]

@@ -29,11 +29,6 @@ from tests.teams.factories import Api, error_of, make_project
 
 
 @pytest.fixture
-def api(db: None) -> Api:
-    return make_api()
-
-
-@pytest.fixture
 def run(api: Api) -> Run:
     return open_run(api)
 

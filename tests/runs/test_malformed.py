@@ -9,16 +9,11 @@ import random
 import pytest
 
 from runs.models import Batch, Metric, Run
-from tests.runs.factories import Job, count_rows, make_api, open_run
+from tests.runs.factories import Job, count_rows, open_run
 from tests.teams.factories import Api, error_of
 
 KEY = {"writer": "6f0c1f6e-5f0b-4a38-9a39-0d9b1b0f7a11", "seq": 2}
 GOOD = {**KEY, "steps": [10, 11], "metrics": {"loss": [1.0, 2.0]}, "times": [1.7e9, 1.7e9]}
-
-
-@pytest.fixture
-def api(db: None) -> Api:
-    return make_api()
 
 
 @pytest.fixture

@@ -16,11 +16,6 @@ from tests.runs.factories import Job, make_api, open_run, read_series
 from tests.teams.factories import Api, error_of
 
 
-@pytest.fixture
-def api(db: None) -> Api:
-    return make_api()
-
-
 def log_run(api: Api, n: int = 5) -> Run:
     run = open_run(api)
     job = Job(api, run)
