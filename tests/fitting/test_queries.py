@@ -7,7 +7,7 @@ from django.db import connection
 from django.utils import timezone
 
 from fitting import outbox
-from fitting.models import Fit, FitKind, FitState, Study
+from fitting.models import Dirty, Fit, FitKind, FitState, Study
 from fitting.queries import (
     build_coverage,
     find_current_fit,
@@ -98,23 +98,32 @@ def test_a_revision_is_one_query(study: Study, django_assert_num_queries: object
         read_revision(study)
 
 
+def fill_outbox(study: Study) -> None:
+    """Let many studies wait, and the planner know it: its choice follows its statistics."""
+    subjects = range(study.pk, study.pk + 200)
+    Dirty.objects.bulk_create(Dirty(subject=s, kind="fast") for s in subjects for _ in range(20))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE fitting_dirty")
+
+
+def explain(statement: str, values: dict[str, object]) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        cursor.execute("EXPLAIN " + statement, values)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+        cursor.execute("RESET enable_seqscan")
+    return plan
+
+
 def test_the_revision_uses_indexes_only(study: Study) -> None:
     settle()
     values = {"study": study.pk, "kinds": list(outbox.STUDY_KINDS)}
-    with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off")
-        cursor.execute("EXPLAIN " + outbox.REVISION, values)
-        plan = "\n".join(row[0] for row in cursor.fetchall())
-        cursor.execute("RESET enable_seqscan")
-    assert "Seq Scan" not in plan
+    assert "Seq Scan" not in explain(outbox.REVISION, values)
 
 
 def test_the_claim_uses_indexes_only(study: Study) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off")
-        cursor.execute("EXPLAIN " + outbox.FIND_WAITING, {"kinds": list(outbox.STUDY_KINDS)})
-        plan = "\n".join(row[0] for row in cursor.fetchall())
-        cursor.execute("RESET enable_seqscan")
+    fill_outbox(study)
+    plan = explain(outbox.FIND_WAITING, {"kinds": list(outbox.STUDY_KINDS)})
     assert "dirty_by_subject" in plan
 
 
