@@ -29,6 +29,7 @@ from fitting.maths.types import (
 from fitting.maths.uncertainty import draw_counts, expand_counts, stack_replicas
 
 POINT_TOLERANCE, REPLICA_TOLERANCE = 1e-12, 1e-7
+REPLICA_ITERATIONS = 900  # of a curve; a flat valley takes hundreds, and only it is still alive
 SAME_MINIMUM = 1e-6
 UNMOVED = 1e-6
 
@@ -211,7 +212,13 @@ class CurveFitter:
             signs = np.random.default_rng(settings.seed).choice((-1.0, 1.0), size=counts.shape)
             problem = replace(problem, noise=residuals * (signs - 1.0))
         tries = [
-            fit_curves(problem, counts, np.repeat(found.theta[[place]], len(counts), axis=0), 1e-7)
+            fit_curves(
+                problem,
+                counts,
+                np.repeat(found.theta[[place]], len(counts), axis=0),
+                REPLICA_TOLERANCE,
+                REPLICA_ITERATIONS,
+            )
             for place in order
         ]
         scores = np.stack([item.objective for item in tries])

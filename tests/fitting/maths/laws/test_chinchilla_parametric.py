@@ -104,6 +104,11 @@ def test_golden_c8_delta_moves_the_answer(delta: float, beta: float, a: float) -
     assert fit.derived["a"].value == pytest.approx(a, abs=1e-3)
 
 
+def test_golden_c8_delta_more_than_doubles_the_data_amplitude() -> None:
+    fit = fit_rows(SLUG, read_chinchilla(), POINT.with_options(delta=1e-1))
+    assert fit.values()["B"] == pytest.approx(4876, rel=1e-3)
+
+
 def test_golden_c9_tokens_per_parameter_at_the_gopher_budget() -> None:
     fit = fit_rows(SLUG, read_chinchilla(), POINT.with_options(budget=5.76e23))
     assert fit.derived["tokens_per_parameter"].value == pytest.approx(17.92, abs=0.05)

@@ -48,6 +48,11 @@ def test_golden_i1_i3_intervals(experiment: str, low: float, high: float) -> Non
     assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.02)
 
 
+def test_golden_i1_median_of_the_replicas() -> None:
+    fit = fit_rows(SLUG, read_isoflop("chinchilla", False), Settings(replicas=1000))
+    assert np.nanmedian(fit.replica_params["a"]) == pytest.approx(0.53, abs=0.005)
+
+
 def make_profiles(half_width: float, drift: float = 0.0) -> Rows:
     budgets = np.geomspace(6e18, 3e21, 9)
     g = (0.34 * 406.4 / (0.28 * 410.7)) ** (1 / 0.62)

@@ -78,6 +78,13 @@ def test_fit_under_noise_keeps_the_order_and_the_best_counts() -> None:
     assert counts == [1, 2, 2, 3]
 
 
+def test_order_of_the_pools_survives_one_percent_of_noise() -> None:
+    for seed in range(4):
+        values = fit_rows(SLUG, make_pools(0.01, seed), Settings(replicas=0)).values()
+        b = [values[f"b[pool{place}]"] for place in range(4)]
+        assert list(np.argsort(b)) == [0, 1, 2, 3]
+
+
 def test_pool_seen_once_is_refused() -> None:
     rows = make_pools()
     once = rows.columns["samples"] < 2.5 * POOL

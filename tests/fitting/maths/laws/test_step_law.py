@@ -20,8 +20,10 @@ def test_golden_e1_published_bootstrap() -> None:
     assert means == pytest.approx([-0.71292, 0.30749, 0.57094], abs=1e-4)
     factors = np.exp([data["lr_intercept"].mean(), data["bs_intercept"].mean()])
     assert factors == pytest.approx([1.7973, 0.58069], abs=1e-3)
-    ends = np.quantile(data["lr_coefD"], [0.025, 0.975])
-    assert ends == pytest.approx([0.271, 0.345], abs=1e-3)
+    ranges = {"lr_coefN": (-0.774, -0.655), "lr_coefD": (0.271, 0.345), "bs_coefD": (0.534, 0.606)}
+    for name, golden in ranges.items():
+        ends = np.quantile(data[name], [0.025, 0.975])
+        assert ends == pytest.approx(golden, abs=1e-3), name
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,17 @@ def test_exponent_is_recovered_with_ten_passes() -> None:
     assert likelihood == pytest.approx(ALPHA, abs=0.02)
 
 
+@pytest.mark.parametrize("r", [10, 50])
+def test_likelihood_spreads_as_little_as_the_counts_allow(r: int) -> None:
+    found = [maximise(make_models(r, seed), np.ones((1, 6)))[0][0, 1] for seed in range(1000)]
+    rate = np.exp(-C * SIZES**-ALPHA)
+    information = r * np.log(rate) ** 2 / (1 - rate)
+    x = np.log(SIZES)
+    centred = x - np.average(x, weights=information)
+    bound = np.sum(information * centred**2) ** -0.5
+    assert np.std(found) == pytest.approx(bound, rel=0.1)
+
+
 def test_least_squares_is_biased_with_two_passes_and_the_likelihood_is_not() -> None:
     likelihood, squares = alphas_of(2)
     assert likelihood == pytest.approx(ALPHA, abs=0.02)

@@ -68,6 +68,20 @@ def test_best_vocabulary_survives_noise() -> None:
     assert find_best_vocabulary(values, 3e8, 1024, 1e20) == pytest.approx(best, rel=0.15)
 
 
+@pytest.mark.slow
+def test_best_vocabulary_is_steadier_than_its_exponent() -> None:
+    truth, point = get_law(SLUG).truth, Settings(replicas=0, hold_out="none")
+    fits = [fit_rows(SLUG, make_rows(SLUG, 0.002, seed), point).values() for seed in range(60)]
+    exact = find_best_vocabulary(truth, 3e8, 1024, 1e20)
+    ratios = [find_best_vocabulary(fit, 3e8, 1024, 1e20) / exact for fit in fits]
+    assert np.median(ratios) == pytest.approx(1.0, abs=0.03)
+    assert np.mean(np.abs(np.array(ratios) - 1) < 0.15) > 0.85
+    beta = np.quantile([fit["beta"] for fit in fits], [0.025, 0.975])
+    assert beta == pytest.approx((0.434, 0.445), abs=0.003)
+    exponent = np.quantile([fit["alpha2"] for fit in fits], [0.025, 0.975])
+    assert exponent[1] - exponent[0] > 10 * (beta[1] - beta[0])
+
+
 def test_plain_cross_entropy_is_not_comparable() -> None:
     rows = make_rows(SLUG)
     refusal = refuse_rows(SLUG, Rows(rows.columns, -rows.target))
