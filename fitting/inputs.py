@@ -5,37 +5,39 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fitting.maths.budgets import ComputeTable
+from fitting.maths.compute_optimal import LossCurve
 from fitting.maths.final_loss import estimate_final_loss
 from fitting.maths.lr_sweep import LrSweepTable
-from fitting.models import Fit, Study
+from fitting.models import Fit, FitKind, Study
 from fitting.rows import StudyRow, StudyRows, find_known_losses, read_rows, take_known_loss
+
+MAX_CURVES = 400  # a curve takes 1 to 2 ms to read
 
 
 @dataclass(frozen=True)
-class LrSweepInput:
-    """What the analysis of a learning-rate sweep reads, and its digest.
+class AnalysisInput:
+    """What an analysis of a study reads, and its digest.
 
     Parameters
     ----------
-    table : the runs that are not excluded; the loss of a run that takes no part is NaN, so that
-        a run in progress changes nothing before it ends
     digest : of the logical points and of every choice that changes the result
+    n_points : values of the loss behind the runs that count
     """
 
     rows: StudyRows
-    table: LrSweepTable
     digest: str
     n_points: int
 
     @property
     def n_runs(self) -> int:
-        """Return the number of runs in the table."""
-        return len(self.table.run_ids)
+        """Return the number of runs that are not excluded."""
+        return len(self.rows.included)
 
     def describe(self) -> dict[str, object]:
         """Return what is stored beside the result, so that it can be judged and repeated."""
@@ -49,24 +51,47 @@ class LrSweepInput:
                 for row in rows.rows
                 if row.excluded
             ],
-            "losses": {row.uid: [row.stamp, row.loss] for row in rows.included if row.takes_part},
+            "losses": {row.uid: [row.stamp, row.loss] for row in rows.included if row.has_ended},
         }
 
 
-def read_lr_sweep(study: Study, version: int, last: Fit | None) -> LrSweepInput:
+@dataclass(frozen=True)
+class LrSweepInput(AnalysisInput):
+    """The runs that are not excluded; the loss of a run that takes no part is NaN, so that a run
+    in progress changes nothing before it ends.
+    """
+
+    table: LrSweepTable
+
+
+@dataclass(frozen=True)
+class ComputeInput(AnalysisInput):
+    """The runs that are not excluded, and for a deep fit the loss curve of each that counts."""
+
+    table: ComputeTable
+    curves: Mapping[str, LossCurve] | None
+
+
+def read_study_rows(study: Study, last: Fit | None) -> StudyRows:
     """Read the study's runs as they stand in the current transaction.
 
     `last` is the newest fit: the final losses it holds of runs that have not changed since are
     taken from there, so that curves are read once.
     """
     rows = read_rows(study)
-    if study.reads_series:
-        rows = replace(rows, rows=estimate_losses(study, rows, last))
+    return replace(rows, rows=estimate_losses(study, rows, last)) if study.reads_series else rows
+
+
+# --- learning-rate sweep -------------------------------------------------------------------------
+def read_lr_sweep(
+    study: Study, rows: StudyRows, kind: FitKind = FitKind.FAST, version: int = 1
+) -> LrSweepInput:
+    """Return the input of the sweep; the same for every kind of fit."""
     included = rows.included
     table = make_table(included)
-    digest = _digest(table, describe_choices(study, rows, version))
+    digest = _digest(table.digest(), describe_choices(study, rows, version, "lr_sweep"))
     n_points = sum(row.n_values for row in included if row.takes_part)
-    return LrSweepInput(rows, table, digest, n_points)
+    return LrSweepInput(rows, digest, n_points, table)
 
 
 def make_table(rows: list[StudyRow]) -> LrSweepTable:
@@ -74,18 +99,81 @@ def make_table(rows: list[StudyRow]) -> LrSweepTable:
     losses = [row.loss if row.takes_part else math.nan for row in rows]
     return LrSweepTable(
         run_ids=tuple(row.uid for row in rows),
-        scale=np.array([row.n if row.has_axes else math.nan for row in rows], dtype=np.float64),
+        scale=_column(row.n if row.has_axes else math.nan for row in rows),
         variant=tuple(row.variant for row in rows),
-        peak_lr=np.array([row.lr for row in rows], dtype=np.float64),
-        loss=np.array(losses, dtype=np.float64),
-        loss_at_init=np.array([row.loss_at_init for row in rows], dtype=np.float64),
-        seed=np.array([row.seed for row in rows], dtype=np.float64),
+        peak_lr=_column(row.lr for row in rows),
+        loss=_column(losses),
+        loss_at_init=_column(row.loss_at_init for row in rows),
+        seed=_column(row.seed for row in rows),
         finished=np.array([row.is_finished for row in rows], dtype=np.bool_),
         diverged=np.array([row.diverged for row in rows], dtype=np.bool_),
     )
 
 
-def describe_choices(study: Study, rows: StudyRows, version: int) -> dict[str, object]:
+# --- compute-optimal -----------------------------------------------------------------------------
+def read_compute_optimal(
+    study: Study, rows: StudyRows, kind: FitKind = FitKind.FAST, version: int = 1
+) -> ComputeInput:
+    """Return the input of the compute-optimal analysis, with loss curves for a deep fit."""
+    included = rows.included
+    table = make_compute_table(included)
+    counted = [row for row in included if row.has_compute and row.has_ended]
+    choices = describe_choices(study, rows, version, "compute_optimal")
+    choices["curves"] = {row.uid: [row.stamp, row.total_steps] for row in counted}
+    curves = read_curves(counted) if kind == FitKind.DEEP else None
+    n_points = sum(row.n_values for row in counted)
+    return ComputeInput(rows, _digest(table.digest(), choices), n_points, table, curves)
+
+
+def make_compute_table(rows: list[StudyRow]) -> ComputeTable:
+    """Put rows into columns."""
+    known = [row.has_compute for row in rows]
+
+    def pick(values: Sequence[float]) -> np.ndarray:
+        pairs = zip(values, known, strict=True)
+        return _column(value if is_known else math.nan for value, is_known in pairs)
+
+    return ComputeTable(
+        run_ids=tuple(row.uid for row in rows),
+        n_params=pick([row.n for row in rows]),
+        n_tokens=pick([row.d for row in rows]),
+        flops=pick([row.c for row in rows]),
+        variant=tuple(row.variant for row in rows),
+        peak_lr=_column(row.lr for row in rows),
+        loss=_column(row.loss if row.has_ended else math.nan for row in rows),
+        loss_at_init=_column(row.loss_at_init for row in rows),
+        finished=np.array([row.is_finished for row in rows], dtype=np.bool_),
+        diverged=np.array([row.diverged for row in rows], dtype=np.bool_),
+    )
+
+
+def read_curves(rows: Sequence[StudyRow]) -> dict[str, LossCurve]:
+    """Read the loss of healthy runs against compute; FLOPs are spent evenly over the steps."""
+    healthy = [row for row in rows if row.last_step and not row.diverged and row.loss_metric]
+    found = {}
+    for row in healthy[:MAX_CURVES]:
+        curve = _read_curve(row)
+        if curve is not None:
+            found[row.uid] = curve
+    return found
+
+
+def _read_curve(row: StudyRow) -> LossCurve | None:
+    from runs.store import read_series
+
+    steps, values = read_series(row.run_id, row.loss_metric)
+    taken = (steps > 0) & np.isfinite(values)
+    if int(taken.sum()) < 2:
+        return None
+    flops = row.c * steps[taken] / float(row.last_step or 1)
+    horizon = row.c * max(1.0, (row.total_steps or 0) / float(row.last_step or 1))
+    return LossCurve(row.uid, flops.astype(np.float64), values[taken], horizon)
+
+
+# --- shared --------------------------------------------------------------------------------------
+def describe_choices(
+    study: Study, rows: StudyRows, version: int, analysis: str
+) -> dict[str, object]:
     """Return every choice that changes the result beside the data."""
     return {
         "version": version,
@@ -94,19 +182,19 @@ def describe_choices(study: Study, rows: StudyRows, version: int) -> dict[str, o
         "loss_metric": rows.loss_metric,
         "sources": dict(rows.sources),
         "variants": sorted({row.variant for row in rows.included}),
-        "settings": study.settings.get("lr_sweep", {}),
+        "settings": study.settings.get(analysis, {}),
         "warnings": list(rows.warnings),
     }
 
 
 def estimate_losses(study: Study, rows: StudyRows, last: Fit | None) -> tuple[StudyRow, ...]:
-    """Return the rows with the final loss of those that take part read off their curves."""
+    """Return the rows with the final loss of those that have ended read off their curves."""
     known = find_known_losses(study, rows.loss_metric, last)
     return tuple(_estimate(study, row, known) for row in rows.rows)
 
 
 def _estimate(study: Study, row: StudyRow, known: Mapping[str, list[object]]) -> StudyRow:
-    if not row.takes_part or not row.loss_metric:
+    if not row.has_ended or not row.loss_metric:
         return row
     taken = take_known_loss(row, known)
     if not taken.is_provisional:
@@ -118,6 +206,10 @@ def _estimate(study: Study, row: StudyRow, known: Mapping[str, list[object]]) ->
     return replace(row, loss=found.value, is_provisional=False)
 
 
-def _digest(table: LrSweepTable, choices: Mapping[str, object]) -> str:
+def _column(values: Iterable[float]) -> np.ndarray:
+    return np.array(list(values), dtype=np.float64)
+
+
+def _digest(table: str, choices: Mapping[str, object]) -> str:
     text = json.dumps(choices, sort_keys=True, default=str)
-    return hashlib.sha256(f"{table.digest()}\n{text}".encode()).hexdigest()
+    return hashlib.sha256(f"{table}\n{text}".encode()).hexdigest()

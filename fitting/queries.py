@@ -18,8 +18,8 @@ from runs.models import Outcome, RunState
 from teams.models import Project
 from teams.principals import Principal
 
-LR_SWEEP = "lr_sweep"
-ANALYSES = (LR_SWEEP,)
+LR_SWEEP, COMPUTE_OPTIMAL = "lr_sweep", "compute_optimal"
+ANALYSES = (LR_SWEEP, COMPUTE_OPTIMAL)
 CELL_ORDER = ("done", "running", "diverged", "failed", "excluded")
 
 
@@ -110,6 +110,12 @@ def find_current_fit(study: Study, analysis: str = LR_SWEEP) -> Fit | None:
     return deep if is_as_new else fast
 
 
+def find_newest(study: Study, analysis: str, kind: FitKind) -> Fit | None:
+    """Return the newest fit of one kind."""
+    fits = Fit.objects.filter(study=study, analysis=analysis, kind=kind)
+    return fits.order_by("-id").first()
+
+
 def list_fits(study: Study, analysis: str = LR_SWEEP) -> QuerySet[Fit]:
     """Return the history of an analysis, newest first; `version` counts from 1."""
     fits = Fit.objects.filter(study=study, analysis=analysis)
@@ -165,7 +171,7 @@ def read_revision(study: Study) -> dict[str, object]:
         "rev": "-".join([*parts.values(), str(behind)]),
         "parts": parts,
         "running": now.n_running,
-        "fitting": {"done": len(ANALYSES) - behind, "of": len(ANALYSES)} if behind else None,
+        "fitting": {"done": 0, "of": len(ANALYSES)} if behind else None,
     }
 
 

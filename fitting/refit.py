@@ -12,18 +12,20 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
-from fitting import analyses, outbox
-from fitting.inputs import LrSweepInput, read_lr_sweep
+from fitting import outbox
+from fitting.analyses import ANALYSES, Result
+from fitting.inputs import AnalysisInput, read_study_rows
 from fitting.models import Fit, FitKind, Study
+from fitting.queries import LR_SWEEP, find_newest
 from scaledash.lib.jsonsafe import make_safe
 
 logger = logging.getLogger(__name__)
@@ -40,13 +42,13 @@ class Snapshot:
     dirty_ids: list[int]
     data_at: datetime
     study: Study | None
-    data: LrSweepInput | None
-    last: Fit | None
+    data: Mapping[str, AnalysisInput] = field(default_factory=dict)
+    last: Mapping[str, Fit | None] = field(default_factory=dict)
 
-    @property
-    def is_fitted(self) -> bool:
-        """Say whether the newest fit of this kind is of exactly these data."""
-        return self.last is not None and self.last.input_digest == self.data.digest
+    def is_fitted(self, name: str) -> bool:
+        """Say whether the newest fit of this analysis and kind is of exactly these data."""
+        last = self.last[name]
+        return last is not None and last.input_digest == self.data[name].digest
 
 
 class _Superseded(Exception):
@@ -87,8 +89,8 @@ def run_claim(held: outbox.Claim) -> bool:
     try:
         with keep_lease(held):
             snapshot = read_snapshot(held)
-            result = analyse(snapshot, held.kind)
-        return publish(held, snapshot, result, time.monotonic() - started)
+            results = analyse(snapshot, held.kind)
+        return publish(held, snapshot, results, time.monotonic() - started)
     except OUTAGES:
         raise
     except Exception as error:  # whatever a fit raises must not end the worker
@@ -104,34 +106,41 @@ def read_snapshot(held: outbox.Claim) -> Snapshot:
         dirty_ids, data_at = outbox.read_dirty(held)
         study = Study.objects.filter(pk=held.subject, deleted_at=None).first()
         if study is None:
-            return Snapshot(dirty_ids, data_at, None, None, None)
-        fits = Fit.objects.filter(study=study, analysis=analyses.LR_SWEEP).order_by("-id")
-        last = fits.filter(kind=held.kind).first()
-        data = read_lr_sweep(study, analyses.LR_SWEEP_VERSION, last)
+            return Snapshot(dirty_ids, data_at, None)
+        last = {name: find_newest(study, name, held.kind) for name in ANALYSES}
+        rows = read_study_rows(study, last[LR_SWEEP])
+        data = {name: item.load(study, rows, held.kind) for name, item in ANALYSES.items()}
     return Snapshot(dirty_ids, data_at, study, data, last)
 
 
-def analyse(snapshot: Snapshot, kind: FitKind) -> dict[str, object] | None:
-    """Return the result, or None where the newest fit is of these data already."""
-    if snapshot.study is None or snapshot.is_fitted:
-        return None
-    return analyses.run_lr_sweep(snapshot.data, snapshot.study, kind)
+def analyse(snapshot: Snapshot, kind: FitKind) -> dict[str, Result]:
+    """Return the results by analysis, without those whose newest fit is of these data already."""
+    study = snapshot.study
+    if study is None:
+        return {}
+    return {
+        name: item.analyse(snapshot.data[name], study, kind)
+        for name, item in ANALYSES.items()
+        if not snapshot.is_fitted(name)
+    }
 
 
 def publish(
-    held: outbox.Claim, snapshot: Snapshot, result: dict[str, object] | None, seconds: float
+    held: outbox.Claim, snapshot: Snapshot, results: Mapping[str, Result], seconds: float
 ) -> bool:
-    """Store the fit and delete the changes it covers, in one transaction, if the token holds."""
+    """Store the fits and delete the changes they cover, in one transaction, if the token holds."""
     try:
         with transaction.atomic():
-            fit = snapshot.last
-            if result is not None:
-                fit = _store_fit(held, snapshot, result, seconds)
-            progress = {"fit": fit.pk if fit else None, "data_at": snapshot.data_at.isoformat()}
+            stored = [
+                _store_fit(held, snapshot, name, result, seconds)
+                for name, result in results.items()
+            ]
+            known = [fit.pk for fit in (*snapshot.last.values(), *stored) if fit is not None]
+            progress = {"fit": max(known, default=None), "data_at": snapshot.data_at.isoformat()}
             if not outbox.release(held, seconds, json.dumps(progress)):
                 raise _Superseded
             outbox.delete_dirty(snapshot.dirty_ids)
-            if result is not None and held.kind == FitKind.FAST:
+            if stored and held.kind == FitKind.FAST:
                 outbox.mark_studies([held.subject], FitKind.DEEP)
     except _Superseded:
         logger.info("a newer owner has %s of study %s; discarded", held.kind, held.subject)
@@ -140,16 +149,17 @@ def publish(
 
 
 def _store_fit(
-    held: outbox.Claim, snapshot: Snapshot, result: dict[str, object], seconds: float
+    held: outbox.Claim, snapshot: Snapshot, name: str, result: Result, seconds: float
 ) -> Fit:
+    data = snapshot.data[name]
     return Fit.objects.create(
         study=snapshot.study,
-        analysis=analyses.LR_SWEEP,
+        analysis=name,
         kind=held.kind,
         token=held.token,
-        input_digest=snapshot.data.digest,
-        n_runs=snapshot.data.n_runs,
-        n_points=snapshot.data.n_points,
+        input_digest=data.digest,
+        n_runs=data.n_runs,
+        n_points=data.n_points,
         data_at=snapshot.data_at,
         created_at=Now(),  # the database's clock, as for everything that is compared
         duration_seconds=seconds,

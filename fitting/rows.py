@@ -79,6 +79,7 @@ class StudyRow:
     exclusion_reason: str
     stamp: str
     last_step: int | None
+    total_steps: int | None
     choices: Mapping[str, str]
     variant: str = ""
 
@@ -93,9 +94,19 @@ class StudyRow:
         return all(SMALLEST <= value <= LARGEST for value in (self.n, self.lr))
 
     @property
+    def has_compute(self) -> bool:
+        """Say whether size, tokens and FLOPs are known and can stand on a log axis."""
+        return all(SMALLEST <= value <= LARGEST for value in (self.n, self.d, self.c))
+
+    @property
+    def has_ended(self) -> bool:
+        """Say whether the run may count in a fit: ended well or diverged, and not excluded."""
+        return not self.excluded and (self.is_finished or self.diverged)
+
+    @property
     def takes_part(self) -> bool:
-        """Say whether the run counts in a fit: ended well, or diverged."""
-        return self.has_axes and not self.excluded and (self.is_finished or self.diverged)
+        """Say whether the run counts in the sweep of learning rates."""
+        return self.has_axes and self.has_ended
 
     @property
     def has_nonfinite_loss(self) -> bool:
@@ -243,6 +254,7 @@ def _make_row(
         exclusion_reason=record["exclusion_reason"],
         stamp=_make_stamp(record),
         last_step=record["last_step"],
+        total_steps=record["total_steps"],
         choices={key: format_value(find_config(config, key)) for key in keys},
     )
     return replace(row, diverged=row.diverged or _has_diverged(row, logged))

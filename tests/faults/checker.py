@@ -7,10 +7,12 @@ from itertools import pairwise
 
 import pytest
 
-from fitting import analyses, outbox
-from fitting.inputs import LrSweepInput, read_lr_sweep
+from fitting import outbox
+from fitting.analyses import ANALYSES
+from fitting.inputs import AnalysisInput, read_study_rows
 from fitting.models import Dirty, Fit, FitKind, Study
-from fitting.queries import find_current_fit
+from fitting.queries import COMPUTE_OPTIMAL, LR_SWEEP, find_current_fit
+from fitting.rows import StudyRows
 from scaledash.lib.jsonsafe import decode_float, make_safe
 
 Acks = Mapping[str, float]  # uid of a run -> its last acknowledged loss
@@ -29,7 +31,7 @@ def check(studies: Iterable[Study], acks: Acks) -> list[str]:
 
 def list_newest(study: Study) -> list[Fit]:
     """Return the fit that is shown and the newest of each kind: all must be of the last data."""
-    fits = Fit.objects.filter(study=study).order_by("-id")
+    fits = Fit.objects.filter(study=study, analysis=LR_SWEEP).order_by("-id")
     found = [find_current_fit(study), *(fits.filter(kind=k).first() for k in outbox.STUDY_KINDS)]
     return [fit for fit in found if fit is not None]
 
@@ -53,14 +55,23 @@ def check_scratch(study: Study) -> list[str]:
     fits = list_newest(study)
     if not fits:
         return ["no fit is shown"]
-    data = read_lr_sweep(study, analyses.LR_SWEEP_VERSION, None)
-    return [line for fit in fits for line in _compare(fit, data, study)]
+    rows = read_study_rows(study, None)
+    sweeps = [line for fit in fits for line in _compare(fit, study, load(study, rows, fit))]
+    others = Fit.objects.filter(study=study, analysis=COMPUTE_OPTIMAL).order_by("-id")
+    newest = [fit for fit in (others.filter(kind=k).first() for k in outbox.STUDY_KINDS) if fit]
+    stale = [fit for fit in newest if fit.input_digest != load(study, rows, fit).digest]
+    return sweeps + [f"{fit.kind}: {fit.analysis} is of other data" for fit in stale]
 
 
-def _compare(fit: Fit, data: LrSweepInput, study: Study) -> list[str]:
+def load(study: Study, rows: StudyRows, fit: Fit) -> AnalysisInput:
+    """Read what a fit should have read."""
+    return ANALYSES[fit.analysis].load(study, rows, FitKind(fit.kind))
+
+
+def _compare(fit: Fit, study: Study, data: AnalysisInput) -> list[str]:
     if data.digest != fit.input_digest:
         return [f"{fit.kind}: the fit is of other data"]
-    fresh = make_safe(analyses.run_lr_sweep(data, study, FitKind(fit.kind)))
+    fresh = make_safe(ANALYSES[fit.analysis].analyse(data, study, FitKind(fit.kind)))
     pairs = zip(fit.result["scales"], fresh["scales"], strict=True)
     if all(_is_close(one, other) for one, other in pairs):
         return []
@@ -84,7 +95,7 @@ def check_order(study: Study) -> list[str]:
     """I6: tokens strictly increase, and no fit is of older data than the one before it."""
     found = []
     for kind in outbox.STUDY_KINDS:
-        fits = Fit.objects.filter(study=study, kind=kind).order_by("id")
+        fits = Fit.objects.filter(study=study, kind=kind, analysis=LR_SWEEP).order_by("id")
         rows = fits.values_list("token", "data_at", "created_at")
         for (token, data_at, _), (later, later_data, _) in pairwise(rows):
             if later <= token:
@@ -99,7 +110,7 @@ def check_rate(study: Study) -> list[str]:
     found = []
     for kind in outbox.STUDY_KINDS:
         times = list(
-            Fit.objects.filter(study=study, kind=kind)
+            Fit.objects.filter(study=study, kind=kind, analysis=LR_SWEEP)
             .order_by("id")
             .values_list("created_at", flat=True)
         )

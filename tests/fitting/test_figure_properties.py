@@ -49,6 +49,7 @@ def study_rows(draw: st.DrawFn) -> StudyRow:
         exclusion_reason="",
         stamp="1.0.0",
         last_step=draw(st.sampled_from([None, 0, 600])),
+        total_steps=None,
         choices={},
         variant=draw(st.sampled_from(["", "a", "b"])),
     )

@@ -67,7 +67,7 @@ def test_a_deep_fit_of_older_data_is_not_shown(study: Study) -> None:
 
 def test_progress_begins_stale(study: Study) -> None:
     progress = read_progress(study, None)
-    assert (progress.state, progress.done, progress.of) == ("stale", 0, 1)
+    assert (progress.state, progress.done, progress.of) == ("stale", 0, 2)
 
 
 def test_progress_says_that_a_fit_runs(study: Study) -> None:

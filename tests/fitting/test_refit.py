@@ -54,7 +54,7 @@ def break_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     def raise_it(*args: object) -> None:
         raise ZeroDivisionError("a planted fault")
 
-    monkeypatch.setattr(analyses, "run_lr_sweep", raise_it)
+    monkeypatch.setattr(analyses.Analysis, "analyse", raise_it)
 
 
 def test_a_sweep_is_fitted_and_the_outbox_empties(study: Study) -> None:
@@ -69,7 +69,7 @@ def test_a_deep_fit_follows_and_is_the_one_shown(study: Study) -> None:
     kinds = set(Fit.objects.filter(study=study).values_list("kind", flat=True))
     shown = find_current_fit(study)
     assert (kinds, shown.kind) == ({"fast", "deep"}, "deep")
-    assert shown.result["settings"]["replicas"] == analyses.REPLICAS[FitKind.DEEP]
+    assert shown.result["settings"]["replicas"] == analyses.LR_REPLICAS[FitKind.DEEP]
 
 
 def test_changes_that_arrive_during_a_fit_stay_in_the_outbox(study: Study) -> None:

@@ -9,9 +9,9 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from fitting.analyses import LR_SWEEP, LR_SWEEP_VERSION, run_lr_sweep
+from fitting.analyses import ANALYSES
 from fitting.figures import FIGURES
-from fitting.inputs import read_lr_sweep
+from fitting.inputs import read_study_rows
 from fitting.models import Fit, FitKind, Study
 from fitting.services import StudyWish, add_runs, create_study
 from runs.models import Run
@@ -108,19 +108,21 @@ def make_measurements(project: Project) -> dict[str, object]:
     study = create_study(project, None, StudyWish(slug="lr-sweep", name=CANARY))
     add_runs(study, Run.objects.filter(pk=run.pk))
     Run.objects.create(project=project, uid="run-2", name=CANARY)
-    data = read_lr_sweep(study, LR_SWEEP_VERSION, None)
-    Fit.objects.create(
-        study=study,
-        analysis=LR_SWEEP,
-        kind=FitKind.FAST,
-        token=1,
-        input_digest=data.digest,
-        n_runs=data.n_runs,
-        n_points=data.n_points,
-        data_at=timezone.now(),
-        duration_seconds=0.1,
-        result=make_safe(run_lr_sweep(data, study, FitKind.FAST)),
-    )
+    rows = read_study_rows(study, None)
+    for name, analysis in ANALYSES.items():
+        data = analysis.load(study, rows, FitKind.FAST)
+        Fit.objects.create(
+            study=study,
+            analysis=name,
+            kind=FitKind.FAST,
+            token=1,
+            input_digest=data.digest,
+            n_runs=data.n_runs,
+            n_points=data.n_points,
+            data_at=timezone.now(),
+            duration_seconds=0.1,
+            result=make_safe(analysis.analyse(data, study, FitKind.FAST)),
+        )
     return {"uid": run.uid, "study_slug": study.slug, "study_id": study.pk, "version": 1}
 
 
