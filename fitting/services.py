@@ -15,6 +15,7 @@ from fitting.axes import AXES, CONFIG_PREFIX, SCALE_FACTS
 from fitting.hints import hints
 from fitting.models import Estimator, Study, StudyRun
 from runs.models import NAME_LENGTH, Run
+from teams import audit
 from teams import services as teams
 from teams.models import SLUG_LENGTH, Project, User
 
@@ -75,6 +76,7 @@ def create_study(project: Project, user: User | None, wish: StudyWish) -> Study:
     outbox.create_states(study.pk, project.pk)
     _join_selected(study)
     _mark(study)
+    audit.record("study.created", project, study.name)
     return study
 
 
@@ -108,6 +110,7 @@ def edit_study(study: Study, changes: Mapping[str, object]) -> Study:
         _join_selected(locked)
     outbox.revive(locked.pk)
     _mark(locked)
+    audit.record("study.changed", locked.project, locked.name, fields=", ".join(sorted(changes)))
     return locked
 
 
@@ -115,9 +118,11 @@ def edit_study(study: Study, changes: Mapping[str, object]) -> Study:
 def delete_study(study: Study) -> None:
     """Hide the study from everybody and free its slug; its runs and fits are not erased."""
     mark = f"-deleted-{study.pk}"
-    Study.objects.filter(pk=study.pk, deleted_at=None).update(
+    deleted = Study.objects.filter(pk=study.pk, deleted_at=None).update(
         deleted_at=timezone.now(), slug=study.slug[: SLUG_LENGTH - len(mark)] + mark
     )
+    if deleted:
+        audit.record("study.deleted", study.project, study.name)
     _mark(study)  # the worker that finds it gone clears its outbox
 
 
@@ -160,6 +165,13 @@ def set_exclusion(member: StudyRun, user: User | None, excluded: bool, reason: s
     member.excluded_at = timezone.now() if excluded else None
     member.save(update_fields=["excluded", "exclusion_reason", "excluded_by", "excluded_at"])
     _touch(member.study)
+    _record_exclusion(member)
+
+
+def _record_exclusion(member: StudyRun) -> None:
+    action = "run.excluded" if member.excluded else "run.included"
+    study, run = member.study, member.run
+    audit.record(action, study.project, run.name or run.uid, id=run.uid, study=study.name)
 
 
 def attach_run(run: Run, slugs: Iterable[str]) -> None:

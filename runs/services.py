@@ -19,6 +19,7 @@ from runs.facts import COLUMNS, apply_config, apply_declared, read_declared, res
 from runs.ingest import ENDED, end_run, find_visible_end, write_attempt
 from runs.models import Run, RunState, Writer
 from runs.signals import run_created, run_edited, run_ended
+from teams import audit
 from teams.models import Project
 from teams.services import Refused as TeamsRefused
 
@@ -246,14 +247,18 @@ def _has_arrived(run: Run, ending: Mapping[str, object]) -> bool:
     return (known.first() or 0) >= wanted
 
 
+@transaction.atomic
 def delete_run(run: Run) -> None:
     """Hide a run from everybody; nothing is erased."""
     _set_deleted(run, timezone.now())
+    audit.record("run.deleted", run.project, run.name or run.uid, id=run.uid)
 
 
+@transaction.atomic
 def restore_run(run: Run) -> None:
     """Show a deleted run again."""
     _set_deleted(run, None)
+    audit.record("run.restored", run.project, run.name or run.uid, id=run.uid)
 
 
 @transaction.atomic

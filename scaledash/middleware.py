@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from scaledash.errors import answer_outage, render_error
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
-SECRET_PATHS = ("/login/once/", "/s/")
+SECRET_PATHS = ("/login/once/", "/s/", "/invitation/", "/reset/")
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; script-src 'self'; "
     "style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; object-src 'none'; "

@@ -115,6 +115,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "teams.sessions.SessionLimits",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "teams.audit.RememberRequest",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -150,6 +151,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGIN_LINK_MINUTES = 15
+RESET_LINK_HOURS = 24
 LOGIN_FAILURES_ALLOWED = 5
 LOGIN_FAILURE_MINUTES = 15
 SESSION_IDLE_SECONDS = 2 * 24 * 3600
@@ -167,6 +169,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 # Browsers keep cookies by host, not by port: two servers on one machine must not share one.
 _PORT = urlsplit(SCALEDASH_BASE_URL).port
 SESSION_COOKIE_NAME = "__Host-scaledash" if HTTPS else f"scaledash_session_{_PORT or 'http'}"
+SESSION_ENGINE = "teams.session_store"
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

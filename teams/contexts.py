@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from teams.invitations import describe_invitation
 from teams.models import ApiToken, Membership, Project, Role, Scope, Share
 from teams.principals import Principal
-from teams.queries import list_members, list_shares, list_tokens
+from teams.queries import list_invitations, list_members, list_shares, list_tokens
 
 MAX_TOKENS_SHOWN = 500
 MAX_SHARES_SHOWN = 500
+MAX_INVITATIONS_SHOWN = 100
 SCOPE_MEANINGS = {
     Scope.WRITE: "logs runs: create, metrics, finish; what a training job needs",
     Scope.READ: "reads runs, studies and fits",
@@ -77,7 +79,15 @@ def build_project_settings(project: Project, role: Role) -> dict[str, object]:
     """Return the document of /p/<slug>/settings."""
     members = [describe_member(membership) for membership in list_members(project)]
     shares = [describe_share(share) for share in list_shares(project)[:MAX_SHARES_SHOWN]]
-    return {"project": describe_project(project, role), "members": members, "shares": shares}
+    document: dict[str, object] = {
+        "project": describe_project(project, role),
+        "members": members,
+        "shares": shares,
+    }
+    if role != Role.ADMIN:
+        return document
+    invitations = list_invitations(project)[:MAX_INVITATIONS_SHOWN]
+    return {**document, "invitations": [describe_invitation(one) for one in invitations]}
 
 
 def describe_share(share: Share) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django import forms
@@ -15,6 +16,7 @@ from teams.principals import Principal
 from teams.services import is_setup_code
 
 MAX_PASSWORD_LENGTH = 4096
+INVITATION_LIFETIMES = (("1", "1 day"), ("7", "7 days"), ("30", "30 days"))
 LIFETIMES = (
     ("", "never"),
     ("7", "7 days"),
@@ -63,14 +65,28 @@ class NewPasswordForm(forms.Form):
             self.add_error("new_password", error)
 
 
-class SetupForm(NewPasswordForm):
-    """The first administrator; `code` is asked for where strangers can reach the page."""
+class AccountForm(NewPasswordForm):
+    """A new account: a name that is free, and a password."""
 
     username = UsernameField(
         label="User name",
         max_length=150,
         validators=User._meta.get_field("username").validators,
     )
+    field_order: tuple[str, ...] = ("username", "new_password", "repeated")
+
+    def clean_username(self) -> str:
+        """Refuse a name that is taken, in any spelling; let the rules for passwords know it."""
+        username = self.cleaned_data["username"]
+        if User.objects.filter(username__iexact=username).exists():
+            raise ValidationError(f"The name {username} is taken; choose another.")
+        self.user = User(username=username)
+        return username
+
+
+class SetupForm(AccountForm):
+    """The first administrator; `code` is asked for where strangers can reach the page."""
+
     code = forms.CharField(label="Code from the terminal", max_length=100)
     field_order = ("username", "new_password", "repeated", "code")
 
@@ -78,11 +94,6 @@ class SetupForm(NewPasswordForm):
         super().__init__(*args, **kwargs)
         if not needs_code:
             del self.fields["code"]
-
-    def clean_username(self) -> str:
-        """Let the rules for passwords know the name."""
-        self.user = User(username=self.cleaned_data["username"])
-        return self.user.username
 
     def clean_code(self) -> str:
         """Check the code."""
@@ -201,6 +212,36 @@ class MemberForm(RoleForm):
         if not User.objects.filter(username=username, is_active=True).exists():
             raise ValidationError(f"Nobody here is called {username}.")
         return username
+
+
+class InvitationForm(RoleForm):
+    """A new invitation link."""
+
+    label = forms.CharField(
+        label="For",
+        max_length=200,
+        required=False,
+        help_text="Optional; a name to tell the invitations apart.",
+    )
+    lifetime_days = forms.ChoiceField(
+        label="Expires after", choices=INVITATION_LIFETIMES, initial="7"
+    )
+    field_order = ("label", "role", "lifetime_days")
+
+    @property
+    def expires_at(self) -> datetime:
+        """Return when the invitation stops working."""
+        return timezone.now() + timedelta(days=int(self.cleaned_data["lifetime_days"]))
+
+
+class HandOverForm(forms.Form):
+    """The member who becomes admin in one's own place."""
+
+    member = forms.ChoiceField(label="New admin")
+
+    def __init__(self, *args: object, names: Iterable[str], **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["member"].choices = [(name, name) for name in names]
 
 
 class DeleteForm(forms.Form):

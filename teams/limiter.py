@@ -32,7 +32,7 @@ def note_attempt(request: HttpRequest, username: str) -> None:
     now = timezone.now()
     window = timedelta(minutes=settings.LOGIN_FAILURE_MINUTES)
     LoginFailure.objects.filter(at__lte=now - window).delete()
-    name, address = _fold(username), _address_of(request)
+    name, address = _fold(username), address_of(request)
     attempt = LoginFailure.objects.create(username=name, address=address, at=now)
     failures = LoginFailure.objects.filter(username=name, address=address).order_by("at", "pk")
     times = list(failures.values_list("at", flat=True))
@@ -45,14 +45,15 @@ def note_attempt(request: HttpRequest, username: str) -> None:
 
 def forgive(request: HttpRequest, username: str) -> None:
     """Forget the failures of somebody who has signed in."""
-    LoginFailure.objects.filter(username=_fold(username), address=_address_of(request)).delete()
+    LoginFailure.objects.filter(username=_fold(username), address=address_of(request)).delete()
 
 
 def _fold(username: str) -> str:
     return unicodedata.normalize("NFKC", username).casefold()[:NAME_LENGTH]
 
 
-def _address_of(request: HttpRequest) -> str:
+def address_of(request: HttpRequest) -> str:
+    """Return the address of the caller, as far as it can be believed."""
     return find_client(
         request.META.get("REMOTE_ADDR", ""),
         request.META.get("HTTP_X_FORWARDED_FOR", ""),

@@ -1,15 +1,18 @@
-"""Who may see what: users, projects, members, API tokens and sign-in links."""
+"""Who may see what: users, projects, members, tokens, links, sessions, and who changed it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import AbstractUser
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 if TYPE_CHECKING:
+    from django.contrib.sessions.backends.base import SessionBase
+
     from teams.principals import Principal
 
 SLUG_LENGTH = 64
@@ -220,3 +223,103 @@ class ShareDocument(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} of share {self.share_id}"
+
+
+class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+    """Audit entries, filtered by who asks."""
+
+    def visible_to(self, principal: Principal) -> AuditEntryQuerySet:
+        """Return the entries of the projects that the principal is an admin of."""
+        ruled = Membership.objects.filter(user_id=principal.user_id, role=Role.ADMIN)
+        projects = Project.objects.visible_to(principal).filter(pk__in=ruled.values("project"))
+        return self.filter(project__in=projects)
+
+
+class AuditEntry(models.Model):
+    """Who did what, from where. Rows are only ever added: a trigger refuses to change one.
+
+    The rows must outlive what they tell of, so that no constraint ties them to users or projects.
+    `action` is "noun.verb"; an entry without a project is about the server itself.
+    """
+
+    at = models.DateTimeField(default=timezone.now)
+    project = models.ForeignKey(
+        Project, models.DO_NOTHING, related_name="audit", null=True, db_constraint=False
+    )
+    actor = models.ForeignKey(
+        User, models.DO_NOTHING, related_name="+", null=True, db_constraint=False, db_index=False
+    )
+    actor_name = models.CharField(max_length=150, blank=True, help_text="blank: the server itself")
+    token_key = models.CharField(max_length=16, blank=True, help_text="of the API token used")
+    address = models.GenericIPAddressField(null=True)
+    action = models.CharField(max_length=40)
+    target = models.CharField(max_length=256, blank=True)
+    details = models.JSONField(default=dict)
+
+    objects = AuditEntryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-pk",)
+        indexes = (models.Index(fields=("project", "-id"), name="audit_newest"),)
+
+    def __str__(self) -> str:
+        return f"{self.actor_name}: {self.action} {self.target}"
+
+
+class Invitation(models.Model):
+    """A link by which one person joins a project once; only its SHA-256 is stored."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=8, choices=Role.choices, default=Role.VIEWER)
+    label = models.CharField(max_length=200, blank=True, help_text="whom it is meant for")
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    used_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-pk",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(role__in=Role.values), name="invitation_role_is_known"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"invitation of {self.project} as {self.role}"
+
+
+class ResetLink(models.Model):
+    """A link with which a person sets a new password once; only its SHA-256 is stored."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    user = models.ForeignKey(User, models.CASCADE, related_name="reset_links")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"password link of {self.user}"
+
+
+class Session(AbstractBaseSession):
+    """One signed-in browser; its row knows whose it is, so that its owner can see and end it."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="sessions", null=True)
+    address = models.GenericIPAddressField(null=True)
+    agent = models.CharField(max_length=200, blank=True, help_text="User-Agent of the browser")
+    signed_in_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"browser of {self.user}"
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionBase]:
+        """Return the engine that keeps these rows."""
+        from teams.session_store import SessionStore
+
+        return SessionStore

@@ -31,6 +31,18 @@ def require_sign_in(view: View) -> View:
     return check
 
 
+def require_site_admin(view: View) -> View:
+    """Answer 404 to everybody but administrators of the whole server."""
+
+    @functools.wraps(view)
+    def check(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if not request.user.is_superuser:
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return require_sign_in(check)
+
+
 def get_principal(request: HttpRequest) -> Principal:
     """Return who looks at the page."""
     return Principal(user_id=request.user.pk)

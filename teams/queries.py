@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from teams.models import ApiToken, Membership, Project, Role, Scope, Share
+from teams.models import ApiToken, Invitation, Membership, Project, Role, Scope, Share
 from teams.principals import Principal
 
 ROLE_OF_SCOPE = {Scope.READ: Role.VIEWER, Scope.WRITE: Role.EDITOR, Scope.ADMIN: Role.ADMIN}
@@ -43,6 +43,11 @@ def list_members(project: Project) -> QuerySet[Membership]:
 def list_shares(project: Project) -> QuerySet[Share]:
     """Return the share links of a project with who made them, newest first."""
     return project.shares.select_related("created_by")
+
+
+def list_invitations(project: Project) -> QuerySet[Invitation]:
+    """Return the invitations of a project with who made and who used them, newest first."""
+    return project.invitations.select_related("created_by", "used_by")
 
 
 def list_tokens(principal: Principal, own_only: bool = False) -> QuerySet[ApiToken]:

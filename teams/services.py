@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from scaledash.lib.addresses import is_loopback
+from teams import audit
 from teams.models import SLUG_LENGTH, ApiToken, LoginLink, Membership, Project, Role, Scope, User
 from teams.principals import Principal
 from teams.queries import ROLE_OF_SCOPE, find_role
@@ -41,6 +42,7 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+@transaction.atomic
 def create_token(
     user: User,
     name: str,
@@ -59,6 +61,7 @@ def create_token(
         project=project,
         expires_at=expires_at,
     )
+    audit.record("token.created", project, name, id=key, scope=scope)
     return token, f"sd_{key}_{secret}"
 
 
@@ -113,9 +116,12 @@ def _note_use(token: ApiToken, now: datetime) -> None:
         ApiToken.objects.filter(known, pk=token.pk).update(last_used_at=now)
 
 
+@transaction.atomic
 def revoke_token(token: ApiToken) -> None:
     """Make the token useless from the very next request on."""
-    ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
+    live = ApiToken.objects.filter(pk=token.pk, revoked_at=None)
+    if live.update(revoked_at=timezone.now()):
+        audit.record("token.revoked", token.project, token.name, id=token.key)
 
 
 # --- sign-in -----------------------------------------------------------------------------------
@@ -163,7 +169,9 @@ def create_first_admin(username: str, password: str) -> User | None:
     ContentType.objects.select_for_update().get(app_label="teams", model="user")
     if User.objects.exists():
         return None
-    return User.objects.create_superuser(username=username, password=password)
+    user = User.objects.create_superuser(username=username, password=password)
+    audit.record("user.created", None, username)
+    return user
 
 
 # --- projects and members ------------------------------------------------------------------------
@@ -172,22 +180,30 @@ def create_project(user: User, slug: str, name: str, description: str = "") -> P
     """Create a project whose first member is an admin."""
     project = Project.objects.create(slug=slug, name=name, description=description)
     Membership.objects.create(project=project, user=user, role=Role.ADMIN)
+    audit.record("project.created", project, slug)
     return project
 
 
+@transaction.atomic
 def update_project(project: Project, **changes: str) -> None:
     """Change name or description."""
+    changed = {field for field, value in changes.items() if getattr(project, field) != value}
     for field, value in changes.items():
         setattr(project, field, value)
     project.save(update_fields=list(changes))
+    if changed:
+        audit.record("project.changed", project, project.slug, fields=" and ".join(sorted(changed)))
 
 
+@transaction.atomic
 def delete_project(project: Project) -> None:
     """Hide the project from everybody and free its slug; nothing is erased."""
     mark = f"-deleted-{project.pk}"
-    Project.objects.filter(pk=project.pk, deleted_at=None).update(
+    deleted = Project.objects.filter(pk=project.pk, deleted_at=None).update(
         deleted_at=timezone.now(), slug=project.slug[: SLUG_LENGTH - len(mark)] + mark
     )
+    if deleted:
+        audit.record("project.deleted", project, project.slug)
 
 
 @transaction.atomic
@@ -196,10 +212,26 @@ def set_member(project: Project, user: User, role: Role) -> Membership:
     _lock(project)
     if role != Role.ADMIN:
         _keep_an_admin(project, user)
-    membership, _ = Membership.objects.update_or_create(
+    before = Membership.objects.filter(project=project, user=user).first()
+    membership, is_new = Membership.objects.update_or_create(
         project=project, user=user, defaults={"role": role}
     )
+    if is_new:
+        audit.record("member.added", project, user.username, role=role)
+    elif before and before.role != role:
+        audit.record("member.changed", project, user.username, role=role, before=before.role)
     return membership
+
+
+@transaction.atomic
+def hand_over(project: Project, giver: User, taker: User) -> None:
+    """Make another member admin in the giver's place; the giver stays as an editor."""
+    if giver == taker or not project.memberships.filter(user=taker, user__is_active=True).exists():
+        message = f"{taker.username} is no other active member of {project.slug}; add them first."
+        raise Refused("unknown_value", message)
+    set_member(project, taker, Role.ADMIN)
+    set_member(project, giver, Role.EDITOR)
+    audit.record("project.handed_over", project, project.slug, to=taker.username)
 
 
 @transaction.atomic
@@ -207,7 +239,8 @@ def remove_member(project: Project, user: User) -> None:
     """Take somebody's membership; their tokens lose the project with it."""
     _lock(project)
     _keep_an_admin(project, user)
-    Membership.objects.filter(project=project, user=user).delete()
+    if Membership.objects.filter(project=project, user=user).delete()[0]:
+        audit.record("member.removed", project, user.username)
 
 
 def _lock(project: Project) -> None:

@@ -10,18 +10,28 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.signals import user_logged_in
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
-SIGNED_IN_AT = "signed_in_at"
-SEEN_AT = "seen_at"
+from teams import audit
+from teams.limiter import address_of
+from teams.models import Session, User
+from teams.session_store import ADDRESS, AGENT, SEEN_AT, SIGNED_IN_AT
+
 SEEN_RESOLUTION_SECONDS = 3600  # a write an hour, not one a request
+AGENT_LENGTH = 200
 
 
 @receiver(user_logged_in, dispatch_uid="teams.sessions")
-def stamp_session(sender: object, request: HttpRequest, **kwargs: object) -> None:
-    """Note the moment of signing in."""
+def stamp_session(sender: object, request: HttpRequest, user: User, **kwargs: object) -> None:
+    """Note when, from where and in which browser; forget the person's sessions that have ended."""
     now = int(time.time())
     request.session[SIGNED_IN_AT] = now
     request.session[SEEN_AT] = now
+    request.session[ADDRESS] = address_of(request)
+    agent = request.META.get("HTTP_USER_AGENT", "")
+    request.session[AGENT] = "".join(filter(str.isprintable, agent))[:AGENT_LENGTH]
+    Session.objects.filter(user=user, expire_date__lt=timezone.now()).delete()
+    audit.record("user.signed_in", None, user.username)
 
 
 class SessionLimits:

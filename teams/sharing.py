@@ -23,6 +23,7 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from scaledash.lib import jsonsafe
+from teams import audit
 from teams.models import Project, Share, ShareDocument, User
 from teams.principals import Principal
 from teams.services import Refused, hash_secret
@@ -118,6 +119,8 @@ def create_share(project: Project, user: User, wish: ShareWish) -> tuple[Share, 
     )
     if share.is_frozen:
         _freeze(share)
+    mode = "frozen" if share.is_frozen else "live"
+    audit.record("share.created", project, share.title, kind=share.kind, mode=mode)
     return share, token
 
 
@@ -146,9 +149,12 @@ def find_share(token: str) -> Share | None:
     return share if share is not None and share.kind in KINDS else None
 
 
+@transaction.atomic
 def revoke_share(share: Share) -> None:
     """Make the link useless from the very next request on."""
-    Share.objects.filter(pk=share.pk, revoked_at=None).update(revoked_at=timezone.now())
+    live = Share.objects.filter(pk=share.pk, revoked_at=None)
+    if live.update(revoked_at=timezone.now()):
+        audit.record("share.revoked", share.project, share.title, kind=share.kind)
 
 
 def count_opening(share: Share) -> None:

@@ -12,6 +12,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from scaledash.lib.addresses import is_loopback
+from teams import audit
+from teams.accounts import end_other_devices
 from teams.forms import PasswordForm, SetupForm, SignInForm
 from teams.limiter import TooManyFailures, forgive, note_attempt
 from teams.models import User
@@ -95,6 +97,8 @@ def show_password(request: HttpRequest) -> HttpResponse:
     request.user.set_password(form.cleaned_data["new_password"])
     request.user.save(update_fields=["password"])
     update_session_auth_hash(request, request.user)
+    end_other_devices(request.user, request.session.session_key)
+    audit.record("password.changed", None, request.user.username)
     return _show(
         request,
         "teams/password.html",

@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from teams import share_pages, share_settings, signin, views
+from teams import (
+    account_pages,
+    activity_pages,
+    invitation_pages,
+    share_pages,
+    share_settings,
+    signin,
+    views,
+)
 
 urlpatterns = [
     path("setup", signin.show_setup, name="setup"),
@@ -10,6 +18,22 @@ urlpatterns = [
     path("login/once/<str:secret>", signin.use_link, name="login-once"),
     path("logout", signin.sign_out, name="logout"),
     path("settings/password", signin.show_password, name="password"),
+    path("settings/devices", account_pages.show_devices, name="devices"),
+    path("settings/devices.json", account_pages.read_devices, name="devices-json"),
+    path("settings/devices/end-others", account_pages.end_others, name="devices-end-others"),
+    path("settings/devices/<slug:device>/end", account_pages.end_one, name="device-end"),
+    path("settings/people", account_pages.show_people, name="people"),
+    path(
+        "settings/people/<str:username>/active", account_pages.switch_active, name="person-active"
+    ),
+    path(
+        "settings/people/<str:username>/password-link",
+        account_pages.make_reset_link,
+        name="person-password-link",
+    ),
+    path("settings/audit", activity_pages.show_server_audit, name="server-audit"),
+    path("reset/<str:reset_secret>", account_pages.use_reset_link, name="reset"),
+    path("invitation/<str:invite_secret>", invitation_pages.show_invitation, name="invitation"),
     path("settings/tokens", views.show_tokens, name="tokens"),
     path("settings/tokens.json", views.read_tokens, name="tokens-json"),
     path("settings/tokens/<slug:key>/revoke", views.revoke, name="token-revoke"),
@@ -21,6 +45,17 @@ urlpatterns = [
         "p/<slug:slug>/settings/members/<str:username>/remove",
         views.drop_member,
         name="member-remove",
+    ),
+    path("p/<slug:slug>/settings/hand-over", views.give_project, name="project-hand-over"),
+    path("p/<slug:slug>/settings/audit", activity_pages.show_audit, name="audit"),
+    path("p/<slug:slug>/settings/audit.json", activity_pages.read_audit, name="audit-json"),
+    path("p/<slug:slug>/activity", activity_pages.show_activity, name="activity"),
+    path("p/<slug:slug>/activity.json", activity_pages.read_activity, name="activity-json"),
+    path("p/<slug:slug>/settings/invitations", invitation_pages.invite, name="invite"),
+    path(
+        "p/<slug:slug>/settings/invitations/<int:invitation_id>/revoke",
+        invitation_pages.revoke,
+        name="invitation-revoke",
     ),
     path("p/<slug:slug>/shares/new", share_settings.new_share, name="share-new"),
     path("p/<slug:slug>/shares/<int:share_id>/revoke", share_settings.revoke, name="share-revoke"),

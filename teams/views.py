@@ -15,7 +15,15 @@ from teams.contexts import (
     build_tokens,
     describe_token,
 )
-from teams.forms import DeleteForm, MemberForm, ProjectForm, RoleForm, TokenForm
+from teams.forms import (
+    DeleteForm,
+    HandOverForm,
+    InvitationForm,
+    MemberForm,
+    ProjectForm,
+    RoleForm,
+    TokenForm,
+)
 from teams.models import ApiToken, Project, Role, Scope, User
 from teams.pages import answer_json, get_principal, get_project, read_form, require_sign_in
 from teams.queries import find_role
@@ -24,6 +32,7 @@ from teams.services import (
     check_token_wish,
     create_token,
     delete_project,
+    hand_over,
     remove_member,
     revoke_token,
     set_member,
@@ -91,11 +100,11 @@ def _wants_own(request: HttpRequest) -> bool:
 def show_settings(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a project's settings; POST changes name and description."""
     if request.method != "POST":
-        return _show_settings(request, get_project(request, slug, Role.EDITOR))
+        return show_project_settings(request, get_project(request, slug, Role.EDITOR))
     project = get_project(request, slug, Role.ADMIN)
     form = ProjectForm(request.POST)
     if not form.is_valid():
-        return _show_settings(request, project, project_form=form)
+        return show_project_settings(request, project, project_form=form)
     update_project(project, **form.cleaned_data)
     messages.success(request, "Saved.")
     return _back_to(project)
@@ -116,7 +125,7 @@ def add_member(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_project(request, slug, Role.ADMIN)
     form = MemberForm(request.POST)
     if not form.is_valid():
-        return _show_settings(request, project, member_form=form)
+        return show_project_settings(request, project, member_form=form)
     user = User.objects.get(username=form.cleaned_data["username"])
     return _set_member(request, project, user, form.cleaned_data["role"])
 
@@ -129,7 +138,7 @@ def change_member(request: HttpRequest, slug: str, username: str) -> HttpRespons
     member = _get_member(project, username)
     form = RoleForm(request.POST)
     if not form.is_valid():
-        return _show_settings(request, project, refusal="Choose one of the three roles.")
+        return show_project_settings(request, project, refusal="Choose one of the three roles.")
     return _set_member(request, project, member, form.cleaned_data["role"])
 
 
@@ -145,9 +154,23 @@ def drop_member(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     try:
         remove_member(project, member)
     except Refused as refusal:
-        return _show_settings(request, project, refusal=refusal.message)
+        return show_project_settings(request, project, refusal=refusal.message)
     messages.success(request, f"{member.username} is no longer a member of {project.name}.")
     return _back_to(project) if member != request.user else HttpResponseRedirect("/")
+
+
+@require_sign_in
+@require_POST
+def give_project(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make another member admin in one's own place."""
+    project = get_project(request, slug, Role.ADMIN)
+    member = _get_member(project, request.POST.get("member", ""))
+    try:
+        hand_over(project, request.user, member)
+    except Refused as refusal:
+        return show_project_settings(request, project, refusal=refusal.message)
+    messages.success(request, f"{member.username} is admin of {project.name}; you are an editor.")
+    return _back_to(project)
 
 
 @require_sign_in
@@ -157,7 +180,7 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_project(request, slug, Role.ADMIN)
     form = DeleteForm(request.POST, slug=project.slug)
     if not form.is_valid():
-        return _show_settings(request, project, delete_form=form)
+        return show_project_settings(request, project, delete_form=form)
     delete_project(project)
     messages.success(request, f"{project.name} is deleted.")
     return HttpResponseRedirect("/")
@@ -167,7 +190,7 @@ def _set_member(request: HttpRequest, project: Project, user: User, role: str) -
     try:
         set_member(project, user, Role(role))
     except Refused as refusal:
-        return _show_settings(request, project, refusal=refusal.message)
+        return show_project_settings(request, project, refusal=refusal.message)
     messages.success(request, f"{user.username} is {role} of {project.name}.")
     stepped_down = user == request.user and role == Role.VIEWER
     return HttpResponseRedirect("/") if stepped_down else _back_to(project)
@@ -188,20 +211,24 @@ def _back_to(project: Project) -> HttpResponse:
     return HttpResponseRedirect(reverse("project-settings", args=[project.slug]))
 
 
-def _show_settings(
-    request: HttpRequest, project: Project, refusal: str = "", **forms: object
+def show_project_settings(
+    request: HttpRequest, project: Project, status: int = 422, **more: object
 ) -> HttpResponse:
+    """Answer the page of settings, after a refused form with it and status 422."""
     role = _role_of(request, project)
     current = {"name": project.name, "description": project.description}
+    document = build_project_settings(project, role)
+    others = [m["user"] for m in document["members"] if m["user"] != request.user.username]
     context = {
-        **build_project_settings(project, role),
+        **document,
         "may_manage": role == Role.ADMIN,
         "roles": ROLE_MEANINGS,
-        "refusal": refusal,
         "project_form": ProjectForm(initial=current),
         "member_form": MemberForm(),
+        "invitation_form": InvitationForm(auto_id="id_invitation_%s"),
+        "hand_over_form": HandOverForm(names=others) if others else None,
         "delete_form": DeleteForm(slug=project.slug),
-        **forms,
+        **more,
     }
-    refused = bool(refusal or forms)
-    return render(request, "teams/project_settings.html", context, status=422 if refused else 200)
+    status = status if more else 200
+    return render(request, "teams/project_settings.html", context, status=status)

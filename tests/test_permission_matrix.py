@@ -15,7 +15,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # GET writes here, and says so: it uses up the sign-in link, and counts who opens a shared page.
 GET_WRITES = {"login-once", "share"}
 # What a link shows is shown to whoever holds it.
-SHOWN_TO_ALL = {"share", "share-part"}
+SHOWN_TO_ALL = {"share", "share-part", "invitation"}
 ADMINS = ("admin", "a_admin")
 OUTSIDERS = ("anonymous", "stranger", "b_admin", "revoked")
 

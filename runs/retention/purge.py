@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from runs.models import Run
 from runs.retention import store as sql
 from runs.store import execute, fetch
+from teams import audit
 
 ROWS_AT_ONCE = 2_000
 RUNS_AT_ONCE = 20
@@ -37,8 +38,10 @@ def find_runs(limit: int = RUNS_AT_ONCE) -> list[int]:
     return [row[0] for row in fetch(sql.FIND_TO_PURGE, wish)]
 
 
+@transaction.atomic
 def ask_for_purge(run: Run) -> None:
     """Let a deleted run be erased as soon as possible."""
+    audit.record("run.purged", run.project, run.name or run.uid, id=run.uid)
     Run.objects.filter(pk=run.pk, deleted_at__isnull=False).update(purge_at=Now())
     run.refresh_from_db(fields=["purge_at"])
 

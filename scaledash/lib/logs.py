@@ -9,6 +9,8 @@ _SECRET = re.compile(
     r"sd_[A-Za-z0-9]+_[A-Za-z0-9_-]+"
     r"|(?<=/s/)[A-Za-z0-9_-]{40,}"
     r"|(?<=/login/once/)[A-Za-z0-9_-]+"
+    r"|(?<=/invitation/)[A-Za-z0-9_-]{40,}"
+    r"|(?<=/reset/)[A-Za-z0-9_-]{40,}"
     r"|(?<=[?&]token=)[^&\s\"']+"
     r"|(?<=://)[^/@\s]*:[^/@\s]+(?=@)"
 )

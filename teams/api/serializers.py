@@ -90,6 +90,25 @@ class CreatedToken(TokenDocument):
     token = serializers.CharField()
 
 
+class ActivityDocument(serializers.Serializer):
+    """What somebody did in a project."""
+
+    id = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    user = serializers.CharField(allow_null=True, help_text="null: the server itself")
+    action = serializers.CharField(help_text="noun.verb, such as study.created")
+    target = serializers.CharField()
+    details = serializers.DictField()
+    text = serializers.CharField(help_text="The action in words.")
+
+
+class AuditDocument(ActivityDocument):
+    """The same, with where it came from."""
+
+    token = serializers.CharField(allow_null=True, help_text="Id of the API token used.")
+    address = serializers.CharField(allow_null=True)
+
+
 class PingDocument(serializers.Serializer):
     """The server and what the caller's token is good for."""
 

@@ -62,6 +62,13 @@ NEW_PASSWORD = {
     "new_password": "staple-tape-42",
     "repeated": "staple-tape-42",
 }
+NEW_ACCOUNT = {
+    "username": "fresh",
+    "new_password": "staple-tape-42",
+    "repeated": "staple-tape-42",
+}
+INVITATION_FORM = {"role": "viewer", "label": "Grace", "lifetime_days": "7"}
+SITE_ADMIN_PAGE = page(stranger=404, viewer=404, editor=404, admin=404)
 REQUEST = "4f9d2c1e-8f7b-4d3a-9c56-0123456789ab"
 STUDY_FORM = {"name": "Another", "kind": "list", "estimator": "last", "tail_fraction": "0.05"}
 SHARE_FORM = {"title": "For review", "mode": "frozen", "lifetime_days": "7", "password": ""}
@@ -85,6 +92,17 @@ TEAMS = {
         "GET": Call(OWN_PAGE),
         "POST": Call(page(stranger=422, viewer=422, editor=422, admin=422)),
     },
+    "devices": {"GET": Call(OWN_PAGE)},
+    "devices-json": {"GET": Call(OWN_TWIN)},
+    "devices-end-others": {"POST": Call(OWN_PAGE)},
+    "device-end": {"POST": Call(page(stranger=404, viewer=404, editor=404, admin=OK))},
+    "people": {"GET": Call(SITE_ADMIN_PAGE)},
+    "person-active": {"POST": Call(SITE_ADMIN_PAGE)},
+    "person-password-link": {"POST": Call(SITE_ADMIN_PAGE)},
+    "server-audit": {"GET": Call(SITE_ADMIN_PAGE)},
+    # Whoever holds one of these links may use it, once.
+    "reset": {"GET": Call(everyone()), "POST": Call(everyone(), NEW_ACCOUNT)},
+    "invitation": {"GET": Call(everyone()), "POST": Call(everyone(), NEW_ACCOUNT)},
     "tokens": {"GET": Call(OWN_PAGE), "POST": Call(OWN_PAGE, TOKEN_FORM)},
     "tokens-json": {"GET": Call(OWN_TWIN)},
     "token-revoke": {"GET": Call(ADMIN_PAGE), "POST": Call(ADMIN_PAGE)},
@@ -96,6 +114,13 @@ TEAMS = {
     "member-add": {"POST": Call(ADMIN_PAGE, NEW_MEMBER)},
     "member": {"POST": Call(ADMIN_PAGE, {"role": "editor"})},
     "member-remove": {"GET": Call(ADMIN_PAGE), "POST": Call(ADMIN_PAGE)},
+    "project-hand-over": {"POST": Call(ADMIN_PAGE, {"member": "spare"})},
+    "invite": {"POST": Call(ADMIN_PAGE, INVITATION_FORM)},
+    "invitation-revoke": {"POST": Call(ADMIN_PAGE)},
+    "audit": {"GET": Call(ADMIN_PAGE)},
+    "audit-json": {"GET": Call(page(401, stranger=404, viewer=404, editor=404, admin=OK))},
+    "activity": {"GET": Call(READ_PAGE)},
+    "activity-json": {"GET": Call(READ_TWIN)},
     "share-new": {
         "GET": Call(EDIT_PAGE, query="?kind=study&id=lr-sweep"),
         "POST": Call(EDIT_PAGE, SHARE_FORM, query="?kind=run&id=run-1"),
@@ -123,6 +148,8 @@ TEAMS = {
         "POST": Call(API_ADMIN, {"user": "newcomer", "role": "viewer"}),
     },
     "api-member": {"PATCH": Call(API_ADMIN, {"role": "editor"}), "DELETE": Call(API_ADMIN)},
+    "api-activity": {"GET": Call(API_READ)},
+    "api-audit": {"GET": Call(API_ADMIN)},
     "api-tokens": {
         "GET": Call(API_OWN),
         "POST": Call(

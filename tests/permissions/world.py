@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.db import connection, transaction
 from django.http import HttpResponse
@@ -16,8 +17,9 @@ from fitting.models import Fit, FitKind, Study
 from fitting.services import StudyWish, add_runs, create_study
 from runs.models import Run
 from scaledash.lib.jsonsafe import make_safe
-from teams import services
-from teams.models import Project, Scope
+from teams import accounts, services
+from teams.invitations import create_invitation
+from teams.models import Project, Role, Scope
 from teams.sharing import ShareWish, Subject, create_share
 from tests.teams.factories import (
     find_token,
@@ -90,7 +92,21 @@ def make_world() -> World:
         **make_measurements(alpha),
     }
     world.arguments.update(make_share(alpha, world.arguments))
+    world.arguments.update(make_links(alpha))
     return world
+
+
+def make_links(project: Project) -> dict[str, object]:
+    """Make one link of each kind and sign the admin in elsewhere; return what names them."""
+    expires_at = timezone.now() + timedelta(days=7)
+    invitation, secret = create_invitation(project, get_user("admin"), Role.VIEWER, expires_at)
+    Client().force_login(get_user("admin"))
+    return {
+        "invite_secret": secret,
+        "invitation_id": invitation.pk,
+        "reset_secret": accounts.create_reset_link(get_user("newcomer")),
+        "device": accounts.name_device(accounts.list_devices(get_user("admin"))[0]),
+    }
 
 
 def make_share(project: Project, known: dict[str, object]) -> dict[str, object]:

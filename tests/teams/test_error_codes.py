@@ -12,7 +12,7 @@ from teams.api.errors import CODES
 ROOT = Path(__file__).resolve().parents[2]
 RAISED = {"ApiError", "unprocessable", "Refused"}
 CODE = re.compile(r"[a-z_]+")
-NOT_OF_THE_API = {"not_loopback"}  # raised at the terminal only
+NOT_OF_THE_API = {"not_loopback", "own_account"}  # of the terminal, of a page
 
 
 def codes_in(path: Path) -> Iterator[str]:

@@ -6,11 +6,10 @@ import time
 
 import pytest
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.test import Client
 
-from teams.models import User
-from teams.sessions import SEEN_AT, SIGNED_IN_AT
+from teams.models import Session, User
+from teams.session_store import SEEN_AT, SIGNED_IN_AT
 from tests.teams.factories import PASSWORD, Api, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
