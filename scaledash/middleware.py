@@ -90,11 +90,11 @@ def page_context(request: HttpRequest) -> dict[str, object]:
     return {
         "csp_nonce": getattr(request, "csp_nonce", ""),
         "version": settings.VERSION,
-        "base_url": _find_base_url(request),
+        "base_url": find_base_url(request),
     }
 
 
-def _find_base_url(request: HttpRequest) -> str:
+def find_base_url(request: HttpRequest) -> str:
     """Return the public URL; the page that refuses a Host must not repeat it."""
     if settings.SCALEDASH_BASE_URL:
         return settings.SCALEDASH_BASE_URL

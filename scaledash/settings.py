@@ -224,6 +224,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RunState": "runs.models.RunState",
         "TokenState": "teams.api.serializers.TOKEN_STATES",
+        "InvitationState": "teams.api.serializers.INVITATION_STATES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

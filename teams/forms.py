@@ -217,12 +217,7 @@ class MemberForm(RoleForm):
 class InvitationForm(RoleForm):
     """A new invitation link."""
 
-    label = forms.CharField(
-        label="For",
-        max_length=200,
-        required=False,
-        help_text="Optional; a name to tell the invitations apart.",
-    )
+    label = forms.CharField(label="For (optional)", max_length=200, required=False)
     lifetime_days = forms.ChoiceField(
         label="Expires after", choices=INVITATION_LIFETIMES, initial="7"
     )

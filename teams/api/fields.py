@@ -61,6 +61,18 @@ class Integer(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+class Flag(serializers.BooleanField):
+    """true or false; neither "yes" nor 1 is one."""
+
+    default_error_messages = {"wrong_type": "This must be true or false."}
+
+    def to_internal_value(self, data: object) -> bool:
+        """Refuse what is not a boolean."""
+        if not isinstance(data, bool):
+            self.fail("wrong_type")
+        return data is True
+
+
 class Moment(serializers.DateTimeField):
     """A point in time in ISO 8601, with its offset."""
 

@@ -3,12 +3,19 @@
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from teams.api.fields import Choice, Moment, StrictSerializer, Text
+from teams.api.fields import Choice, Flag, Moment, StrictSerializer, Text
 from teams.models import SLUG_LENGTH, Role, Scope
 
 NAME_LENGTH = 200
 DESCRIPTION_LENGTH = 10_000
 SLUG_PATTERN = r"^[-a-zA-Z0-9_]+$"
+SHARE_MODES = (("live", "live"), ("frozen", "frozen"))
+INVITATION_STATES = (
+    ("open", "open"),
+    ("used", "used"),
+    ("revoked", "revoked"),
+    ("expired", "expired"),
+)
 TOKEN_STATES = (("active", "active"), ("expired", "expired"), ("revoked", "revoked"))
 
 
@@ -51,6 +58,31 @@ class TokenCreate(StrictSerializer):
     expires_at = Moment(required=False, allow_null=True)
 
 
+class ShareCreate(StrictSerializer):
+    """A new share link."""
+
+    kind = Text(max_length=16)
+    id = Text(max_length=SLUG_LENGTH)
+    title = Text(max_length=256, required=False)
+    mode = Choice(SHARE_MODES, required=False)
+    with_notes = Flag(required=False)
+    password = Text(max_length=200, required=False, trim_whitespace=False)
+    expires_at = Moment(required=False, allow_null=True)
+
+
+class InvitationCreate(MemberChange):
+    """A new invitation link; it ends in 7 days unless `expires_at` says otherwise."""
+
+    label = Text(max_length=200, required=False, allow_blank=True)
+    expires_at = Moment(required=False, allow_null=True)
+
+
+class HandOver(StrictSerializer):
+    """The member who becomes admin in the caller's place."""
+
+    user = Text(max_length=150)
+
+
 # --- answers ---------------------------------------------------------------------------------
 class ProjectDocument(serializers.Serializer):
     """A project and the caller's role in it."""
@@ -88,6 +120,49 @@ class CreatedToken(TokenDocument):
     """A token with its text, shown this once."""
 
     token = serializers.CharField()
+
+
+class ShareDocument(serializers.Serializer):
+    """A share link, without its address."""
+
+    id = serializers.IntegerField()
+    kind = serializers.CharField(help_text="What it shows: study, run.")
+    title = serializers.CharField()
+    mode = serializers.ChoiceField(SHARE_MODES)
+    basis = serializers.CharField(help_text="What a frozen link shows, in words.")
+    has_password = serializers.BooleanField()
+    with_notes = serializers.BooleanField()
+    state = serializers.ChoiceField(TOKEN_STATES)
+    created_by = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    n_opened = serializers.IntegerField()
+    last_opened_at = serializers.DateTimeField(allow_null=True)
+
+
+class CreatedShare(ShareDocument):
+    """A share link with its address, shown this once."""
+
+    url = serializers.CharField()
+
+
+class InvitationDocument(serializers.Serializer):
+    """An invitation, without its address."""
+
+    id = serializers.IntegerField()
+    role = serializers.ChoiceField(Role.choices)
+    label = serializers.CharField()
+    state = serializers.ChoiceField(INVITATION_STATES)
+    created_by = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    used_by = serializers.CharField(allow_null=True)
+
+
+class CreatedInvitation(InvitationDocument):
+    """An invitation with its address, shown this once."""
+
+    url = serializers.CharField()
 
 
 class ActivityDocument(serializers.Serializer):

@@ -52,6 +52,7 @@ API_EDIT = everyone(**SIGNED_OUT, stranger=404, viewer=403, a_read=403, b_admin=
 API_ADMIN = everyone(
     **SIGNED_OUT, stranger=404, viewer=403, editor=403, a_write=403, a_read=403, b_admin=404
 )
+API_SHARE = {**API_EDIT, "a_write": 403}
 API_DELETED = {who: 409 if answer == OK else answer for who, answer in API_ADMIN.items()}
 API_OWN = everyone(**SIGNED_OUT, a_write=403, a_read=403)
 
@@ -148,6 +149,14 @@ TEAMS = {
         "POST": Call(API_ADMIN, {"user": "newcomer", "role": "viewer"}),
     },
     "api-member": {"PATCH": Call(API_ADMIN, {"role": "editor"}), "DELETE": Call(API_ADMIN)},
+    "api-shares": {
+        "GET": Call(API_SHARE),
+        "POST": Call(API_SHARE, {"kind": "study", "id": "lr-sweep"}),
+    },
+    "api-share": {"DELETE": Call(API_SHARE)},
+    "api-invitations": {"GET": Call(API_ADMIN), "POST": Call(API_ADMIN, {"role": "viewer"})},
+    "api-invitation": {"DELETE": Call(API_ADMIN)},
+    "api-hand-over": {"POST": Call(API_ADMIN, {"user": "spare"})},
     "api-activity": {"GET": Call(API_READ)},
     "api-audit": {"GET": Call(API_ADMIN)},
     "api-tokens": {

@@ -1,0 +1,88 @@
+"""Share links: list, create, revoke."""
+
+from __future__ import annotations
+
+from django.http import QueryDict
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from scaledash.middleware import find_base_url
+from teams.api.base import ApiView
+from teams.api.errors import ApiError, not_found, unprocessable
+from teams.api.fields import read_fields
+from teams.api.paging import PAGING_PARAMETERS, paginate
+from teams.api.serializers import CreatedShare, ShareCreate, ShareDocument, page_of
+from teams.contexts import describe_share
+from teams.models import Project, Role, Scope, Share, User
+from teams.queries import list_shares
+from teams.services import Refused
+from teams.sharing import KINDS, ShareWish, Subject, create_share, revoke_share
+
+
+class Shares(ApiView):
+    """The share links of a project."""
+
+    scopes = {"GET": Scope.ADMIN, "POST": Scope.ADMIN}
+
+    @extend_schema(
+        operation_id="list_shares",
+        parameters=PAGING_PARAMETERS,
+        responses=page_of(ShareDocument),
+    )
+    def get(self, request: Request, slug: str) -> Response:
+        """List the share links of a project, newest first; addresses are never shown again."""
+        project = self.get_project(slug, Role.EDITOR)
+        return Response(paginate(list_shares(project), request, "-pk", describe_share))
+
+    @extend_schema(operation_id="create_share", request=ShareCreate, responses={201: CreatedShare})
+    def post(self, request: Request, slug: str) -> Response:
+        """Make a link to a study or a run; its address is in this answer and nowhere else."""
+        project = self.get_project(slug, Role.EDITOR)
+        fields = read_fields(ShareCreate, request.data)
+        wish = ShareWish(
+            kind=fields["kind"],
+            subject=self._choose(project, fields["kind"], fields["id"]),
+            title=fields.get("title", ""),
+            is_frozen=fields.get("mode") == "frozen",
+            with_notes=fields.get("with_notes", False),
+            password=fields.get("password", ""),
+            expires_at=fields.get("expires_at"),
+        )
+        user = User.objects.get(pk=self.principal.user_id)
+        try:
+            share, token = create_share(project, user, wish)
+        except Refused as refusal:
+            field = "/expires_at" if refusal.code == "out_of_range" else "/mode"
+            raise ApiError(422, refusal.code, refusal.message, field) from refusal
+        url = find_base_url(request) + reverse("share", args=[token])
+        return Response({**describe_share(share), "url": url}, status=201)
+
+    def _choose(self, project: Project, name: str, subject_id: str) -> Subject:
+        kind = KINDS.get(name)
+        if kind is None:
+            message = f"There is no kind {name[:20]!r}; the kinds are {', '.join(sorted(KINDS))}."
+            raise unprocessable("unknown_value", message, "/kind")
+        query = QueryDict(mutable=True)
+        query["id"] = subject_id
+        subject = kind.choose(self.principal, project, query)
+        if subject is None:
+            raise not_found(f"{name} {subject_id!r}")
+        return subject
+
+
+class OneShare(ApiView):
+    """One share link."""
+
+    scopes = {"DELETE": Scope.ADMIN}
+
+    @extend_schema(operation_id="revoke_share", responses={204: None})
+    def delete(self, request: Request, slug: str, share_id: int) -> Response:
+        """Revoke a link; it is 404 from the next request on."""
+        project = self.get_project(slug, Role.EDITOR)
+        share = Share.objects.filter(project=project, pk=share_id).first()
+        if share is None:
+            raise not_found("share link")
+        revoke_share(share)
+        return Response(status=204)
