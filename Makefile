@@ -28,7 +28,7 @@ test: developer ## Run the tests on all cores, in a real browser too
 test-slow: developer ## Run the tests marked slow: whole starts, crashes, faults
 	@$(RUN) scripts/run_tests.py -m slow
 
-lint: developer ## Check format, style, types, import contracts and migrations
+lint: developer ## Check format, style, security, types, import contracts and migrations
 	@$(RUN) scripts/run_lint.py
 
 bench: server ## Measure ingest, log(), reads, disk, fits; prints a table

@@ -191,7 +191,8 @@ class Launch:
             self.supervisor.check()
 
     def _is_serving(self) -> bool:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.options.bind, self.options.bind)
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # nosec B104
+        host = everywhere.get(self.options.bind, self.options.bind)
         connection = http.client.HTTPConnection(host, self.options.port, timeout=5)
         try:
             connection.request("GET", "/readyz")

@@ -12,6 +12,10 @@ PROGRAMS = Path(sys.executable).parent
 CHECKS = {
     "format": [PROGRAMS / "ruff", "format", "--check", "."],
     "style": [PROGRAMS / "ruff", "check", "."],
+    "security": [
+        *(PROGRAMS / "bandit", "-q", "-c", "pyproject.toml", "-r", "--severity-level", "medium"),
+        *("--confidence-level", "medium", "scaledash", "teams", "runs", "fitting", "scripts"),
+    ],
     "types": [PROGRAMS / "mypy"],
     "import contracts": [PROGRAMS / "lint-imports", "--no-cache"],
     # -W: without a database Django warns that it cannot compare with the applied migrations

@@ -98,7 +98,7 @@ def _short_socket_directory(home: Path) -> Path:
     known = Path(note.read_text().strip()) if note.exists() else None
     if known and known.is_dir():
         return known
-    made = Path(tempfile.mkdtemp(prefix="scaledash-", dir="/tmp"))
+    made = Path(tempfile.mkdtemp(prefix="scaledash-", dir="/tmp"))  # nosec B108
     note.write_text(str(made))
     return made
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 
-UNKNOWN = "0.0.0.0"
+UNKNOWN = "0.0.0.0"  # nosec B104
 IPV6_SITE_BITS = 64
 
 

@@ -55,7 +55,8 @@ class World:
         with transaction.atomic():
             answer = getattr(client, method.lower())(url, headers=self.headers[actor], **data)
             if answer.streaming:
-                answer = HttpResponse(answer.getvalue(), status=answer.status_code)
+                read = {"status": answer.status_code, "headers": dict(answer.headers)}
+                answer = HttpResponse(answer.getvalue(), **read)
             connection.needs_rollback = False
             transaction.set_rollback(True)
         return answer
