@@ -54,4 +54,4 @@ ODD = (
 NAMES = MARKUP + TEMPLATES + KEYS + ODD
 FORMULAS = ("=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", " =cmd|'/c calc'!A1", "\uff1d1+1")
 # Not stored at all: they would break terminals, sorting or every later answer.
-REFUSED = ("nul\x00", "bell\x07", "rtl \u202e over", "line\u2028", "x" * 257, "")
+REFUSED = ("nul\x00", "bell\x07", "rtl \u202e over", "isolate \u2066 over", "x" * 257, "")
