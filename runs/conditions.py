@@ -221,16 +221,27 @@ def _read_number(value: Token) -> float:
 
 
 def _read_pattern(value: Token) -> str:
-    if len(value.text) > MAX_PATTERN_LENGTH:
-        message = f"A pattern has at most {MAX_PATTERN_LENGTH} characters, not {len(value.text)}."
-        raise BadExpression(message, value.position, "too_long")
+    try:
+        check_pattern(value.text)
+    except ValueError as error:
+        code = "too_long" if len(value.text) > MAX_PATTERN_LENGTH else "invalid"
+        raise BadExpression(str(error), value.position, code) from error
+    return value.text
+
+
+def check_pattern(pattern: str) -> None:
+    """Raise ValueError, with a sentence, for what is no regular expression of PostgreSQL."""
+    if len(pattern) > MAX_PATTERN_LENGTH:
+        message = f"A pattern has at most {MAX_PATTERN_LENGTH} characters, not {len(pattern)}."
+        raise ValueError(message)
+    if "\x00" in pattern:
+        raise ValueError("A pattern holds no NUL character.")
     try:
         with transaction.atomic():
-            store.fetch(store.CHECK_PATTERN, {"pattern": value.text})
+            store.fetch(store.CHECK_PATTERN, {"pattern": pattern})
     except DataError as error:
         reason = str(error).strip().splitlines()[0]
-        raise BadExpression(f"PostgreSQL says: {reason}.", value.position) from error
-    return value.text
+        raise ValueError(f"PostgreSQL says: {reason}.") from error
 
 
 def _read_time(value: Token) -> tuple[datetime, datetime]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
 
+from runs.columns import find_loss_names, write_number
 from runs.models import Outcome, Run, RunState
 from runs.queries import describe_run, find_doubts
-from runs.table import find_loss_names, read_summary, write_number
 from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.units import format_quantity
 
@@ -127,6 +127,15 @@ def _count_points(summary: Mapping[str, Any]) -> str:
     kinds = summary.get("nonfinite") or {}
     parts = [f"{int(summary.get('count') or 0):,} points"]
     return ", ".join([*parts, *(f"{count:,} {kind}" for kind, count in kinds.items())])
+
+
+def read_summary(run: Run, names: Sequence[str], key: str) -> float | None:
+    """Return one number of the first of these metrics that the run logged."""
+    for name in names:
+        summary: Mapping[str, object] = run.summary.get(name) or {}
+        if summary.get(key) is not None:
+            return decode_float(summary[key])
+    return None
 
 
 def write_value(value: object) -> str:

@@ -16,7 +16,7 @@ from datetime import datetime
 from django.db.models import Expression, F, Q, QuerySet
 from django.db.models.expressions import OrderBy
 
-from runs.conditions import build_condition
+from runs.conditions import build_condition, check_pattern
 from runs.expressions import BadExpression, parse
 from runs.facts import COLUMNS
 from runs.fields import JSON, NUMBER, UnknownField, find_field
@@ -185,6 +185,17 @@ def _narrow_state(runs: QuerySet[Run], state: str) -> QuerySet[Run]:
         message = f"state is {state[:40]!r}; the states are {', '.join(STATES)}."
         raise BadFilter("state", "unknown_value", message)
     return runs.filter(outcome=state) if state == Outcome.DIVERGED else runs.filter(state=state)
+
+
+def match_names(runs: QuerySet[Run], pattern: str) -> QuerySet[Run]:
+    """Return the runs whose name or id matches a regular expression, whatever the case."""
+    if not pattern:
+        return runs
+    try:
+        check_pattern(pattern)
+    except ValueError as error:
+        raise BadFilter("search", "invalid", str(error)) from error
+    return runs.filter(Q(name__iregex=pattern) | Q(uid__iregex=pattern))
 
 
 def _search(runs: QuerySet[Run], text: str) -> QuerySet[Run]:

@@ -204,7 +204,8 @@ PROJECT_REVISION = """
 SELECT coalesce(extract(epoch FROM newest.at) * 1000000, 0)::bigint,
        (SELECT count(*) FROM runs_run WHERE project_id = %(project)s
           AND changed_at > newest.at - interval '10 seconds'),
-       (SELECT coalesce(sum(extract(epoch FROM changed_at) * 1000000), 0)::bigint FROM runs_run
+       (SELECT mod(coalesce(sum(extract(epoch FROM changed_at) * 1000000), 0), 1000000007)::bigint
+        FROM runs_run
         WHERE project_id = %(project)s AND changed_at > newest.at - interval '10 seconds')
 FROM (SELECT max(changed_at) AS at FROM runs_run WHERE project_id = %(project)s) newest
 """
@@ -284,7 +285,7 @@ def find_attempts(run_id: int) -> list[tuple[int, int, str, UUID | None]]:
 def read_project_revision(project_id: int) -> str:
     """Return a text that changes whenever a run of the project does."""
     newest, count, total = fetch(PROJECT_REVISION, {"project": project_id})[0]
-    return f"{newest}.{count}.{total % 1_000_000_007}"
+    return f"{newest}.{count}.{total}"
 
 
 def beat(run_id: int) -> str | None:

@@ -1,186 +1,132 @@
-"""The runs table: its columns, how it is sorted and cut into pages, what its page shows."""
+"""The runs table: what its address asks for, one page of rows, what the page shows of them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
-from django.db.models import F, Func, JSONField, QuerySet
-from django.db.models.fields.json import KeyTransform
-from django.db.models.functions import Coalesce, Greatest
+from django.db import DataError
+from django.db.models import Count, QuerySet, Window
 from django.http import QueryDict
 
-from runs.filters import MAX_SEARCH_LENGTH, STATES, narrow
-from runs.models import Metric, Run, RunState
-from scaledash.lib.jsonsafe import decode_float, encode_float
-from scaledash.lib.names import LOSS_TRAIN, LOSS_VAL, MAX_ATTENTION_LOGIT, canonical_metric
-from scaledash.lib.units import format_quantity
+from runs.columns import (
+    COLUMN_OF,
+    COLUMNS,
+    DEFAULT_KEYS,
+    Cell,
+    Column,
+    LossNames,
+    choose_columns,
+    describe_cell,
+    find_column,
+    find_loss_names,
+    find_order,
+    find_value,
+    is_number,
+    read_cell,
+)
+from runs.filters import MAX_SEARCH_LENGTH, STATES, BadFilter, apply_filter, match_names, narrow
+from runs.models import Run, RunState
+from scaledash.lib.urlstate import join_list, split_list
 from teams.models import Project
 
 PAGE_SIZE = 100
-LIST_FIELDS = (
-    "uid", "name", "group", "job_type", "state", "outcome", "tags", "summary", "last_step",
-    "created_at", "changed_at", "n_params", "n_params_non_embedding", "n_tokens", "flops",
-    "peak_lr", "batch_tokens", "seq_len", "width", "depth", "seed", "loss_at_init",
-)  # fmt: skip
+KEYS = ("f", "q", "state", "s", "p", "cols")
+CARET_REACH = 60  # characters shown before and after a mistake in a filter
 
 
+# --- what is asked for ---------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Column:
-    """One column: how a run's cell is read, written and sorted."""
+class TableQuery:
+    """The state of the table as its address holds it; what makes no sense is the default."""
 
-    key: str
-    label: str
-    title: str = ""
-    field: str = ""
-    is_number: bool = True
-    is_default: bool = True
-    write: Callable[[float | None], str] = format_quantity
+    filter: str = ""
+    pattern: str = ""
+    state: str = ""
+    sort: str = ""
+    number: int = 1
+    columns: tuple[Column, ...] = ()
 
+    @classmethod
+    def read(cls, query: QueryDict) -> TableQuery:
+        """Read the parameters of a page."""
+        state, number = query.get("state", ""), query.get("p", "1")
+        is_page = number.isascii() and number.isdigit() and len(number) < 8
+        return cls(
+            filter=query.get("f", "").strip(),
+            pattern=query.get("q", "").strip(),
+            state=state if state in STATES else "",
+            sort=query.get("s", ""),
+            number=max(1, int(number)) if is_page else 1,
+            columns=tuple(choose_columns(split_list(query.get("cols", "")))),
+        )
 
-@dataclass(frozen=True)
-class LossNames:
-    """The metrics of a project that hold a loss or a logit, best first."""
+    @property
+    def is_narrowed(self) -> bool:
+        """Say whether anything is left out."""
+        return bool(self.filter or self.pattern or self.state)
 
-    loss: tuple[str, ...]
-    logit: tuple[str, ...]
+    @property
+    def keys(self) -> list[str]:
+        """Return the keys of the columns."""
+        return [column.key for column in self.columns]
 
-
-def _write_step(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f}"
-
-
-def _write_loss(value: float | None) -> str:
-    return "" if value is None else write_number(value)
-
-
-def write_number(value: float) -> str:
-    """Write the value of a metric, a non-finite one by its name in JSON."""
-    return f"{value:.4g}" if math.isfinite(value) else str(encode_float(value))
-
-
-COLUMNS = (
-    Column("name", "Name", field="name", is_number=False),
-    Column("state", "State", field="state", is_number=False),
-    Column("n", "N", "parameters", field="n_params"),
-    Column("n_ne", "N w/o emb.", "parameters without embedding", "n_params_non_embedding",
-           is_default=False),
-    Column("d", "D", "tokens", field="n_tokens"),
-    Column("c", "C", "FLOPs", field="flops"),
-    Column("lr", "LR", "peak learning rate", field="peak_lr"),
-    Column("step", "Step", "last step", field="last_step", write=_write_step),
-    Column("loss", "Loss", "final loss, or the latest of a running run", write=_write_loss),
-    Column("logit", "Max logit", "largest attention logit of any step", is_default=False),
-    Column("batch", "Batch", "tokens per batch", field="batch_tokens", is_default=False),
-    Column("seq", "Context", "sequence length", field="seq_len", is_default=False),
-    Column("width", "Width", field="width", is_default=False),
-    Column("depth", "Depth", field="depth", is_default=False),
-    Column("seed", "Seed", field="seed", is_default=False),
-    Column("group", "Group", field="group", is_number=False),
-    Column("tags", "Tags", is_number=False),
-    Column("age", "Changed", field="changed_at", is_number=False),
-    Column("created", "Created", field="created_at", is_number=False, is_default=False),
-)  # fmt: skip
-COLUMN_OF = {column.key: column for column in COLUMNS}
-DEFAULT_KEYS = tuple(column.key for column in COLUMNS if column.is_default)
+    @property
+    def sort_column(self) -> Column | None:
+        """Return the column that the table is sorted by, None for the newest first."""
+        key = self.sort.removeprefix("-")
+        return find_column(key) if key and key != "tags" else None
 
 
-def choose_columns(text: str) -> list[Column]:
-    """Return the columns that a comma list names, the name always first; unknown ones drop out."""
-    keys = [key for key in text.split(",") if key in COLUMN_OF] if text else list(DEFAULT_KEYS)
-    return [COLUMN_OF[key] for key in dict.fromkeys(["name", *keys])]
+def narrow_table(runs: QuerySet[Run], query: TableQuery) -> QuerySet[Run]:
+    """Return the runs that the table is about, or raise BadFilter."""
+    found = narrow(runs, {"state": query.state})
+    return apply_filter(match_names(found, query.pattern), query.filter)
 
 
-def find_loss_names(project: Project) -> LossNames:
-    """Return which metrics of the project are its losses (validation first) and its logits."""
-    names = Metric.objects.filter(project=project).values_list("name", flat=True)
-    found: dict[str | None, list[str]] = {}
-    for name in sorted(names):
-        found.setdefault(canonical_metric(name), []).append(name)
-    loss = (*found.get(LOSS_VAL, ()), *found.get(LOSS_TRAIN, ()))
-    return LossNames(loss, tuple(found.get(MAX_ATTENTION_LOGIT, ())))
+def count_table(runs: QuerySet[Run], query: TableQuery) -> dict[str, object]:
+    """Return how many runs a filter leaves, or its error."""
+    try:
+        total, error = narrow_table(runs, query).count(), None
+    except BadFilter as bad:
+        total, error = None, describe_error(bad, query.filter)
+    return {"total": total, "all_runs": runs.count(), "error": error}
 
 
-def search_runs(runs: QuerySet[Run], text: str, state: str) -> QuerySet[Run]:
-    """Narrow the runs by a part of the name and by state; a state that is none says nothing."""
-    known = state if state in STATES else ""
-    return narrow(runs, {"search": text[:MAX_SEARCH_LENGTH], "state": known})
-
-
-def sort_runs(runs: QuerySet[Run], sort: str, names: LossNames) -> QuerySet[Run]:
+def sort_runs(runs: QuerySet[Run], query: TableQuery, names: LossNames) -> QuerySet[Run]:
     """Order by a column, "-" for descending; runs without a value come last."""
-    column = COLUMN_OF.get(sort.removeprefix("-"))
-    key = _find_sort_key(column, names) if column else None
-    if key is None:
+    column = query.sort_column
+    if column is None:
         return runs.order_by("-created_at", "-id")
-    is_descending = sort.startswith("-")
-    order = key.desc(nulls_last=True) if is_descending else key.asc(nulls_last=True)
-    return runs.order_by(order, "-id")
+    keys = find_order(column, names)
+    if query.sort.startswith("-"):
+        return runs.order_by(*(key.desc(nulls_last=True) for key in keys), "-id")
+    return runs.order_by(*(key.asc(nulls_last=True) for key in keys), "-id")
 
 
-def _find_sort_key(column: Column, names: LossNames) -> F | Func | KeyTransform | None:
-    if column.field:
-        return F(column.field)
-    if column.key == "loss" and names.loss:
-        return _combine(Coalesce, names.loss, "last")
-    if column.key == "logit" and names.logit:
-        return _combine(Greatest, names.logit, "max")
-    return None
+# --- rows ----------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Row:
+    """One run of the table."""
+
+    uid: str
+    state: str
+    outcome: str
+    cells: dict[str, Cell]
 
 
-def _combine(join: type[Func], metrics: Sequence[str], number: str) -> Func | KeyTransform:
-    keys = [KeyTransform(number, KeyTransform(metric, "summary")) for metric in metrics]
-    return join(*keys, output_field=JSONField()) if len(keys) > 1 else keys[0]
-
-
-def read_summary(run: Run, names: Sequence[str], key: str) -> float | None:
-    """Return one number of the first of these metrics that the run logged."""
-    for name in names:
-        summary: Mapping[str, object] = run.summary.get(name) or {}
-        if summary.get(key) is not None:
-            return decode_float(summary[key])
-    return None
-
-
-def read_cell(run: Run, column: Column, names: LossNames) -> object:
-    """Return what stands in a cell."""
-    if column.key == "name":
-        return run.name or run.uid
-    if column.key == "loss":
-        return read_summary(run, names.loss, "last")
-    if column.key == "logit":
-        found = (read_summary(run, [name], "max") for name in names.logit)
-        return max((value for value in found if value is not None), default=None)
-    if column.key == "tags":
-        return run.tags
-    return getattr(run, column.field)
-
-
-def write_cell(column: Column, value: object) -> str:
-    """Write a cell as text; times are left to the page."""
-    if isinstance(value, list | datetime):
-        return ""
-    return column.write(value) if column.is_number else str(value)
-
-
-# --- the page ------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class RunsPage:
     """One page of the runs table, read from the database."""
 
     project: Project
-    columns: list[Column]
-    names: LossNames
-    runs: list[Run]
-    total: int
-    all_runs: int
-    number: int
-    sort: str
-    search: str
-    state: str
+    query: TableQuery
+    rows: list[Row] = field(default_factory=list)
+    total: int = 0
+    all_runs: int = 0
+    number: int = 1
+    error: BadFilter | None = None
 
     @property
     def first(self) -> int:
@@ -190,118 +136,154 @@ class RunsPage:
     @property
     def last(self) -> int:
         """Return the place of the last run shown."""
-        return max(0, self.first + len(self.runs) - 1)
-
-    @property
-    def keys(self) -> list[str]:
-        """Return the keys of the columns."""
-        return [column.key for column in self.columns]
+        return max(0, self.first + len(self.rows) - 1)
 
 
-def read_runs_page(project: Project, runs: QuerySet[Run], query: QueryDict) -> RunsPage:
-    """Read one page of the runs table."""
+def read_runs_page(project: Project, runs: QuerySet[Run], query: TableQuery) -> RunsPage:
+    """Read one page of the runs table; a filter that cannot be read gives no rows."""
     names = find_loss_names(project)
-    state, text, sort = query.get("state", ""), query.get("q", ""), query.get("s", "")
-    found = search_runs(runs, text, state)
-    total = found.count()
-    number = _find_page(query, total)
+    try:
+        found = sort_runs(narrow_table(runs, query), query, names)
+        ids, total, number = _find_ids(found, query.number)
+    except BadFilter as error:
+        return RunsPage(project, query, all_runs=runs.count(), error=error)
+    except DataError as error:  # a number that no double holds, met while sorting
+        bad = BadFilter("f", "invalid", f"PostgreSQL says: {str(error).splitlines()[0]}.")
+        return RunsPage(project, query, all_runs=runs.count(), error=bad)
+    rows = read_rows(ids, query.columns, names)
+    all_runs = runs.count() if query.is_narrowed else total
+    return RunsPage(project, query, rows, total, all_runs, number)
+
+
+def _find_ids(runs: QuerySet[Run], number: int) -> tuple[list[int], int, int]:
+    """Return the ids of a page, how many runs there are, and the number of the page.
+
+    Ids come first: sorted together with its cells, every run's config would be read for the sake
+    of one page. The count comes with them, so that the runs are looked at once.
+    """
     start = (number - 1) * PAGE_SIZE
-    return RunsPage(
-        project=project,
-        columns=choose_columns(query.get("cols", "")),
-        names=names,
-        runs=list(sort_runs(found, sort, names)[start : start + PAGE_SIZE]),
-        total=total,
-        all_runs=runs.count(),
-        number=number,
-        sort=sort,
-        search=text,
-        state=state if state in STATES else "",
-    )
-
-
-def _find_page(query: QueryDict, total: int) -> int:
+    counted = runs.annotate(n_found=Window(Count("*"))).values_list("pk", "n_found")
+    found = list(counted[start : start + PAGE_SIZE])
+    if found:
+        return [pk for pk, _ in found], found[0][1], number
+    total = runs.count() if number > 1 else 0
     last = max(1, -(-total // PAGE_SIZE))
-    text = query.get("p", "1")
-    return min(max(1, int(text)), last) if text.isdecimal() and len(text) < 8 else 1
+    return _find_ids(runs, last) if total else ([], 0, 1)
 
 
+def read_rows(ids: Sequence[int], columns: Sequence[Column], names: LossNames) -> list[Row]:
+    """Return the rows of these runs, in this order."""
+    values = {f"cell_{place}": find_value(column, names) for place, column in enumerate(columns)}
+    found = Run.objects.filter(pk__in=ids).annotate(**values)
+    rows = {}
+    for pk, uid, state, outcome, *cells in found.values_list(
+        "pk", "uid", "state", "outcome", *values
+    ):
+        pairs = zip(columns, cells, strict=True)
+        shown = {column.key: read_cell(column, cell) for column, cell in pairs}
+        shown["name"] = shown["name"] or uid
+        rows[pk] = Row(uid, state, outcome, shown)
+    return [rows[pk] for pk in ids if pk in rows]
+
+
+# --- documents -----------------------------------------------------------------------------------
 def build_runs(page: RunsPage) -> dict[str, object]:
     """Return the document of the runs table."""
+    query = page.query
     return {
         "project": page.project.slug,
         "total": page.total,
         "all_runs": page.all_runs,
         "page": page.number,
-        "sort": page.sort,
-        "search": page.search,
-        "state": page.state,
-        "columns": page.keys,
+        "sort": query.sort if query.sort_column else "",
+        "filter": query.filter,
+        "search": query.pattern,
+        "state": query.state,
+        "error": describe_error(page.error, query.filter),
+        "columns": query.keys,
         "runs": [
-            {
-                "uid": run.uid,
-                "state": run.state,
-                "outcome": run.outcome,
-                "cells": {
-                    column.key: read_cell(run, column, page.names) for column in page.columns
-                },
-            }
-            for run in page.runs
+            {"uid": row.uid, "state": row.state, "outcome": row.outcome, "cells": row.cells}
+            for row in page.rows
         ],
     }
 
 
-def build_runs_page(page: RunsPage, query: QueryDict) -> dict[str, object]:
-    """Return what the HTML of the table needs beside its document."""
-    number, pages = page.number, -(-page.total // PAGE_SIZE)
+def describe_error(error: BadFilter | None, text: str) -> dict[str, object] | None:
+    """Return what is wrong with a filter: in which field, where, and where drawn."""
+    if error is None:
+        return None
     return {
-        "rows": [_show_run(run, page) for run in page.runs],
-        "heads": [_describe_head(column, page.sort, query) for column in page.columns],
-        "choices": [(column, column in page.columns) for column in COLUMNS if column.key != "name"],
-        "chosen_columns": [] if tuple(page.keys) == DEFAULT_KEYS else page.keys,
+        "field": {"filter": "f", "search": "q"}.get(error.parameter, error.parameter),
+        "message": error.message,
+        "position": error.position,
+        "caret": draw_caret(text, error.position),
+    }
+
+
+def draw_caret(text: str, position: int | None) -> str:
+    """Return the filter in one line with a caret below the mistake; "" where it has no place."""
+    if position is None:
+        return ""
+    place = position - 1
+    start = max(0, place - CARET_REACH)
+    line = " ".join(text[start : place + CARET_REACH].splitlines())
+    return f"{line}\n{' ' * (place - start)}^"
+
+
+def build_runs_page(page: RunsPage, params: QueryDict) -> dict[str, object]:
+    """Return what the HTML of the table needs beside its document."""
+    query, number, pages = page.query, page.number, -(-page.total // PAGE_SIZE)
+    is_default = tuple(query.keys) == DEFAULT_KEYS
+    return {
+        "rows": [_show_row(row, page) for row in page.rows],
+        "heads": [_describe_head(column, page, params) for column in query.columns],
+        "choices": _list_choices(query),
+        "chosen_columns": "" if is_default else join_list(query.keys),
         "states": STATES,
+        "is_narrowed": query.is_narrowed,
+        "clear_url": link(params, f=None, q=None, state=None, p=None),
+        "max_pattern": MAX_SEARCH_LENGTH,
         "pager": {
             "first": f"{page.first:,}",
             "last": f"{page.last:,}",
             "total": f"{page.total:,}",
-            "previous_url": _link(query, p=number - 1) if number > 1 else "",
-            "next_url": _link(query, p=number + 1) if number < pages else "",
+            "previous_url": link(params, p=number - 1) if number > 1 else "",
+            "next_url": link(params, p=number + 1) if number < pages else "",
         },
-        "is_active": any(run.state == RunState.RUNNING for run in page.runs),
+        "is_active": any(row.state == RunState.RUNNING for row in page.rows),
     }
 
 
-def _show_run(run: Run, page: RunsPage) -> dict[str, object]:
-    cells = [_show_cell(column, read_cell(run, column, page.names)) for column in page.columns]
-    return {"uid": run.uid, "state": run.state, "outcome": run.outcome, "cells": cells}
+def _show_row(row: Row, page: RunsPage) -> dict[str, object]:
+    cells = [describe_cell(column, row.cells[column.key]) for column in page.query.columns]
+    return {"uid": row.uid, "state": row.state, "outcome": row.outcome, "cells": cells}
 
 
-def _show_cell(column: Column, value: object) -> dict[str, object]:
-    return {
-        "key": column.key,
-        "is_number": column.is_number,
-        "text": write_cell(column, value),
-        "title": "" if value is None or not column.is_number else str(value),
-        "at": value if isinstance(value, datetime) else None,
-        "tags": value if column.key == "tags" else None,
-    }
+def _list_choices(query: TableQuery) -> list[tuple[Column, bool]]:
+    """Return the columns to choose from: the usual ones, then those chosen by key."""
+    others = [column for column in query.columns if column.key not in COLUMN_OF]
+    usual = [column for column in COLUMNS if column.key != "name"]
+    return [(column, column in query.columns) for column in (*usual, *others)]
 
 
-def _describe_head(column: Column, sort: str, query: QueryDict) -> dict[str, object]:
+def _describe_head(column: Column, page: RunsPage, params: QueryDict) -> dict[str, object]:
+    sort = page.query.sort
     is_sorted = sort.removeprefix("-") == column.key
     is_descending = sort == f"-{column.key}"
     following = column.key if is_descending else f"-{column.key}"
     direction = "descending" if is_descending else "ascending"
+    values = [value for row in page.rows if (value := row.cells[column.key]) is not None]
     return {
         "label": column.label,
         "title": column.title,
-        "is_number": column.is_number,
+        "is_number": all(map(is_number, values)) if values else column.is_number,
         "direction": direction if is_sorted else "",
-        "url": "" if column.key == "tags" else _link(query, s=following, p=None),
+        "url": "" if column.key == "tags" else link(params, s=following, p=None),
     }
 
 
-def _link(query: QueryDict, **changes: object) -> str:
-    pairs = {key: query[key] for key in query if key not in ("part", "sel")}
+def link(params: QueryDict, **changes: object) -> str:
+    """Return the address of the table with some keys changed; None removes one."""
+    pairs = {key: params[key] for key in params if key in KEYS}
     pairs |= changes
     return "?" + urlencode({key: value for key, value in pairs.items() if value is not None})

@@ -9,6 +9,7 @@ RUN = "p/<slug:slug>/r/<slug:uid>"
 urlpatterns = [
     path("p/<slug:slug>/runs", views.show_runs, name="runs"),
     path("p/<slug:slug>/runs.json", views.read_runs, name="runs-json"),
+    path("p/<slug:slug>/runs/count.json", views.count_runs, name="runs-count"),
     path(RUN, views.show_run, name="run"),
     path(f"{RUN}.json", views.read_run, name="run-json"),
     path(f"{RUN}/curves.json", views.read_curves, name="run-curves"),

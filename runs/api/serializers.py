@@ -288,6 +288,21 @@ class RunsRevisionDocument(serializers.Serializer):
     parts = serializers.DictField(child=serializers.CharField())
 
 
+class FieldDocument(serializers.Serializer):
+    """A field as a filter writes it."""
+
+    name = serializers.CharField()
+    kind = serializers.CharField(help_text="number, text, time, config or metric.")
+    values = serializers.ListField(child=serializers.CharField())
+
+
+class FieldsDocument(serializers.Serializer):
+    """What the runs of a project can be filtered, sorted and grouped by."""
+
+    items = FieldDocument(many=True)
+    total = serializers.IntegerField(help_text="Fields found; at most 1,000 are answered.")
+
+
 class HistoryDocument(serializers.Serializer):
     """Every point of a run."""
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from runs.api.exports import Export
+from runs.api.fields import Fields
 from runs.api.ingest import Cursor, Finish, Heartbeat, Metrics, Rewind
 from runs.api.reads import History, ProjectRevision, RunRevision, SeriesOfRuns
 from runs.api.runs import OneRun, Purge, Restore, Runs
@@ -22,6 +23,7 @@ urlpatterns = [
     path(f"{RUN}/history", History.as_view(), name="api-run-history"),
     path(f"{RUN}/revision", RunRevision.as_view(), name="run-revision"),
     path("series", SeriesOfRuns.as_view(), name="api-series"),
+    path("projects/<slug:slug>/fields", Fields.as_view(), name="api-fields"),
     path("projects/<slug:slug>/export", Export.as_view(), name="api-export"),
     path("projects/<slug:slug>/revision", ProjectRevision.as_view(), name="project-revision"),
 ]

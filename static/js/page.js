@@ -13,6 +13,10 @@ for (const mount of [mountTheme, mountCopy, mountKeys, mountPill, mountLive, mou
 if (document.querySelector("#tab-lr, [data-plot]")) {
   import("./figure.js").then((module) => module.mount(document));
 }
+if (document.querySelector("[data-filter-form]")) {
+  import("./filter.js").then((module) => module.mount(document));
+  import("./columns.js").then((module) => module.mount(document));
+}
 if (document.querySelector("[data-curves]")) {
   import("./curves.js").then((module) => module.mount(document));
 }

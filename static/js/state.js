@@ -58,3 +58,9 @@ export function writeState(changes, { push = false } = {}) {
   if (push) history.pushState(null, "", url);
   else history.replaceState(null, "", url);
 }
+
+/** Show another view of this page: a new entry of the history, and the live parts follow. */
+export function visit(changes) {
+  writeState(changes, { push: true });
+  document.dispatchEvent(new CustomEvent("refresh"));
+}

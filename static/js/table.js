@@ -1,5 +1,5 @@
 /* The runs table: selection kept in the URL, rows by j and k, x to select. */
-import { format, readState, writeState } from "./state.js";
+import { parse, readState, visit, writeState } from "./state.js";
 
 class SelectableTable {
   constructor(form) {
@@ -96,16 +96,20 @@ class SelectableTable {
   }
 }
 
-/** The column chooser: one address per choice, so that it can be shared. */
-function chooseColumns(menu) {
-  const boxes = [...menu.querySelectorAll("[data-column]")];
-  const cols = boxes.filter((box) => box.checked).map((box) => box.dataset.column);
-  location.assign(location.pathname + format({ ...readState(), cols: ["name", ...cols] }));
+/** Sorting and paging show another view without a new page. */
+function follow(event, form) {
+  const link = event.target.closest("a.sort, a[rel=prev], a[rel=next]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+  event.preventDefault();
+  const { s, p } = parse(new URL(link.href).search);
+  visit({ s: s ?? null, p: p ?? null });
+  if (link.rel) form.scrollIntoView({ block: "start" });
 }
 
 export function mount(root) {
-  root.addEventListener("change", ({ target }) => {
-    if (target.matches("[data-column]")) chooseColumns(target.closest("[data-columns]"));
-  });
-  for (const form of root.querySelectorAll("[data-runs-form]")) new SelectableTable(form);
+  for (const form of root.querySelectorAll("[data-runs-form]")) {
+    new SelectableTable(form);
+    form.addEventListener("click", (event) => follow(event, form));
+    addEventListener("popstate", () => document.dispatchEvent(new CustomEvent("refresh")));
+  }
 }

@@ -173,6 +173,7 @@ TEAMS = {
 RUNS = {
     "runs": {"GET": Call(READ_PAGE)},
     "runs-json": {"GET": Call(READ_TWIN)},
+    "runs-count": {"GET": Call(READ_TWIN)},
     "run": {"GET": Call(READ_PAGE)},
     "run-json": {"GET": Call(READ_TWIN)},
     "run-curves": {"GET": Call(READ_TWIN)},
@@ -200,6 +201,7 @@ RUNS = {
     "api-series": {
         "GET": Call(API_READ, query="?project=alpha&runs=run-1&metric=loss"),
     },
+    "api-fields": {"GET": Call(API_READ)},
     "api-export": {"GET": Call(API_READ)},
     "project-revision": {"GET": Call(API_READ)},
 }

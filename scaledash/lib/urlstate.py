@@ -1,0 +1,25 @@
+"""Lists in the address of a page: comma separated, a comma inside an item written `\\,`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_ITEM = re.compile(r"((?:[^\\,]|\\.?)*)(,|$)", re.DOTALL)
+
+
+def split_list(text: str) -> list[str]:
+    """Return the items of a list; "" has none."""
+    if not text:
+        return []
+    found = []
+    for match in _ITEM.finditer(text):
+        found.append(re.sub(r"\\(.)", r"\1", match.group(1), flags=re.DOTALL))
+        if match.group(2) == "":
+            break
+    return found
+
+
+def join_list(items: Iterable[str]) -> str:
+    """Return a list as split_list reads it."""
+    return ",".join(re.sub(r"[\\,]", r"\\\g<0>", item) for item in items)

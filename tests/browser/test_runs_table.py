@@ -1,0 +1,158 @@
+"""The runs table in a browser: filter, completion, sort, columns, pages; all of it in the URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from runs.models import Run
+from teams.models import Project
+from tests.browser.logger import Logger
+
+OpenPage = Callable[..., Page]
+DASH = "\N{EN DASH}"
+ROWS = "[data-table=runs] tbody tr"
+
+
+def query_of(page: Page) -> dict[str, str]:
+    return {key: values[0] for key, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def names_of(page: Page) -> list[str]:
+    return page.locator(f"{ROWS} th").all_inner_texts()
+
+
+@pytest.fixture
+def sweep(logger: Logger) -> None:
+    """Log four runs: two rates, two optimizers, the loss equal to their number."""
+    for place, (lr, optimizer) in enumerate(
+        ((1e-4, "adamw"), (1e-2, "adamw"), (1e-4, "lion"), (1e-2, "lion")), 1
+    ):
+        config = {"optimizer": optimizer, "optim": {"lr": lr}}
+        run = logger.start(f"r{place}", name=f"run-{place}", config=config, scale={"peak_lr": lr})
+        run.log([1], train_loss=[float(place)])
+        run.finish()
+
+
+@pytest.mark.usefixtures("sweep")
+def test_a_filter_is_counted_applied_and_kept_by_a_reload(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs")
+    page.fill("[data-filter]", "lr >= 1e-3")
+    expect(page.locator("[data-filter-note]")).to_have_text("2 of 4 runs match; Enter shows them")
+    page.press("[data-filter]", "Enter")
+    expect(page.locator(ROWS)).to_have_count(2)
+    assert names_of(page) == ["run-4", "run-2"]
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    assert names_of(page) == ["run-4", "run-2"]
+    assert page.input_value("[data-filter]") == "lr >= 1e-3"
+    assert page.inner_text(".table-foot span") == f"1{DASH}2 of 2"
+
+
+@pytest.mark.usefixtures("sweep")
+def test_a_wrong_filter_keeps_the_rows_and_puts_the_caret_on_the_mistake(
+    open_page: OpenPage,
+) -> None:
+    page = open_page("/p/tiny/runs")
+    page.fill("[data-filter]", "lr >= fast and loss < 3")
+    page.press("[data-filter]", "Enter")
+    expect(page.locator("pre.caret")).to_have_text("lr >= fast and loss < 3\n      ^")
+    expect(page.locator("[data-filter-note]")).to_contain_text("'fast' is no number such as")
+    assert page.evaluate("document.activeElement.selectionStart") == 6
+    assert page.get_attribute("[data-filter]", "aria-invalid") == "true"
+    assert len(names_of(page)) == 4
+    assert query_of(page) == {}
+
+
+@pytest.mark.usefixtures("sweep")
+def test_a_filter_is_written_from_completions_alone(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs")
+    page.press("body", "/")
+    for typed, choice in (("optimiz", "config.optimizer"), ("", "="), ("", "lion")):
+        page.keyboard.type(typed)
+        option = page.locator("#filter-choices li").filter(has_text=choice).first
+        expect(option).to_be_visible()
+        option.click()
+    assert page.input_value("[data-filter]") == "config.optimizer = lion "
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    expect(page.locator(ROWS)).to_have_count(2)
+    assert query_of(page) == {"f": "config.optimizer = lion"}
+
+
+@pytest.mark.usefixtures("sweep")
+def test_no_match_names_the_filter_and_clears_it_alone(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs?f=lr+%3E+5&s=loss")
+    expect(page.locator("#runs h2")).to_have_text("No run matches lr > 5")
+    page.click("text=Clear filter")
+    expect(page.locator(ROWS)).to_have_count(4)
+    assert query_of(page) == {"s": "loss"}
+
+
+@pytest.mark.usefixtures("sweep")
+def test_sorting_is_in_the_address_and_back_undoes_it(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs")
+    page.click("th a:has-text('Loss')")
+    expect(page.locator("th[aria-sort=descending]")).to_have_text("Loss")
+    assert names_of(page)[0] == "run-4"
+    page.click("th a:has-text('Loss')")
+    expect(page.locator("th[aria-sort=ascending]")).to_have_text("Loss")
+    assert names_of(page)[0] == "run-1"
+    page.go_back()
+    expect(page.locator("th[aria-sort=descending]")).to_have_text("Loss")
+
+
+@pytest.mark.usefixtures("sweep")
+def test_a_key_of_config_becomes_a_column(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs")
+    page.click("[data-columns] summary")
+    page.fill("[data-column-search]", "optim.lr")
+    page.click("[data-column-found] input")
+    expect(page.locator("thead th", has_text="optim.lr")).to_be_visible()
+    assert query_of(page)["cols"].endswith(",config.optim.lr")
+    page.reload()
+    expect(page.locator("thead th", has_text="optim.lr")).to_be_visible()
+    expect(page.locator("[data-column='config.optim.lr']")).to_be_checked()
+
+
+def test_pages_follow_each_other_without_a_new_document(
+    open_page: OpenPage, project: Project
+) -> None:
+    Run.objects.bulk_create(
+        Run(project=project, uid=f"r{place:03}", state="finished") for place in range(250)
+    )
+    page = open_page("/p/tiny/runs")
+    page.evaluate("document.body.dataset.same = 'yes'")
+    page.click("a[rel=next]")
+    expect(page.locator(".table-foot span")).to_have_text(f"101{DASH}200 of 250")
+    assert page.get_attribute("body", "data-same") == "yes"
+    assert query_of(page) == {"p": "2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("", {"expect": "field", "field": "", "word": "", "start": 0}),
+        ("lr > 1 and opt", {"expect": "field", "field": "lr", "word": "opt", "start": 11}),
+        ("not (lr ", {"expect": "operator", "field": "lr", "word": "", "start": 8}),
+        ("state = fin", {"expect": "value", "field": "state", "word": "fin", "start": 8}),
+        ("tag not in (a, ", {"expect": "value", "field": "tag", "word": "", "start": 15}),
+        ("lr > 1 ", {"expect": "word", "field": "lr", "word": "", "start": 7}),
+        ('name ~ "half ', None),
+    ],
+)
+def test_the_place_of_the_caret_says_what_may_follow(
+    open_page: OpenPage, project: Project, text: str, place: dict[str, object] | None
+) -> None:
+    page = open_page("/p/tiny/runs")
+    found = page.evaluate(
+        """async (text) => {
+          const { findPlace } = await import("/static/js/complete.js");
+          return findPlace(text, text.length);
+        }""",
+        text,
+    )
+    assert found == place
