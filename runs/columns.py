@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import TypeGuard
 
 from django.db.models import Expression, F
 from django.db.models.functions import Greatest
@@ -201,7 +202,7 @@ def _decode(value: Cell) -> Cell:
         return value
 
 
-def is_number(value: Cell) -> bool:
+def is_number(value: Cell) -> TypeGuard[float]:
     """Say whether a cell stands at the right."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 

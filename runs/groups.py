@@ -18,7 +18,8 @@ def group_runs(runs: Sequence[Run], by: str) -> dict[str, list[Run]]:
     """Return label -> runs.
 
     `by` is `group`, `job_type`, `state`, `outcome`, `config.<key>`, or `except:<key>,<key>`: equal
-    in every key of config but these. `except:seed` leaves out whatever names a seed.
+    in every key of config but these. `except:seed` leaves out whatever names a seed, and the
+    loss at initialisation, which follows from it.
     """
     if by.startswith(EXCEPT):
         return _group_by_rest(runs, by.removeprefix(EXCEPT).split(","))
@@ -41,7 +42,8 @@ def _group_by_rest(runs: Sequence[Run], names: Sequence[str]) -> dict[str, list[
     """Group by what is left of config; labels say only what differs between groups."""
     ignored = {plain_key(name) for name in names}
     if "seed" in ignored:
-        ignored |= {plain_key(key) for key in CONFIG_KEYS["seed"]}
+        of_seed = (*CONFIG_KEYS["seed"], *CONFIG_KEYS["loss_at_init"])
+        ignored |= {plain_key(key) for key in of_seed}
     rests = [_find_rest(run.config, ignored) for run in runs]
     varying = _find_varying(rests)
     found: dict[str, list[Run]] = {}

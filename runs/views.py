@@ -11,7 +11,8 @@ from runs import contexts
 from runs.curves import CurvesWish, build_curves
 from runs.models import Run, RunQuerySet
 from runs.revisions import read_project_revision, read_run_revision
-from runs.table import TableQuery, build_runs, build_runs_page, count_table, read_runs_page
+from runs.table import TableQuery
+from runs.table_page import build_runs, build_runs_page, count_table, read_runs_page
 from scaledash.lib import jsonsafe
 from teams.models import Project, Role
 from teams.pages import answer_json, get_principal, get_project, require_sign_in

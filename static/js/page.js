@@ -15,7 +15,7 @@ if (document.querySelector("#tab-lr, [data-plot]")) {
 }
 if (document.querySelector("[data-filter-form]")) {
   import("./filter.js").then((module) => module.mount(document));
-  import("./columns.js").then((module) => module.mount(document));
+  import("./key_menu.js").then((module) => module.mount(document));
 }
 if (document.querySelector("[data-curves]")) {
   import("./curves.js").then((module) => module.mount(document));

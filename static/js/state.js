@@ -2,9 +2,10 @@
    readState and writeState. */
 export const ORDER = [
   "tab", "m", "f", "q", "state", "color", "dash", "facet", "row", "x", "xs", "ys", "xr", "yr", "y",
-  "sm", "agg", "area", "sel", "hl", "base", "law", "ho", "fit", "s", "p", "cols", "ref", "v",
+  "sm", "agg", "area", "sel", "hl", "base", "law", "ho", "fit", "by", "open", "s", "p",
+  "cols", "arch", "ref", "v",
 ];
-const LISTS = new Set(["m", "facet", "sel", "hl", "cols", "xr", "yr"]);
+const LISTS = new Set(["m", "facet", "sel", "hl", "by", "open", "cols", "xr", "yr"]);
 
 export function splitList(text) {
   const items = [];

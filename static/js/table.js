@@ -98,11 +98,11 @@ class SelectableTable {
 
 /** Sorting and paging show another view without a new page. */
 function follow(event, form) {
-  const link = event.target.closest("a.sort, a[rel=prev], a[rel=next]");
+  const link = event.target.closest("a.sort, a.group-toggle, a[rel=prev], a[rel=next]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
   event.preventDefault();
-  const { s, p } = parse(new URL(link.href).search);
-  visit({ s: s ?? null, p: p ?? null });
+  const { s, p, open } = parse(new URL(link.href).search);
+  visit({ s: s ?? null, p: p ?? null, open: open ?? null });
   if (link.rel) form.scrollIntoView({ block: "start" });
 }
 

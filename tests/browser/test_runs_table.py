@@ -108,14 +108,14 @@ def test_sorting_is_in_the_address_and_back_undoes_it(open_page: OpenPage) -> No
 @pytest.mark.usefixtures("sweep")
 def test_a_key_of_config_becomes_a_column(open_page: OpenPage) -> None:
     page = open_page("/p/tiny/runs")
-    page.click("[data-columns] summary")
-    page.fill("[data-column-search]", "optim.lr")
-    page.click("[data-column-found] input")
+    page.click("[data-key-menu=cols] summary")
+    page.fill("[data-key-menu=cols] [data-key-search]", "optim.lr")
+    page.click("[data-key-menu=cols] [data-key-found] input")
     expect(page.locator("thead th", has_text="optim.lr")).to_be_visible()
     assert query_of(page)["cols"].endswith(",config.optim.lr")
     page.reload()
     expect(page.locator("thead th", has_text="optim.lr")).to_be_visible()
-    expect(page.locator("[data-column='config.optim.lr']")).to_be_checked()
+    expect(page.locator("[data-field='config.optim.lr']")).to_be_checked()
 
 
 def test_pages_follow_each_other_without_a_new_document(
@@ -156,3 +156,34 @@ def test_the_place_of_the_caret_says_what_may_follow(
         text,
     )
     assert found == place
+
+
+@pytest.mark.usefixtures("sweep")
+def test_groups_open_in_place_and_stay_open_on_a_reload(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs")
+    page.click("[data-key-menu=by] summary")
+    page.fill("[data-key-menu=by] [data-key-search]", "optimizer")
+    page.click("[data-key-menu=by] [data-key-found] input")
+    expect(page.locator("tr.group")).to_have_count(2)
+    page.keyboard.press("Escape")
+    page.click("tr.group >> nth=0 >> a")
+    expect(page.locator("tr.member")).to_have_count(2)
+    expect(page.locator("tr.group >> nth=0 >> a")).to_have_attribute("aria-expanded", "true")
+    page.reload()
+    expect(page.locator("tr.member")).to_have_count(2)
+    page.click("tr.group >> nth=0 >> a")
+    expect(page.locator("tr.member")).to_have_count(0)
+    assert query_of(page) == {"by": "config.optimizer"}
+
+
+@pytest.mark.usefixtures("sweep")
+def test_all_but_seed_and_keys_exclude_each_other(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs?by=lr")
+    page.click("[data-key-menu=by] summary")
+    page.check("[data-field='!seed']")
+    expect(page.locator("[data-key-menu=by] [data-field=lr]")).not_to_be_checked()
+    expect(page.locator("tr.group")).to_have_count(4)
+    assert query_of(page) == {"by": "!seed"}
+    page.click("text=No groups")
+    expect(page.locator("tr.group")).to_have_count(0)
+    assert query_of(page) == {}
