@@ -11,6 +11,27 @@ from fitting.maths.registry import list_laws
 from fitting.maths.types import Fit, HeldOut, Law, Refusal
 
 DIGITS = 5
+NOTEBOOK_GUIDE = """In a notebook (numpy and scipy are enough):
+
+```python
+from fitting.maths.approaches import compare_approaches
+from fitting.maths.engine import fit_law
+from fitting.maths.plan import plan_next_runs
+from fitting.maths.registry import get_law
+from fitting.maths.types import Rows
+
+rows = Rows({"n_params": n, "n_tokens": d, "flops": c}, loss)
+found = compare_approaches(rows)  # N*, D*, L*, tokens per parameter of every approach, with bands
+found.sentences                   # where the approaches disagree, and how far beyond the data
+fit = fit_law(get_law("chinchilla_parametric"), rows)
+plan_next_runs(fit, "n_opt", {"n_params": n_next, "n_tokens": d_next}, by_cost=True)
+```
+
+`compare_approaches` gives a refusal by name for each approach that the rows do not support. A band
+holds the noise of the runs within one approach; the ratio between the approaches is the model
+uncertainty, and is in no band. `plan_next_runs` gives for each candidate the share of the interval
+that it takes away, its FLOPs, and the share per FLOP.
+"""
 
 
 def render_text(answer: FitAnswer) -> str:
@@ -69,6 +90,7 @@ def render_laws_page() -> str:
         "`fitting/maths/laws/`: to add one, copy the nearest file, fill its `LAW` (with `truth` "
         "and `design` the self-tests in `tests/fitting/maths/laws/test_every_law.py` pick it up), "
         "add its golden test and generate this page again.\n",
+        NOTEBOOK_GUIDE,
     ]
     return "\n".join(parts) + "\n" + "\n".join(_render_law(law) for law in list_laws().values())
 

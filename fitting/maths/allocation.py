@@ -6,11 +6,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from fitting.maths.types import Columns, DerivedQuantity, FloatArray, Options, Params
+from fitting.maths.types import Columns, DerivedQuantity, FloatArray, Options, Params, Split
 
 FLOPS_PER_PARAMETER_TOKEN = 6.0
+N_TEXT = "compute-optimal size at the budget"
+D_TEXT = "compute-optimal data at the budget"
+RATIO_TEXT = "D*/N* at the budget"
+LOSS_TEXT = "loss on the frontier at the budget"
 
 
 def split_budget(params: Params, flops: FloatArray | float) -> tuple[FloatArray, FloatArray]:
@@ -46,6 +52,86 @@ def predict_loss(params: Params, n_params: FloatArray, n_tokens: FloatArray) -> 
     return total
 
 
+def allocate_sum(params: Params, flops: FloatArray) -> Split:
+    """Return N*, D* and L* of ``L = E + A N^-alpha + B D^-beta``.
+
+    Parameters
+    ----------
+    params : name -> ndarray; E, A, B, alpha, beta
+    flops : budget in FLOPs (C = 6 N D); broadcasts against the parameters
+
+    Returns
+    -------
+    N* in parameters, D* in tokens, L* in nats per token, of the broadcast shape
+
+    References
+    ----------
+    Hoffmann et al. 2022, arXiv 2203.15556, eq. 4
+    """
+    n_params, n_tokens = split_budget(params, flops)
+    return n_params, n_tokens, predict_loss(params, n_params, n_tokens)
+
+
+def allocate_lines(params: Params, flops: FloatArray) -> Split:
+    """Return N*, D* and L* of the lines that approaches 1 and 2 draw through their optima.
+
+    Parameters
+    ----------
+    params : name -> ndarray; a, b, log_n_factor, log_d_factor and, where the budgets were enough
+        for it, L_inf, log_l_factor, l
+    flops : budget in FLOPs; broadcasts against the parameters
+
+    Returns
+    -------
+    ``N* = exp(log_n_factor) C^a``, ``D* = exp(log_d_factor) C^b`` and
+    ``L* = L_inf + exp(log_l_factor) C^-l``, which is None without its three parameters
+
+    References
+    ----------
+    Hoffmann et al. 2022, arXiv 2203.15556, sections 3.1 and 3.2
+    """
+    log_c = np.log(flops)
+    n_params = np.exp(params["log_n_factor"] + params["a"] * log_c)
+    n_tokens = np.exp(params["log_d_factor"] + params["b"] * log_c)
+    if "L_inf" not in params:
+        return n_params, n_tokens, None
+    loss = params["L_inf"] + np.exp(params["log_l_factor"] - params["l"] * log_c)
+    return n_params, n_tokens, loss
+
+
+def list_allocation(
+    allocate: Callable[[Params, FloatArray], Split],
+) -> tuple[DerivedQuantity, ...]:
+    """Return N*, D*, D*/N* and L* at the option `budget` as derived quantities of a law.
+
+    Parameters
+    ----------
+    allocate : the law's own split of a budget, (params, flops) -> N*, D*, L* or None
+
+    Returns
+    -------
+    four derived quantities; L* is NaN where the law has none
+    """
+
+    def split(params: Params, options: Options) -> Split:
+        return allocate(params, np.array(_budget(options)))
+
+    def read_ratio(params: Params, options: Options) -> FloatArray:
+        n_params, n_tokens, _ = split(params, options)
+        return n_tokens / n_params
+
+    def read_loss(params: Params, options: Options) -> FloatArray:
+        n_params, _, loss = split(params, options)
+        return np.full_like(n_params, np.nan) if loss is None else loss
+
+    return (
+        DerivedQuantity("n_opt", N_TEXT, "parameters", lambda p, o: split(p, o)[0]),
+        DerivedQuantity("d_opt", D_TEXT, "tokens", lambda p, o: split(p, o)[1]),
+        DerivedQuantity("tokens_per_parameter", RATIO_TEXT, "tokens/parameter", read_ratio),
+        DerivedQuantity("loss_opt", LOSS_TEXT, "nats", read_loss),
+    )
+
+
 def draw_frontier(
     params: Params, columns: Columns, options: Options, flops: FloatArray
 ) -> FloatArray:
@@ -78,31 +164,9 @@ def _factor(params: Params, options: Options) -> FloatArray:
     return split_budget(params, FLOPS_PER_PARAMETER_TOKEN)[0]
 
 
-def _best_n(params: Params, options: Options) -> FloatArray:
-    return split_budget(params, _budget(options))[0]
-
-
-def _best_d(params: Params, options: Options) -> FloatArray:
-    return split_budget(params, _budget(options))[1]
-
-
-def _tokens_per_parameter(params: Params, options: Options) -> FloatArray:
-    n_params, n_tokens = split_budget(params, _budget(options))
-    return n_tokens / n_params
-
-
-def _frontier_loss(params: Params, options: Options) -> FloatArray:
-    return predict_loss(params, *split_budget(params, _budget(options)))
-
-
 ALLOCATION = (
     DerivedQuantity("a", "exponent of N* in C, beta / (alpha + beta)", "", _exponent_n),
     DerivedQuantity("b", "exponent of D* in C, alpha / (alpha + beta)", "", _exponent_d),
     DerivedQuantity("G", "factor of N* = G (C/6)^a", "", _factor),
-    DerivedQuantity("n_opt", "compute-optimal size at the budget", "parameters", _best_n),
-    DerivedQuantity("d_opt", "compute-optimal data at the budget", "tokens", _best_d),
-    DerivedQuantity(
-        "tokens_per_parameter", "D*/N* at the budget", "tokens/parameter", _tokens_per_parameter
-    ),
-    DerivedQuantity("loss_opt", "loss on the frontier at the budget", "nats", _frontier_loss),
+    *list_allocation(allocate_sum),
 )

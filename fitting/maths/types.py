@@ -55,8 +55,12 @@ __all__ = [
     "Rows",
     "Separable",
     "Settings",
+    "Split",
     "Terms",
 ]
+
+
+Split = tuple[FloatArray, FloatArray, FloatArray | None]  # N*, D*, L* at a budget
 
 
 @dataclass(frozen=True)
@@ -260,6 +264,8 @@ class Law(Record):
     profile : an option and the values it is profiled over when it is None
     review : rules of this law on the estimate and its replicas
     weigh : weight of each row in the objective; None = 1
+    allocate : (params, flops) -> compute-optimal N*, D* and L* (None where the law has none),
+        broadcasting; None for a law that says nothing about the split of a budget
     truth, design : parameters and inputs of the synthetic self-test
     """
 
@@ -289,6 +295,7 @@ class Law(Record):
     flat_target_means: bool = False
     review: Callable[[Rows, Mapping[str, float], Params], Review] | None = None
     weigh: Callable[[Rows, Options], FloatArray] | None = None
+    allocate: Callable[[Params, FloatArray], Split] | None = None
     truth: Mapping[str, float] = field(default_factory=dict)
     design: Callable[[], Columns] | None = None
 

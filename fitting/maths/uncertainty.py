@@ -73,6 +73,29 @@ def take_band(curves: FloatArray, level: float = 0.95) -> tuple[FloatArray, Floa
     return low, high
 
 
+def take_bands(curves: FloatArray, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
+    """Return the percentile interval at each x by itself: a failed replica costs only where it is.
+
+    Parameters
+    ----------
+    curves : ndarray, shape (B, n_x); NaN where a replica failed
+    level : nominal coverage
+
+    Returns
+    -------
+    low and high, ndarrays of shape (n_x,); NaN where more than 5 % of the replicas failed
+    """
+    finite = np.isfinite(curves)
+    enough = finite.sum(axis=0) >= max(2, (1 - MAX_FAILED_SHARE) * curves.shape[0])
+    low, high = np.full(curves.shape[1], np.nan), np.full(curves.shape[1], np.nan)
+    if enough.any():
+        ends = [0.5 - level / 2, 0.5 + level / 2]
+        known = curves[:, enough]
+        quantiles = np.quantile if finite[:, enough].all() else np.nanquantile
+        low[enough], high[enough] = quantiles(known, ends, axis=0)
+    return low, high
+
+
 def stack_replicas(draws: Sequence[Mapping[str, float]]) -> dict[str, FloatArray]:
     """Turn one mapping per replica into one array per name; absent names become NaN."""
     names = sorted({name for draw in draws for name in draw})

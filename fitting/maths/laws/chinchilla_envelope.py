@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fitting.maths.allocation import allocate_lines, list_allocation
+from fitting.maths.loss_line import LOSS_LINE_PARAMS, fit_loss_lines
 from fitting.maths.types import (
     Exclusion,
     FloatArray,
@@ -22,6 +24,7 @@ from fitting.maths.types import (
 
 MIN_CURVES = 3
 HORIZON_SHARE = 0.95
+N_LOSSES = 64  # points of the envelope that L*(C) is fitted to
 
 
 def smooth_curve(values: FloatArray, window: int) -> FloatArray:
@@ -71,9 +74,15 @@ def run(rows: Rows, options: Options) -> Point | Refusal:
     a, log_n_factor = np.polyfit(log_c[used], log_n, 1)
     b, log_d_factor = np.polyfit(log_c[used], log_c[used] - np.log(6.0) - log_n, 1)
     params = {"a": a, "b": b, "log_n_factor": log_n_factor, "log_d_factor": log_d_factor}
+    least = np.min(losses, axis=0)
+    thin = np.flatnonzero(used)[:: max(1, int(used.sum()) // N_LOSSES)]
+    line = fit_loss_lines(log_c[thin], least[None, thin])
+    params |= {name: values[0] for name, values in line.items() if np.isfinite(values[0])}
     table = tuple(
-        {"flops": float(np.exp(c)), "n_params": float(size[w]), "used": bool(u)}
-        for c, w, u in zip(log_c[covered], winner[covered], used[covered], strict=True)
+        {"flops": float(np.exp(c)), "n_params": float(size[w]), "loss": float(y), "used": bool(u)}
+        for c, w, y, u in zip(
+            log_c[covered], winner[covered], least[covered], used[covered], strict=True
+        )
     )
     sentence = "budgets won by the smallest or the largest size"
     dropped = Exclusion("edge_winner", sentence, int((covered & edge).sum()))
@@ -105,8 +114,9 @@ def refuse(rows: Rows, options: Options) -> Refusal | None:
 LAW = Law(
     slug="chinchilla_envelope",
     title="Chinchilla, approach 1 (envelope of loss curves)",
-    formula="N* = exp(log_n_factor) C^a, D* = exp(log_d_factor) C^b",
-    tex=r"N^* \propto C^{a}, \quad D^* \propto C^{b}",
+    formula="N* = exp(log_n_factor) C^a, D* = exp(log_d_factor) C^b, "
+    "L* = L_inf + exp(log_l_factor) C^-l",
+    tex=r"N^* \propto C^{a}, \quad D^* \propto C^{b}, \quad L^* - L_\infty \propto C^{-l}",
     inputs=(
         LawInput("n_params", "N", "parameters", octaves=2.0),
         LawInput("flops", "C", "FLOPs spent at the row", octaves=2.0),
@@ -118,18 +128,24 @@ LAW = Law(
         LawParam("b", "exponent of D* in C"),
         LawParam("log_n_factor", "natural log of the factor of N*"),
         LawParam("log_d_factor", "natural log of the factor of D*"),
+        *LOSS_LINE_PARAMS,
     ),
     structure=Procedure(run, "groups"),
     objective=Objective("least_squares", "linear"),
     source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.1 and Table 2",
     group="curve",
     procedure="Smooth, interpolate each curve in log C, take the least loss at 1,500 log-spaced C, "
-    "drop those won by the smallest or largest size, regress log N* and log D* on log C.",
+    "drop those won by the smallest or largest size, regress log N* and log D* on log C; a power "
+    "law with a constant through the envelope.",
     pitfalls=("Valid only when each curve's learning-rate schedule ends where the curve ends.",),
     options=(
         LawOption("window", 1, "rows of the moving average"),
         LawOption("samples", 1500, "number of budgets"),
+        LawOption("budget", 5.76e23, "FLOPs at which N*, D* and L* are reported"),
     ),
+    version=2,
+    derived=list_allocation(allocate_lines),
+    allocate=allocate_lines,
     refuse=refuse,
     published=(
         Published("Hoffmann et al. 2022", {"a": 0.50, "b": 0.50}, "arXiv 2203.15556, Table 2"),

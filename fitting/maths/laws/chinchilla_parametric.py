@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fitting.maths.allocation import ALLOCATION, draw_frontier
+from fitting.maths.allocation import ALLOCATION, allocate_sum, draw_frontier
 from fitting.maths.types import (
     Columns,
     Law,
@@ -88,6 +88,7 @@ LAW = Law(
     published=PUBLISHED,
     curve_role="flops",
     curve=draw_frontier,
+    allocate=allocate_sum,
     truth={"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28},
     design=design,
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from fitting.maths.allocation import FLOPS_PER_PARAMETER_TOKEN, list_allocation
 from fitting.maths.types import (
     Columns,
     CurveForm,
@@ -13,12 +14,14 @@ from fitting.maths.types import (
     FloatArray,
     Law,
     LawInput,
+    LawOption,
     LawParam,
     Objective,
     Options,
     Params,
     Published,
     Rows,
+    Split,
 )
 
 SOURCE = "Kaplan et al. 2020, arXiv 2001.08361, eq. 1.5 and Table 2"
@@ -68,6 +71,36 @@ def _frontier_exponent(params: Params, options: Options) -> FloatArray:
     return exponent
 
 
+def allocate(params: Params, flops: FloatArray) -> Split:
+    """Return N*, D* and L* of the joint law at C = 6 N D.
+
+    With ``r = alpha_N / alpha_D`` the bracket ``(N_c/N)^r + 6 D_c N / C`` is least at
+    ``N* = (r N_c^r C / (6 D_c))^(1 / (r + 1))``.
+
+    Parameters
+    ----------
+    params : name -> ndarray; alpha_N, alpha_D, N_c, D_c
+    flops : budget in FLOPs; broadcasts against the parameters
+
+    Returns
+    -------
+    N* in parameters without embeddings, D* in tokens, L* in nats per token
+
+    Notes
+    -----
+    The published N* ~ C^.73 comes from runs stopped before convergence, not from this optimum.
+
+    References
+    ----------
+    Kaplan et al. 2020, arXiv 2001.08361, eq. 1.5
+    """
+    r = params["alpha_N"] / params["alpha_D"]
+    log_c = np.log(flops / FLOPS_PER_PARAMETER_TOKEN)
+    log_n = (np.log(r) + r * np.log(params["N_c"]) + log_c - np.log(params["D_c"])) / (r + 1.0)
+    n_params, n_tokens = np.exp(log_n), np.exp(log_c - log_n)
+    return n_params, n_tokens, predict(params, {"n_params": n_params, "n_tokens": n_tokens}, {})
+
+
 def design() -> dict[str, np.ndarray]:
     """Return the 9 x 9 grid of the self-test."""
     n, d = np.meshgrid(np.geomspace(1e6, 1e10, 9), np.geomspace(2e7, 1e11, 9))
@@ -112,7 +145,10 @@ LAW = Law(
             "",
             _frontier_exponent,
         ),
+        *list_allocation(allocate),
     ),
+    options=(LawOption("budget", 5.76e23, "FLOPs at which N*, D* and L* are reported"),),
+    allocate=allocate,
     published=(
         Published(
             "joint fit",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from fitting.maths.allocation import FLOPS_PER_PARAMETER_TOKEN, list_allocation
 from fitting.maths.types import (
     Columns,
     DerivedQuantity,
     FloatArray,
     Law,
     LawInput,
+    LawOption,
     LawParam,
     Objective,
     Options,
@@ -17,6 +19,7 @@ from fitting.maths.types import (
     Refusal,
     Rows,
     Separable,
+    Split,
     Terms,
 )
 
@@ -41,6 +44,28 @@ def refuse(rows: Rows, options: Options) -> Refusal | None:
         "at least 2 values of D/N",
         "train one size for another number of tokens",
     )
+
+
+def allocate(params: Params, flops: FloatArray) -> Split:
+    """Return N*, D* and L*: the token multiplier ``M* = (b / a)^(1 / (2 eta))`` at any budget.
+
+    Parameters
+    ----------
+    params : name -> ndarray; E, a, b, eta
+    flops : budget in FLOPs (C = 6 M N^2); broadcasts against the parameters
+
+    Returns
+    -------
+    N* in parameters, D* in tokens, L* in nats per token
+
+    References
+    ----------
+    Gadre et al. 2024, arXiv 2403.08540: the two terms share one exponent, so M* does not move
+    """
+    balance = np.log(params["b"] / params["a"]) / (2.0 * params["eta"])
+    log_n = 0.5 * (np.log(flops / FLOPS_PER_PARAMETER_TOKEN) - balance)
+    excess = 2.0 * np.sqrt(params["a"] * params["b"]) * flops ** -params["eta"]
+    return np.exp(log_n), np.exp(log_n + balance), params["E"] + excess
 
 
 def _exponent(params: Params, options: Options) -> FloatArray:
@@ -78,7 +103,12 @@ LAW = Law(
         "4 parameters on 5 points: read the held-out error.",
         "More points do not by themselves extrapolate better.",
     ),
-    derived=(DerivedQuantity("s", "exponent of N in the authors' code, -2 eta", "", _exponent),),
+    derived=(
+        DerivedQuantity("s", "exponent of N in the authors' code, -2 eta", "", _exponent),
+        *list_allocation(allocate),
+    ),
+    options=(LawOption("budget", 5.76e23, "FLOPs at which N*, D* and L* are reported"),),
+    allocate=allocate,
     refuse=refuse,
     truth={"E": 1.84, "a": 212.0, "b": 367.0, "eta": 0.136},
     design=design,
