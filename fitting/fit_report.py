@@ -16,21 +16,24 @@ NOTEBOOK_GUIDE = """In a notebook (numpy and scipy are enough):
 ```python
 from fitting.maths.approaches import compare_approaches
 from fitting.maths.engine import fit_law
+from fitting.maths.examination import examine_fit
 from fitting.maths.plan import plan_next_runs
 from fitting.maths.registry import get_law
 from fitting.maths.types import Rows
 
 rows = Rows({"n_params": n, "n_tokens": d, "flops": c}, loss)
 found = compare_approaches(rows)  # N*, D*, L*, tokens per parameter of every approach, with bands
-found.sentences                   # where the approaches disagree, and how far beyond the data
+found.sentences  # where the approaches disagree, and how far beyond the data
 fit = fit_law(get_law("chinchilla_parametric"), rows)
 plan_next_runs(fit, "n_opt", {"n_params": n_next, "n_tokens": d_next}, by_cost=True)
+examine_fit(get_law("chinchilla_parametric"), rows).sentences  # what the answer depends on
 ```
 
 `compare_approaches` gives a refusal by name for each approach that the rows do not support. A band
 holds the noise of the runs within one approach; the ratio between the approaches is the model
 uncertainty, and is in no band. `plan_next_runs` gives for each candidate the share of the interval
-that it takes away, its FLOPs, and the share per FLOP.
+that it takes away, its FLOPs, and the share per FLOP. `examine_fit` refits without each run, with
+other thresholds, without the highest losses and at every irreducible loss that the rows allow.
 """
 
 

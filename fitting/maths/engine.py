@@ -63,6 +63,26 @@ def fit_law(law: Law, rows: Rows, settings: Settings | None = None) -> Fit | Ref
         )
 
 
+def prepare_rows(law: Law, rows: Rows, options: Options) -> Rows | Refusal:
+    """Return the rows that the law would fit: usable, ordered by id, with the law's own columns.
+
+    Parameters
+    ----------
+    law : from the registry
+    rows : observations
+    options : all options of the law, such as a fit's
+
+    Returns
+    -------
+    the rows, or a Refusal for a missing column or by the law's own preparation
+    """
+    screened = screen_rows(law, _name_axis(law, rows))
+    if isinstance(screened, Refusal):
+        return screened
+    usable = screened[0]
+    return usable if law.prepare is None else law.prepare(usable, options)
+
+
 def _fit(law: Law, rows: Rows, settings: Settings, options: Options) -> Fit | Refusal:
     screened = screen_rows(law, _name_axis(law, rows))
     if isinstance(screened, Refusal):

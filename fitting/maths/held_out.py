@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from fitting.maths.fitters import make_fitter
+from fitting.maths.fitters import Estimated, make_fitter
+from fitting.maths.identify import identify
+from fitting.maths.screening import refuse_rows
 from fitting.maths.types import (
     BoolArray,
     FloatArray,
@@ -21,16 +23,41 @@ from fitting.maths.types import (
 )
 
 MIN_CURVES = 2
+# what adds up to the parameters that a token passes through, by law
+SIZE_PARTS = (
+    ("n_params",),
+    ("n_active",),
+    ("n_params_non_vocabulary", "n_vocabulary"),
+    ("n_encoder", "n_decoder"),
+    ("n_average",),
+    ("n_total",),
+)
 MEASURED = "measured_loss"  # a law may fit with the measured target; predictions do without
 
 
 def hold_out(law: Law, rows: Rows, settings: Settings, options: Options) -> HeldOut | Refusal:
     """Score the rows that the rule withholds.
 
+    Parameters
+    ----------
+    law, rows : the law and its prepared rows
+    settings : the rule, or the ids to withhold
+    options : all options of the law
+
+    Returns
+    -------
+    measured and predicted values of the withheld rows, or a Refusal that says why nothing was
+
     Notes
     -----
     "largest_decade" withholds C > C_max / 10, "half_compute" C > C_max / 2. Where fewer than p + 2
-    rows would remain, the single largest run is withheld; where that fails too, nothing is.
+    rows would remain, or the rest does not determine the parameters, the runs of the largest size
+    are withheld, then the single largest run, which must leave p + 1; where that fails too,
+    nothing is.
+
+    References
+    ----------
+    Choshen et al. 2024, arXiv 2410.11840 (predict the largest models from the others)
     """
     if settings.hold_out == "none":
         return Refusal("no_holdout", "nothing was held out: the settings say so", "")
@@ -47,27 +74,59 @@ def hold_out(law: Law, rows: Rows, settings: Settings, options: Options) -> Held
     rule = str(options.get("hold_out", settings.hold_out))
     share = 0.5 if "half_compute" in (rule, settings.hold_out) else 0.1
     rules = [
-        (f"C > {share:g} C_max", size > share * size.max()),
-        ("the largest run", size >= size.max()),
+        (f"C > {share:g} C_max", size > share * size.max(), len(law.params) + 2),
+        ("the runs of the largest size", size >= size.max(), len(law.params) + 2),
+        ("the largest run", _find_largest(rows, size), len(law.params) + 1),
     ]
-    for rule, withheld in rules:
-        if rows.n - int(withheld.sum()) >= len(law.params) + 2:
-            return score_rows(law, rows, withheld, rule, options)
-    return Refusal(
+    found: HeldOut | Refusal = Refusal(
         "no_holdout",
-        f"nothing was held out: {rows.n} rows leave fewer than {len(law.params) + 2} for the fit",
+        f"nothing was held out: {rows.n} rows leave fewer than {len(law.params) + 1} for the fit",
         "add runs",
     )
+    for rule, withheld, least in rules:
+        if rows.n - int(withheld.sum()) >= least:
+            found = score_rows(law, rows, withheld, rule, options)
+        if isinstance(found, HeldOut):
+            break
+    return found
+
+
+def _find_largest(rows: Rows, size: FloatArray) -> BoolArray:
+    """Return the rows of the single largest run: one of several of a size, all its checkpoints."""
+    place = np.flatnonzero(size >= size.max())[-1]
+    largest = np.zeros(rows.n, dtype=np.bool_)
+    largest[place] = True
+    if rows.clusters:
+        largest |= np.array(rows.clusters) == rows.clusters[place]
+    return largest
 
 
 def score_rows(
     law: Law, rows: Rows, withheld: BoolArray, rule: str, options: Options
 ) -> HeldOut | Refusal:
-    """Fit the rows that are not withheld and predict the others."""
-    fitter = make_fitter(law, rows.take(~withheld), options)
-    estimated = fitter.estimate()
+    """Fit the rows that are not withheld and predict the others.
+
+    Parameters
+    ----------
+    law, rows, options : the law, its prepared rows and all its options
+    withheld : ndarray of bool, shape (n,)
+    rule : which rows those are, in words
+
+    Returns
+    -------
+    measured and predicted values of the withheld rows, or a Refusal where the rest does not
+    determine the law
+    """
+    kept = rows.take(~withheld)
+    refusal = refuse_rows(law, kept, len(law.params))
+    if refusal is None and law.refuse is not None:
+        refusal = law.refuse(kept, options)
+    estimated = refusal or make_fitter(law, kept, options).estimate()
+    if isinstance(estimated, Estimated):
+        estimated = identify(law, estimated).refusal or estimated
     if isinstance(estimated, Refusal):
-        return Refusal("no_holdout", f"without the held-out runs: {estimated.sentence}", "")
+        sentence = f"nothing was held out: without {rule}, {estimated.sentence}"
+        return Refusal("no_holdout", sentence, estimated.cure)
     params = estimated.point.params
     taken = rows.take(withheld)
     predicted = predict_rows(law, params, taken, options)
@@ -113,13 +172,27 @@ def _leave_curves_out(law: Law, rows: Rows, options: Options) -> HeldOut | Refus
 
 
 def measure_size(rows: Rows) -> FloatArray | None:
-    """Return what orders the rows by size: FLOPs, 6 N D, or the one scale there is."""
+    """Return what orders the rows by size.
+
+    Parameters
+    ----------
+    rows : prepared rows of a law
+
+    Returns
+    -------
+    ndarray, shape (n,): FLOPs, else 6 N D with the law's own count of N, else the one scale there
+    is (1/loss where only a loss is known); None where nothing orders the rows
+    """
     columns = rows.columns
     if "flops" in columns:
         return columns["flops"]
-    if {"n_params", "n_tokens"} <= set(columns):
-        return 6.0 * columns["n_params"] * columns["n_tokens"]
-    for role in ("gpu_hours", "n_params", "n_tokens", "x", "step"):
+    tokens = columns.get("n_tokens")
+    for parts in SIZE_PARTS:
+        if not set(parts) <= set(columns):
+            continue
+        total: FloatArray = np.sum([columns[part] for part in parts], axis=0)
+        return total if tokens is None else 6.0 * total * tokens
+    for role in ("gpu_hours", "n_tokens", "x", "step", "batch_tokens", "samples"):
         if role in columns:
             return columns[role]
-    return None
+    return 1.0 / columns["loss"] if "loss" in columns else None

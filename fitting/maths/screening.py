@@ -7,10 +7,16 @@ import numpy as np
 from fitting.maths.types import BoolArray, Exclusion, Law, Refusal, Rows
 
 SAME = 1e-12
+LEAST_SPREAD = 1.1  # factor by which one input must leave a power of the other
 
 
 def screen_rows(law: Law, rows: Rows) -> tuple[Rows, tuple[Exclusion, ...]] | Refusal:
     """Drop unusable rows, order the rest by id, and refuse when a column is missing.
+
+    Parameters
+    ----------
+    law : from the registry
+    rows : observations
 
     Returns
     -------
@@ -55,8 +61,39 @@ def _list_rules(law: Law, rows: Rows) -> list[tuple[str, str, BoolArray]]:
     return rules
 
 
+def _find_together(law: Law, rows: Rows) -> Refusal | None:
+    """Refuse two inputs of the same part that grow together: their terms could change places."""
+    for first, second in law.apart:
+        if first not in rows.columns or second not in rows.columns:
+            continue
+        x, y = np.log(rows.columns[first]), np.log(rows.columns[second])
+        slope = float(np.sum((x - x.mean()) * y) / np.sum((x - x.mean()) ** 2))
+        spread = float(np.exp(np.ptp(y - slope * x)))
+        if slope > 0.0 and spread < LEAST_SPREAD:
+            return Refusal(
+                "rank",
+                f"{first} and {second} grow together in all {rows.n} rows ({second} ~ "
+                f"{first}^{slope:.3g} within a factor {spread:.3g}): their terms cannot be told "
+                "apart",
+                f"train one {first} at another {second}",
+            )
+    return None
+
+
 def refuse_rows(law: Law, rows: Rows, n_params: int) -> Refusal | None:
-    """Return the first common refusal that the rows meet (LAWS 1.2)."""
+    """Return the first common refusal that the rows meet.
+
+    Parameters
+    ----------
+    law : from the registry
+    rows : usable rows
+    n_params : least number of rows
+
+    Returns
+    -------
+    a Refusal for few rows, an input that spans too little, inputs that grow together or equal
+    targets; None where the rows pass
+    """
     if rows.n < max(n_params, 2):
         return Refusal(
             "too_few_points",
@@ -76,6 +113,9 @@ def refuse_rows(law: Law, rows: Rows, n_params: int) -> Refusal | None:
                 f"needs at least a factor {2**item.octaves:.3g}",
                 f"add runs with {item.role} further apart",
             )
+    together = _find_together(law, rows)
+    if together is not None:
+        return together
     if law.flat_target_means:
         return None
     finite = rows.target[np.isfinite(rows.target)]

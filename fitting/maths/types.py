@@ -264,6 +264,8 @@ class Law(Record):
     profile : an option and the values it is profiled over when it is None
     review : rules of this law on the estimate and its replicas
     weigh : weight of each row in the objective; None = 1
+    apart : pairs of roles that play the same part in the formula: rows in which one is a power of
+        the other cannot say which exponent belongs to which, and are refused
     allocate : (params, flops) -> compute-optimal N*, D* and L* (None where the law has none),
         broadcasting; None for a law that says nothing about the split of a budget
     truth, design : parameters and inputs of the synthetic self-test
@@ -296,6 +298,7 @@ class Law(Record):
     review: Callable[[Rows, Mapping[str, float], Params], Review] | None = None
     weigh: Callable[[Rows, Options], FloatArray] | None = None
     allocate: Callable[[Params, FloatArray], Split] | None = None
+    apart: tuple[tuple[str, str], ...] = ()
     truth: Mapping[str, float] = field(default_factory=dict)
     design: Callable[[], Columns] | None = None
 

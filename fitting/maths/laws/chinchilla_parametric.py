@@ -89,6 +89,7 @@ LAW = Law(
     curve_role="flops",
     curve=draw_frontier,
     allocate=allocate_sum,
+    apart=(("n_params", "n_tokens"),),
     truth={"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28},
     design=design,
 )

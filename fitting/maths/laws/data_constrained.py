@@ -259,5 +259,6 @@ LAW = Law(
         "R_D": 15.387756,
         "R_N": 5.309743,
     },
+    apart=(("n_params", "n_tokens"),),
     design=design,
 )

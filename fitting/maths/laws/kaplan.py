@@ -149,6 +149,7 @@ LAW = Law(
     ),
     options=(LawOption("budget", 5.76e23, "FLOPs at which N*, D* and L* are reported"),),
     allocate=allocate,
+    apart=(("n_params", "n_tokens"),),
     published=(
         Published(
             "joint fit",

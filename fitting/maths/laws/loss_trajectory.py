@@ -165,5 +165,6 @@ LAW = Law(
     refuse=refuse,
     prepare=keep_measured,
     truth=KAPLAN,
+    apart=(("n_params", "step"),),
     design=design,
 )

@@ -152,5 +152,6 @@ LAW = Law(
     ),
     review=review,
     truth={"c": 0.47, "a": 18.1, "g": 2.1, "b": 30.8, "alpha": 0.115, "beta": 0.147, "gamma": 0.58},
+    apart=(("n_total", "n_tokens"),),
     design=design,
 )

@@ -146,5 +146,6 @@ LAW = Law(
     published=(Published("Ludziejewski et al. 2025", VALUES, JOINT_SOURCE),),
     refuse=refuse,
     truth=VALUES,
+    apart=(("n_active", "n_tokens"),),
     design=design,
 )

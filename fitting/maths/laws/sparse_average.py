@@ -154,5 +154,6 @@ LAW = Law(
     pitfalls=("With one schedule for all runs the test is empty and refused.",),
     refuse=refuse,
     truth=CHINCHILLA.truth,
+    apart=(("n_average", "n_tokens"),),
     design=design,
 )
