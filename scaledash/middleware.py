@@ -8,7 +8,7 @@ from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
-from scaledash.errors import answer_outage, render_error
+from scaledash.failures import answer_outage, render_error
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 SECRET_PATHS = ("/login/once/", "/s/", "/invitation/", "/reset/")

@@ -178,7 +178,7 @@ CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "scaledash_csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [SCALEDASH_BASE_URL] if SCALEDASH_BASE_URL else []
-CSRF_FAILURE_VIEW = "scaledash.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "scaledash.failures.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 
 # --- static files ----------------------------------------------------------------------------

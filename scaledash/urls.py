@@ -3,12 +3,12 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from scaledash import errors, health
+from scaledash import failures, health
 
-handler400 = errors.bad_request
-handler403 = errors.permission_denied
-handler404 = errors.page_not_found
-handler500 = errors.server_error
+handler400 = failures.bad_request
+handler403 = failures.permission_denied
+handler404 = failures.page_not_found
+handler500 = failures.server_error
 
 # Its script stands in a response of its own, so that the content security policy holds.
 api_docs = SpectacularSwaggerSplitView.as_view(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 
-from scaledash.errors import render_error, wants_json
+from scaledash.failures import render_error, wants_json
 from scaledash.lib import jsonsafe
 from teams.models import Project, Role
 from teams.principals import Principal

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 
 from scaledash.client.console import Console
-from scaledash.client.spool import Entry, SpoolWriter
+from scaledash.client.spool import Entry, Row, SpoolWriter
 
 RING_ROWS = 100_000
 COMMIT_ROWS = 256
@@ -22,6 +22,7 @@ COMMIT_SECONDS = 0.2
 FSYNC_SECONDS = 1.0
 CROWDED_ROWS = 10_000
 YIELD_SECONDS = 0.0005
+LATEST_SECONDS = 1.0  # for a disk that does not answer
 SLICE_ROWS = 256  # a long ring is committed in slices, so that `log` never waits for the whole
 
 
@@ -151,6 +152,21 @@ class Recorder:
             while self._turns < wanted and (rest := deadline - time.monotonic()) > 0:
                 self.wake.set()
                 self._turn.wait(rest)
+
+    def read_latest(self) -> dict[str, float]:
+        """Return the value of each metric in the row that was logged last, written or not."""
+        is_ours = self._commit_lock.acquire(timeout=LATEST_SECONDS)  # nothing is between the two
+        try:
+            latest = dict(self.spool.last)
+            with self.lock:
+                waiting = list(self.ring)
+        finally:
+            if is_ours:
+                self._commit_lock.release()
+        for entry in waiting:
+            if not isinstance(entry, dict):
+                latest.update(entry.data if isinstance(entry, Row) else entry[2])
+        return latest
 
     def sync(self) -> None:
         """Make what is in the spool survive a power cut."""

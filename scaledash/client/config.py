@@ -121,41 +121,62 @@ class Config(MutableMapping[str, Any]):
 
 
 class Summary(MutableMapping[str, Any]):
-    """The user's own summary values; last, min, max and count are kept by the server.
+    """The user's own summary values, then the last logged one of every metric.
+
+    The server keeps last, min, max and count of every metric by itself.
 
     Parameters
     ----------
     listener : callable
         Called with the JSON form of changed keys.
+    read_latest : callable, optional
+        Returns the last logged value per metric.
     """
 
-    def __init__(self, listener: Listener) -> None:
-        self._values: dict[str, Any] = {}
-        self._listener = listener
+    def __init__(
+        self, listener: Listener, read_latest: Callable[[], Mapping[str, Any]] | None = None
+    ) -> None:
+        self.__dict__.update(_values={}, _listener=listener, _read_latest=read_latest or dict)
 
     def update(self, given: Mapping[str, object] | None = None, **more: object) -> None:  # type: ignore[override]
         """Take the keys of a dict."""
         changed = {str(key): value for key, value in {**(given or {}), **more}.items()}
-        self._values.update(changed)
-        self._listener({key: to_json(value) for key, value in changed.items()})
+        self.__dict__["_values"].update(changed)
+        self.__dict__["_listener"]({key: to_json(value) for key, value in changed.items()})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a plain copy."""
+        return {**self.__dict__["_read_latest"](), **self.__dict__["_values"]}
 
     def __getitem__(self, key: str) -> Any:
-        return self._values[key]
+        own = self.__dict__["_values"]
+        return own[key] if key in own else self.__dict__["_read_latest"]()[key]
 
     def __setitem__(self, key: str, value: object) -> None:
         self.update({key: value})
 
     def __delitem__(self, key: str) -> None:
-        del self._values[key]
+        del self.__dict__["_values"][key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(self.as_dict())
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.as_dict())
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_values" not in self.__dict__:
+            raise AttributeError(name)
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the summary has no key {name!r}") from None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self[name] = value
 
     def __repr__(self) -> str:
-        return f"Summary({self._values!r})"
+        return f"Summary({self.as_dict()!r})"
 
 
 def cut_to_size(changes: dict[str, object]) -> tuple[dict[str, object], list[str]]:

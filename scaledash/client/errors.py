@@ -11,15 +11,19 @@ class UsageError(Error):
     """The call contradicts itself or comes at the wrong time."""
 
 
-class AuthError(Error):
+class CommError(Error):
+    """What went wrong lies between this process and the server."""
+
+
+class AuthError(CommError):
     """The server does not accept the token, or there is none."""
 
 
-class NotFound(Error):
+class NotFound(CommError):
     """What was asked for does not exist, or this token may not see it."""
 
 
-class Refused(Error):
+class Refused(CommError):
     """The server refused the request.
 
     Attributes

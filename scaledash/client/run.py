@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from scaledash.client.about import About
 from scaledash.client.annotations import Annotations
 from scaledash.client.buffer import Recorder
 from scaledash.client.config import PRIVATE, Config, Summary, cut_to_size
@@ -20,6 +19,7 @@ from scaledash.client.identity import Identity
 from scaledash.client.jsonable import to_json
 from scaledash.client.rows import RowLogger
 from scaledash.client.settings import Settings
+from scaledash.client.wandb_run import WandbRun
 
 if TYPE_CHECKING:
     from scaledash.client.session import Session
@@ -47,7 +47,7 @@ class FinishResult:
     url: str | None
 
 
-class Run(RowLogger, About):
+class Run(RowLogger, WandbRun):
     """One training run; made by `scaledash.init`.
 
     Nothing here waits for the network, and nothing raises after `init` unless `strict=True`.
@@ -75,12 +75,12 @@ class Run(RowLogger, About):
         prefix: str = "",
     ) -> None:
         RowLogger.__init__(self, console, bool(settings.strict), prefix, needs_step=bool(prefix))
-        About.__init__(self, identity, session)
+        WandbRun.__init__(self, identity, session)
         self._settings = settings
         self._result: FinishResult | None = None
         self._annotations = Annotations(lambda kept: self._send({"config": {PRIVATE: kept}}))
         self.config = Config(self._send_config, self._warn_of_change)
-        self.summary = Summary(lambda changes: self._send({"summary": changes}))
+        self.summary = Summary(lambda changes: self._send({"summary": changes}), self._read_latest)
         self.on_success: Callable[[], None] | None = None
         self._use_recorder(session.recorder if session else None)
 
@@ -224,6 +224,18 @@ class Run(RowLogger, About):
         if self._session is not None:
             self._session.recorder.commit()
             self._session.recorder.sync()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is printed."""
+        return self._console.silent
+
+    def warn(self, cause: str, text: str) -> None:
+        """Print a warning, once per cause."""
+        self._console.warn(cause, text)
+
+    def _read_latest(self) -> dict[str, float]:
+        return self._session.recorder.read_latest() if self._session else {}
 
     def _find_recorder(self) -> Recorder | None:
         session = self._session

@@ -137,6 +137,11 @@ def is_true(text: str) -> bool:
     return text.strip().lower() in TRUE
 
 
+def is_silent() -> bool:
+    """Say whether the environment asks for no lines on stderr."""
+    return is_true(read_variable(os.environ, VARIABLES["silent"]) or "")
+
+
 def read_variable(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     """Return the first of these variables that is set and not empty."""
     readable = _wandb(environ)

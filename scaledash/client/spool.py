@@ -81,6 +81,8 @@ class SpoolWriter:
         Rows written so far.
     refused : dict
         Metric names that cannot be stored, with the reason; filled while writing.
+    last : dict
+        Value of each metric in the row that was written last.
     """
 
     def __init__(self, directory: Path, writer: str) -> None:
@@ -89,6 +91,7 @@ class SpoolWriter:
         self.rows = 0
         self.refused: dict[str, str] = {}
         self.refused_values = 0
+        self.last: dict[str, float] = {}
         self._names: set[str] = set()
         self._schemas: dict[tuple[object, ...], Schema] = {}
         self._segment = 0
@@ -198,13 +201,15 @@ class SpoolWriter:
         if not schema.names:
             return
         steps, times, dicts = zip(*rows, strict=True)
-        block = Block(self.rows, schema.names, steps, times, _take(dicts, columns), relative)
+        values = _take(dicts, columns)
+        block = Block(self.rows, schema.names, steps, times, values, relative)
         try:
             parts.append(pack_rows(block, schema.id))
         except (struct.error, OverflowError, TypeError):
             self._flush_one_by_one(rows, relative, parts)
         else:
             self.rows = block.end_row
+            self.last.update(zip(schema.names, values[-len(schema.names) :], strict=True))
 
     def _flush_one_by_one(
         self, rows: list[tuple[int, float, dict[str, float]]], relative: bool, parts: list[bytes]

@@ -31,6 +31,8 @@ def convert_number(value: object) -> float:
     """
     if isinstance(value, (str, bytes, list, tuple, set, complex)):
         raise NotLoggable(f"a {type(value).__name__} is not a number")
+    if hasattr(type(value), "not_stored"):
+        raise NotLoggable(f"{type(value).__name__} objects are not kept, numbers are")
     size = _find_size(value)
     if size not in (None, 1):
         raise NotLoggable(f"an array of {size} values is not one number; log its mean or norm")

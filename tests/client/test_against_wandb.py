@@ -1,0 +1,74 @@
+"""The same scripts run by the wandb package, offline, and by ScaleDash: the histories agree.
+
+`SCALEDASH_WANDB_PYTHON` names a Python that has wandb; by default this one is asked. wandb brings a
+program of 60 MB and two dozen dependencies of its own, so it is no requirement of the project.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+HAS_WANDB = importlib.util.find_spec("wandb") is not None
+WANDB_PYTHON = os.environ.get("SCALEDASH_WANDB_PYTHON") or (sys.executable if HAS_WANDB else "")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not WANDB_PYTHON, reason="wandb is not installed; see the module's text"),
+]
+
+Sync = Callable[..., int]
+
+
+def run_script(python: str, script: str, module: str, folder: Path) -> None:
+    env = {
+        **{name: text for name, text in os.environ.items() if not name.startswith("PYTHON")},
+        "WANDB_MODE": "offline",
+        "WANDB_DIR": str(folder),
+        "WANDB_SILENT": "true",
+        "SCALEDASH_DIR": str(folder / "runs"),
+        "PYTHONPATH": str(HERE.parents[1]),
+    }
+    command = [python, str(HERE / script), module]
+    subprocess.run(command, cwd=folder, env=env, check=True, timeout=300, capture_output=True)
+
+
+def read_wandb(folder: Path) -> dict[str, dict[str, Any]]:
+    files = map(str, folder.glob("wandb/offline-run-*/*.wandb"))
+    command = [WANDB_PYTHON, str(HERE / "wandb_reader.py"), *files]
+    text = subprocess.run(command, check=True, timeout=300, capture_output=True, text=True).stdout
+    return {run["name"]: run for run in json.loads(text)}
+
+
+@pytest.mark.parametrize("script", ["wandb_script.py", "wandb_cases.py"])
+def test_histories_agree(script: str, tmp_path: Path, sync: Sync, peer: Any) -> None:
+    run_script(WANDB_PYTHON, script, "wandb", tmp_path)
+    theirs = read_wandb(tmp_path)
+    run_script(sys.executable, script, "scaledash", tmp_path)
+    assert sync(*map(str, (tmp_path / "runs").iterdir())) == 0
+    ours = {run.document["name"]: run for run in peer.runs.values()}
+    assert ours.keys() == theirs.keys()
+    for name, run in ours.items():
+        points = [(key, step, x) for key, rows in run.points.items() for step, x in rows]
+        assert spell(points) == spell(theirs[name]["points"]), name
+        assert public(run.document.get("config", {})) == public(theirs[name]["config"]), name
+        kept = run.document.get("summary", {})
+        assert kept == {key: theirs[name]["summary"][key] for key in kept}, name
+
+
+def spell(points: list[tuple[str, int, float]]) -> list[tuple[str, int, str]]:
+    """Sorted, with NaN equal to itself and numbers as the 64-bit floats that both keep."""
+    return sorted((name, step, float(value).hex()) for name, step, value in points)
+
+
+def public(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key[0] != "_"}
