@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PUBLIC = ["scaledash/__init__.py", "scaledash/errors.py"]
-CLIENT = [*(ROOT / name for name in PUBLIC), *sorted((ROOT / "scaledash/client").rglob("*.py"))]
+PUBLIC = ["scaledash/__init__.py", "scaledash/errors.py", "scaledash/tensorboard.py"]
+FOLDERS = ("scaledash/callbacks", "scaledash/client")
+FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+CLIENT = [*(ROOT / name for name in PUBLIC), *FILES]
 MAX_IMPORT_MICROSECONDS = 30_000
 IMPORTS = 10
 LIST_MODULES = (
@@ -67,7 +69,7 @@ def run_bare(python: Path, folder: Path, *arguments: str) -> subprocess.Complete
 def test_wheel_holds_the_client_alone(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
-    strangers = [name for name in names if not name.startswith("scaledash/client/")]
+    strangers = [name for name in names if not name.startswith(FOLDERS)]
     assert sorted(strangers) == PUBLIC
 
 
@@ -127,5 +129,7 @@ def test_client_imports_the_standard_library_only(path: Path) -> None:
 
 
 def is_allowed(module: str) -> bool:
-    is_ours = module == "scaledash" or module.startswith("scaledash.client")
+    is_ours = module == "scaledash" or module.startswith(
+        ("scaledash.client", "scaledash.callbacks")
+    )
     return is_ours or module.partition(".")[0] in sys.stdlib_module_names

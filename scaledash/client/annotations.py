@@ -38,6 +38,11 @@ class Annotations:
         self._metrics[str(name)] = {**self._metrics.get(str(name), {}), **known}
         self._send_all()
 
+    def note_smoothed(self, name: str, how: str) -> None:
+        """Keep that a metric holds averages; sent once."""
+        if self._metrics.get(name, {}).get("smoothed") != how:
+            self.define_metric(name, {"smoothed": how})
+
     def mark(self, kind: str, step: int, reason: str) -> str:
         """Keep a mark; return what is wrong with it, or ""."""
         if kind not in KINDS:

@@ -104,6 +104,10 @@ class Run(RowLogger, WandbRun):
             name, {"step_metric": step_metric, "hidden": hidden, "summary": summary}
         )
 
+    def note_smoothed(self, name: str, how: str) -> None:
+        """Say that values of a metric are averages, and of what; kept with the metric."""
+        self._annotations.note_smoothed(name, how)
+
     def mark(self, kind: str, step: int | None = None, reason: str = "") -> None:
         """Mark a step: "diverged", "healthy", "note", "phase" or "checkpoint"."""
         at = self.step if step is None else step

@@ -23,7 +23,7 @@ from scaledash.client.unstored import CLASSES, PlotFunctions, make_class, say_on
 from scaledash.client.wandb_run import INSTEAD, WandbRun
 
 ID_CHARACTERS = string.ascii_lowercase + string.digits
-MODULES = ("errors",)
+MODULES = ("callbacks", "errors", "tensorboard")
 ON_RUN = (
     *("watch", "unwatch", "save", "log_code", "log_artifact", "log_model", "link_model"),
     *("use_artifact", "use_model", "restore"),

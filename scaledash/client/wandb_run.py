@@ -12,7 +12,8 @@ INSTEAD = {
     "restore": "ScaleDash keeps no files; read the checkpoint from where the script wrote it",
     "use_artifact": "ScaleDash keeps no artifacts; give the path of the data or model",
     "use_model": "ScaleDash keeps no models; give the path of the checkpoint",
-    "sweep": "ScaleDash runs no sweep server; start one job per setting with init(study=...)",
+    "sweep": "ScaleDash runs no sweep server; start one job per setting with init(study=...),"
+    " as examples/slurm_array.sh does",
 }
 INSTEAD |= dict.fromkeys(("agent", "controller"), INSTEAD["sweep"])
 
