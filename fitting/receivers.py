@@ -11,14 +11,14 @@ from fitting import outbox, services
 from fitting.hints import hints
 from fitting.rows import is_loss
 from runs.models import Run
-from runs.signals import batch_stored, run_created, run_edited, run_ended
+from runs.signals import batch_stored, run_created, run_edited, run_ended, runs_edited
 
 
 @receiver(run_created, dispatch_uid="fitting.join_studies")
 def join_studies(run: Run, studies: Iterable[str] = (), **kwargs: object) -> None:
     """Put a new run into the studies it names and into those that select it."""
     services.attach_run(run, studies)
-    services.follow_selections(run)
+    services.follow_selections(run.project_id, [run.pk])
     _wake(outbox.mark_holders(run.pk))
 
 
@@ -26,8 +26,15 @@ def join_studies(run: Run, studies: Iterable[str] = (), **kwargs: object) -> Non
 def follow_edit(run: Run, studies: Iterable[str] = (), **kwargs: object) -> None:
     """Let studies see a changed config, scale fact, group or state."""
     services.attach_run(run, studies)
-    services.follow_selections(run)
+    services.follow_selections(run.project_id, [run.pk])
     _wake(outbox.mark_holders(run.pk))
+
+
+@receiver(runs_edited, dispatch_uid="fitting.follow_edits")
+def follow_edits(project_id: int, run_ids: Sequence[int], **kwargs: object) -> None:
+    """Let studies see that many runs were changed at once."""
+    services.follow_selections(project_id, run_ids)
+    _wake(services.mark_holders(run_ids))
 
 
 @receiver(run_ended, dispatch_uid="fitting.follow_end")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
@@ -183,17 +183,25 @@ def attach_run(run: Run, slugs: Iterable[str]) -> None:
             StudyRun.objects.filter(pk=member.pk).update(is_listed=True)
 
 
-def follow_selections(run: Run) -> None:
-    """Let a run join the studies whose selection names it, and leave those that no longer do."""
-    outbox.hold_project(run.project_id)
-    live = Study.objects.filter(project=run.project_id, deleted_at=None)
-    by_rule = list(live.exclude(selection__kind="list"))
-    joined = [StudyRun(study=s, run=run, is_listed=False) for s in by_rule if _selects(s, run)]
-    StudyRun.objects.bulk_create(joined, ignore_conflicts=True)
-    left = [study.pk for study in by_rule if not _selects(study, run)]
-    gone = StudyRun.objects.filter(run=run, study__in=left, is_listed=False)
-    outbox.mark_studies(gone.values_list("study", flat=True))
-    gone.delete()
+def follow_selections(project_id: int, run_ids: Sequence[int]) -> None:
+    """Let runs join the studies whose selection names them, and leave those that no longer do."""
+    outbox.hold_project(project_id)
+    live = Study.objects.filter(project=project_id, deleted_at=None)
+    for study in live.exclude(selection__kind="list"):
+        selected = set(_selected_runs(study).filter(pk__in=run_ids).values_list("pk", flat=True))
+        joined = [StudyRun(study=study, run_id=pk, is_listed=False) for pk in sorted(selected)]
+        StudyRun.objects.bulk_create(joined, batch_size=1000, ignore_conflicts=True)
+        left = study.study_runs.filter(run__in=set(run_ids) - selected, is_listed=False)
+        if left.delete()[0]:
+            outbox.mark_studies([study.pk])
+
+
+def mark_holders(run_ids: Sequence[int]) -> list[int]:
+    """Let the studies that hold any of these runs be analysed again; returns them."""
+    members = StudyRun.objects.filter(run__in=run_ids, study__deleted_at=None)
+    studies = sorted(set(members.values_list("study", flat=True)))
+    outbox.mark_studies(studies)
+    return studies
 
 
 # --- inside ------------------------------------------------------------------------------------

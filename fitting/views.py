@@ -20,7 +20,9 @@ from fitting.services import (
     edit_study,
     set_exclusion,
 )
+from runs.filters import BadFilter
 from runs.models import Run
+from runs.table import TableQuery, narrow_table
 from scaledash.lib import jsonsafe
 from teams.models import Project, Role
 from teams.pages import answer_json, get_principal, get_project, require_sign_in
@@ -77,7 +79,7 @@ def read_studies(request: HttpRequest, slug: str) -> HttpResponse:
 def new_study(request: HttpRequest, slug: str) -> HttpResponse:
     """Make a study: by rule, or of the runs chosen in the runs table."""
     project = get_project(request, slug, Role.EDITOR)
-    chosen = request.GET.getlist("run")
+    chosen = _list_chosen(request, project)
     form = StudyForm(request.POST or None, initial={"runs": ",".join(chosen)})
     if request.method == "POST" and form.is_valid():
         study = _create(request, project, form)
@@ -211,6 +213,17 @@ def _create(request: HttpRequest, project: Project, form: StudyForm) -> Study | 
     if chosen:
         add_runs(study, chosen)
     return study
+
+
+def _list_chosen(request: HttpRequest, project: Project) -> list[str]:
+    """Return the ids of the runs that the runs table sends: some by name, or all it shows."""
+    if request.GET.get("every") != "1":
+        return request.GET.getlist("run")
+    runs = Run.objects.visible_to(get_principal(request)).filter(project=project)
+    try:
+        return list(narrow_table(runs, TableQuery.read(request.GET)).values_list("uid", flat=True))
+    except BadFilter:
+        return []
 
 
 def _show_refusal(form: StudyForm, refusal: Refused) -> None:

@@ -64,6 +64,7 @@ TIME_COLUMNS = {
     "ended": "ended_at",
     "received": "received_at",
     "heartbeat": "heartbeat_at",
+    "archived": "archived_at",
 }
 KEYED = ("config", "summary", "facts", "host")
 PLAIN_NAMES = (

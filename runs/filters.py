@@ -32,6 +32,7 @@ ORDERS = {
     **{name: name for name in COLUMNS},
 }
 STATES = (*RunState.values, Outcome.DIVERGED.value)
+ARCHIVED = (HIDE, SHOW, ONLY) = ("hide", "show", "only")
 ORDER_VALUE = "order_value"
 
 
@@ -178,6 +179,14 @@ def narrow(runs: QuerySet[Run], query: Mapping[str, str]) -> QuerySet[Run]:
     if query.get("search"):
         runs = _search(runs, query["search"])
     return apply_filter(runs, query.get("filter") or "")
+
+
+def narrow_archived(runs: QuerySet[Run], text: str) -> QuerySet[Run]:
+    """Leave archived runs out (`hide`), in (`show`), or leave only them (`only`)."""
+    if text not in ARCHIVED:
+        message = f"archived is {text[:40]!r}; send {', '.join(ARCHIVED)}."
+        raise BadFilter("archived", "unknown_value", message)
+    return runs if text == SHOW else runs.filter(archived_at__isnull=text == HIDE)
 
 
 def _narrow_state(runs: QuerySet[Run], state: str) -> QuerySet[Run]:

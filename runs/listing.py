@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from runs.facts import COLUMNS
 from runs.fields import find_field
-from runs.filters import Order, narrow
+from runs.filters import HIDE, Order, narrow, narrow_archived
 from runs.models import Run
 from runs.queries import HEAVY, LISTED, describe_listed, read_column
 from teams.models import Project
@@ -40,7 +40,8 @@ def list_runs(
         runs = Run.objects.visible_to(principal)
     else:
         runs = Run.objects.filter(project=project, deleted_at=None)
-    found = order.apply(narrow(runs, query))
+    shown = narrow_archived(runs, query.get("archived") or HIDE)
+    found = order.apply(narrow(shown, query))
     if query.get("cursor"):
         found = found.filter(order.after(query["cursor"]))
     return found

@@ -104,6 +104,7 @@ class Run(models.Model):
     received_at = models.DateTimeField(null=True, help_text="last batch, by the database's clock")
     heartbeat_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField(default=timezone.now, help_text="last change of any kind")
+    archived_at = models.DateTimeField(null=True, help_text="since when lists leave it out")
     deleted_at = models.DateTimeField(null=True)
     purge_at = models.DateTimeField(null=True, help_text="when a deleted run may be erased")
 
@@ -157,10 +158,45 @@ class Run(models.Model):
                 name="run_to_purge",
             ),
             GinIndex(fields=("tags",), name="run_by_tag"),
+            models.Index(
+                fields=("project",),
+                condition=models.Q(archived_at__isnull=False),
+                name="run_archived",
+            ),
         )
 
     def __str__(self) -> str:
         return self.name or self.uid
+
+
+class BulkAction(models.TextChoices):
+    """What is done to many runs at once."""
+
+    TAG = "tag"
+    UNTAG = "untag"
+    ARCHIVE = "archive"
+    UNARCHIVE = "unarchive"
+    DELETE = "delete"
+
+
+class BulkEdit(models.Model):
+    """One change of many runs, and which of them it changed: what undo needs to know."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="bulk_edits")
+    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    action = models.CharField(max_length=9, choices=BulkAction.choices)
+    tag = models.CharField(max_length=NAME_LENGTH, blank=True)
+    runs = ArrayField(models.BigIntegerField())
+    created_at = models.DateTimeField(default=timezone.now)
+    undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("project", "user", "-created_at"), name="bulk_edit_newest"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.action} {len(self.runs)} runs"
 
 
 class Metric(models.Model):

@@ -21,7 +21,7 @@ PLAIN = (
     *("name", "group", "job_type", "notes", "tags", "config", "summary", "user_summary", "facts"),
     *("state", "outcome", "outcome_evidence", "exit_code", "finish_reason", "last_step", "attempt"),
     *("rev", "repeated", "overwritten", "dropped", "clock_clamped", "fork_step"),
-    *("started_at", "ended_at", "received_at", "heartbeat_at", "flop_convention"),
+    *("started_at", "ended_at", "received_at", "heartbeat_at", "flop_convention", "archived_at"),
 )
 HEAVY = ("notes", "outcome_evidence", "host")  # not in lists
 LISTED = (

@@ -125,7 +125,7 @@ def _reopen(known: Run, wish: RunWish) -> Run:
         raise Refused(409, "run_exists", message, "/id")
     _apply(run, wish.changes)
     run.state, run.ended_at, run.ending = RunState.RUNNING, None, None
-    run.exit_code, run.finish_reason = None, ""
+    run.exit_code, run.finish_reason, run.archived_at = None, "", None
     run.heartbeat_at, run.changed_at = Now(), timezone.now()
     run.save(update_fields=[*_EDITED, "heartbeat_at", *_ENDED])
     run.heartbeat_at = run.changed_at
@@ -148,6 +148,7 @@ def edit_run(run: Run, changes: Mapping[str, object], studies: Iterable[str] = (
 _EDITED = (
     *TEXT_FIELDS,
     *("config", "host", "user_summary", "facts", "flop_convention", "changed_at"),
+    "archived_at",
     *COLUMNS,
 )
 _ENDED = ("state", "ended_at", "ending", "exit_code", "finish_reason")
@@ -163,6 +164,8 @@ def _apply(run: Run, changes: Mapping[str, object]) -> None:
     for name in TEXT_FIELDS:
         if changes.get(name) is not None:
             setattr(run, name, changes[name])
+    if changes.get("archived") is not None:
+        run.archived_at = (run.archived_at or timezone.now()) if changes["archived"] else None
     run.config = _merge(run.config, changes.get("config"))
     run.host = _merge(run.host, changes.get("host"))
     run.user_summary = _merge(run.user_summary, changes.get("summary"))

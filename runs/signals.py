@@ -1,13 +1,15 @@
 """What runs announce, inside the transaction that makes the change; runs know no listener.
 
 Every signal has `sender=Run`. `run_created` and `run_edited` carry `run` and `studies`, the slugs
-of the studies that the request names; `run_ended` carries `run`; `batch_stored` carries `run_id`
-and `metrics`, the names of the metrics in the batch.
+of the studies that the request names; `runs_edited` carries `project_id` and `run_ids`, of runs
+changed at once; `run_ended` carries `run`; `batch_stored` carries `run_id` and `metrics`, the names
+of the metrics in the batch.
 """
 
 from django.dispatch import Signal
 
 run_created = Signal()
 run_edited = Signal()
+runs_edited = Signal()
 run_ended = Signal()
 batch_stored = Signal()

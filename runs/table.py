@@ -19,14 +19,26 @@ from runs.columns import (
     find_value,
     read_cell,
 )
-from runs.filters import STATES, BadFilter, apply_filter, match_names, narrow
+from runs.filters import (
+    HIDE,
+    ONLY,
+    SHOW,
+    STATES,
+    BadFilter,
+    apply_filter,
+    match_names,
+    narrow,
+    narrow_archived,
+)
 from runs.grouping import Grouping, Spread
 from runs.models import Run
 from scaledash.lib.urlstate import split_list
 from teams.models import Project
 
 PAGE_SIZE = 100
-KEYS = ("f", "q", "state", "by", "open", "s", "p", "cols")
+KEYS = ("f", "q", "state", "by", "open", "s", "p", "cols", "arch")
+ARCHIVES = {"": HIDE, "1": SHOW, "only": ONLY}
+EVERY = "*"
 MAX_OPEN = 50  # groups whose runs are shown
 
 
@@ -43,6 +55,7 @@ class TableQuery:
     columns: tuple[Column, ...] = ()
     grouping: Grouping | None = None
     open: tuple[str, ...] = ()
+    archived: str = HIDE
 
     @classmethod
     def read(cls, query: QueryDict) -> TableQuery:
@@ -58,6 +71,7 @@ class TableQuery:
             columns=tuple(choose_columns(split_list(query.get("cols", "")))),
             grouping=Grouping.read(split_list(query.get("by", ""))),
             open=tuple(split_list(query.get("open", ""))[:MAX_OPEN]),
+            archived=ARCHIVES.get(query.get("arch", ""), HIDE),
         )
 
     @property
@@ -79,8 +93,15 @@ class TableQuery:
 
 def narrow_table(runs: QuerySet[Run], query: TableQuery) -> QuerySet[Run]:
     """Return the runs that the table is about, or raise BadFilter."""
-    found = narrow(runs, {"state": query.state})
+    found = narrow(narrow_archived(runs, query.archived), {"state": query.state})
     return apply_filter(match_names(found, query.pattern), query.filter)
+
+
+def choose_runs(runs: QuerySet[Run], query: TableQuery, uids: str) -> QuerySet[Run]:
+    """Return the runs of a comma list of ids; "*" stands for all that the table is about."""
+    if uids == EVERY:
+        return narrow_table(runs, query)
+    return runs.filter(uid__in=[uid for uid in uids.split(",") if uid])
 
 
 def sort_runs(runs: QuerySet[Run], query: TableQuery, names: LossNames) -> QuerySet[Run]:
@@ -102,6 +123,7 @@ class Row:
     uid: str
     state: str
     outcome: str
+    is_archived: bool
     cells: dict[str, Cell]
 
 
@@ -128,6 +150,7 @@ class RunsPage:
     all_runs: int = 0
     number: int = 1
     error: BadFilter | None = None
+    n_archived: int = 0
     groups: list[ShownGroup] = field(default_factory=list)
     n_groups: int = 0
     members: dict[str, list[Row]] = field(default_factory=dict)
@@ -169,11 +192,11 @@ def read_rows(ids: Sequence[int], columns: Sequence[Column], names: LossNames) -
     values = {f"cell_{place}": find_value(column, names) for place, column in enumerate(columns)}
     found = Run.objects.filter(pk__in=ids).annotate(**values)
     rows = {}
-    for pk, uid, state, outcome, *cells in found.values_list(
-        "pk", "uid", "state", "outcome", *values
+    for pk, uid, state, outcome, archived_at, *cells in found.values_list(
+        "pk", "uid", "state", "outcome", "archived_at", *values
     ):
         pairs = zip(columns, cells, strict=True)
         shown = {column.key: read_cell(column, cell) for column, cell in pairs}
         shown["name"] = shown["name"] or uid
-        rows[pk] = Row(uid, state, outcome, shown)
+        rows[pk] = Row(uid, state, outcome, archived_at is not None, shown)
     return [rows[pk] for pk in ids if pk in rows]

@@ -23,7 +23,7 @@ from runs.columns import (
     is_number,
     write_cell,
 )
-from runs.filters import MAX_SEARCH_LENGTH, STATES, BadFilter
+from runs.filters import HIDE, MAX_SEARCH_LENGTH, SHOW, STATES, BadFilter
 from runs.grouping import Group, Groups, Spread, label_rest, read_groups, sort_groups
 from runs.models import Run, RunState
 from runs.table import (
@@ -64,8 +64,15 @@ def read_runs_page(project: Project, runs: QuerySet[Run], query: TableQuery) -> 
     except DataError as error:  # a number that no double holds, met while sorting
         message = f"PostgreSQL says: {str(error).splitlines()[0]}."
         page = RunsPage(project, query, error=BadFilter("filter", "invalid", message))
-    is_whole = page.error is None and not query.is_narrowed
-    return replace(page, all_runs=page.total if is_whole else runs.count())
+    return replace(page, all_runs=runs.count(), n_archived=_count_archived(runs, page))
+
+
+def _count_archived(runs: QuerySet[Run], page: RunsPage) -> int:
+    """Return how many of the runs that the filter leaves are archived."""
+    archived = runs.filter(archived_at__isnull=False)
+    if page.error is not None or not archived.exists():
+        return 0
+    return narrow_table(archived, replace(page.query, archived=SHOW)).count()
 
 
 def _read_groups_page(
@@ -130,6 +137,8 @@ def build_runs(page: RunsPage) -> dict[str, object]:
         "all_runs": page.all_runs,
         "page": page.number,
         "sort": query.sort if query.sort_column else "",
+        "archived": query.archived,
+        "n_archived": page.n_archived,
         "filter": query.filter,
         "search": query.pattern,
         "state": query.state,
@@ -144,7 +153,7 @@ def build_runs(page: RunsPage) -> dict[str, object]:
 
 def describe_row(row: Row) -> dict[str, object]:
     """Return a run as the twin names it."""
-    return {"uid": row.uid, "state": row.state, "outcome": row.outcome, "cells": row.cells}
+    return asdict(row)
 
 
 def describe_group(group: ShownGroup, page: RunsPage) -> dict[str, object]:
@@ -199,6 +208,7 @@ def build_runs_page(page: RunsPage, params: QueryDict) -> dict[str, object]:
         "chosen_groups": join_list(query.grouping.keys) if query.grouping else "",
         "states": STATES,
         "is_narrowed": query.is_narrowed,
+        "archive": _describe_archive(page, params),
         "clear_url": link(params, f=None, q=None, state=None, p=None),
         "max_pattern": MAX_SEARCH_LENGTH,
         "pager": {
@@ -213,9 +223,26 @@ def build_runs_page(page: RunsPage, params: QueryDict) -> dict[str, object]:
     }
 
 
+def _describe_archive(page: RunsPage, params: QueryDict) -> dict[str, object]:
+    """Return the sentence about archived runs and the address of the other view."""
+    is_hidden = page.query.archived == HIDE
+    return {
+        "is_hidden": is_hidden,
+        "n": f"{page.n_archived:,}",
+        "is_any": page.n_archived > 0 or not is_hidden,
+        "url": link(params, arch="1" if is_hidden else None, p=None),
+    }
+
+
 def _show_row(row: Row, query: TableQuery) -> dict[str, object]:
     cells = [describe_cell(column, row.cells[column.key]) for column in query.columns]
-    return {"uid": row.uid, "state": row.state, "outcome": row.outcome, "cells": cells}
+    return {
+        "uid": row.uid,
+        "state": row.state,
+        "outcome": row.outcome,
+        "is_archived": row.is_archived,
+        "cells": cells,
+    }
 
 
 def _show_group(group: ShownGroup, page: RunsPage, params: QueryDict) -> dict[str, object]:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
-from django.shortcuts import render
+from django.conf import settings
+from django.contrib import messages
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotModified,
+    QueryDict,
+)
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from runs import contexts
+from runs.bulk import (
+    NEEDED,
+    BulkWish,
+    describe_edit,
+    edit_runs,
+    find_undoable,
+    undo_edit,
+)
 from runs.curves import CurvesWish, build_curves
-from runs.models import Run, RunQuerySet
+from runs.filters import BadFilter
+from runs.models import BulkAction, BulkEdit, Run, RunQuerySet
 from runs.revisions import read_project_revision, read_run_revision
-from runs.table import TableQuery
-from runs.table_page import build_runs, build_runs_page, count_table, read_runs_page
+from runs.services import Refused
+from runs.table import TableQuery, choose_runs
+from runs.table_page import build_runs, build_runs_page, count_table, link, read_runs_page
 from scaledash.lib import jsonsafe
 from teams.models import Project, Role
 from teams.pages import answer_json, get_principal, get_project, require_sign_in
@@ -29,13 +47,20 @@ def show_runs(request: HttpRequest, slug: str) -> HttpResponse:
     page = read_runs_page(project, _list_runs(project), TableQuery.read(request.GET))
     query = request.GET.urlencode()
     twin = reverse("runs-json", args=[project.slug])
+    may_edit = _may_edit(request, project)
+    undoable = find_undoable(project, request.user.pk) if may_edit else None
     context = {
         **build_runs(page),
         **build_runs_page(page, request.GET),
+        "undoable": undoable,
+        "undo_text": describe_edit(undoable) if undoable else "",
+        "may_delete": may_edit and _may_edit(request, project, Role.ADMIN),
+        "purge_days": settings.PURGE_AFTER_DAYS,
+        "view": link(request.GET).removeprefix("?"),
         "project": project,
         "section": "runs",
         "crumbs": [(project.name or project.slug, None)],
-        "may_edit": _may_edit(request, project),
+        "may_edit": may_edit,
         "rev": rev,
         "revision_url": reverse("project-revision", args=[project.slug]),
         "json_url": f"{twin}?{query}" if query else twin,
@@ -59,6 +84,39 @@ def count_runs(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_project(request, slug)
     found = count_table(_list_runs(project), TableQuery.read(request.GET))
     return answer_json(found)
+
+
+@require_sign_in
+@require_POST
+def edit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Tag, untag, archive, unarchive or delete the chosen runs; back to the same table."""
+    project = get_project(request, slug, Role.EDITOR)
+    params = QueryDict(request.POST.get("view", ""))
+    try:
+        wish = BulkWish.read(request.POST.get("action", ""), request.POST.get("tag", ""))
+        get_project(request, slug, wish.role)
+        query = TableQuery.read(params)
+        chosen = choose_runs(_list_runs(project), query, request.POST.get("runs", ""))
+        done = edit_runs(project, request.user, chosen, wish)
+    except (Refused, BadFilter) as refusal:
+        messages.error(request, refusal.message)
+        done = None
+    else:
+        if done is None:
+            messages.info(request, "Nothing to change: the chosen runs are so already.")
+    return _back_to_table(project, params)
+
+
+@require_sign_in
+@require_POST
+def undo(request: HttpRequest, slug: str, edit_id: int) -> HttpResponse:
+    """Take a change of many runs back."""
+    project = get_project(request, slug, Role.EDITOR)
+    done = get_object_or_404(BulkEdit, pk=edit_id, project=project)
+    get_project(request, slug, NEEDED.get(BulkAction(done.action), Role.EDITOR))
+    n_runs = undo_edit(done)
+    messages.success(request, f"Undone for {n_runs:,} run{'' if n_runs == 1 else 's'}.")
+    return _back_to_table(project, QueryDict(request.POST.get("view", "")))
 
 
 # --- one run -------------------------------------------------------------------------------------
@@ -113,9 +171,13 @@ def read_curves(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
 
 
 # --- inside --------------------------------------------------------------------------------------
-def _may_edit(request: HttpRequest, project: Project) -> bool:
+def _may_edit(request: HttpRequest, project: Project, needed: Role = Role.EDITOR) -> bool:
     role = find_role(get_principal(request), project)
-    return role is not None and role.includes(Role.EDITOR)
+    return role is not None and role.includes(needed)
+
+
+def _back_to_table(project: Project, params: QueryDict) -> HttpResponse:
+    return redirect(reverse("runs", args=[project.slug]) + link(params))
 
 
 def _list_runs(project: Project) -> RunQuerySet:

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from runs import export
 from runs.api.base import RunView, answer_bad_filters
 from runs.api.reads import read_choice
-from runs.filters import apply_filter
+from runs.filters import HIDE, ONLY, SHOW, STATES, match_names, narrow, narrow_archived
 from runs.models import Run
 from teams.api.errors import ApiError, not_found
 from teams.models import Project
@@ -34,6 +34,9 @@ PARAMETERS = [
     OpenApiParameter("what", str, enum=WHAT, description="One row a run, or one a point."),
     OpenApiParameter("type", str, enum=tuple(TYPES)),
     OpenApiParameter("filter", str, description='Such as: lr >= 1e-3 and name ~ "qk".'),
+    OpenApiParameter("archived", str, enum=(SHOW, HIDE, ONLY), description="show is usual."),
+    OpenApiParameter("match", str, description="A regular expression that name or id match."),
+    OpenApiParameter("state", str, enum=STATES),
     OpenApiParameter("runs", str, description="Comma list of run ids, at most 1,000; else all."),
     OpenApiParameter("metric", str, many=True, description="One metric, as often as wanted."),
 ]
@@ -49,11 +52,13 @@ class Export(RunView):
     )
     def get(self, request: Request, slug: str) -> StreamingHttpResponse:
         """Stream runs or points as CSV, JSONL or Parquet."""
-        project = self.get_project(slug)
+        project, params = self.get_project(slug), request.query_params
         what, form = read_choice(request, "what", WHAT), read_choice(request, "type", tuple(TYPES))
         with answer_bad_filters():
-            runs = apply_filter(self._find_runs(project), request.query_params.get("filter", ""))
-        runs, metrics = runs.order_by("id"), request.query_params.getlist("metric")
+            found = narrow_archived(self._find_runs(project), params.get("archived") or SHOW)
+            found = narrow(found, {name: params.get(name, "") for name in ("state", "filter")})
+            runs = match_names(found, params.get("match", ""))
+        runs, metrics = runs.order_by("id"), params.getlist("metric")
         if form == "parquet":
             pieces = write_parquet(runs, what, metrics)
         else:

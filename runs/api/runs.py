@@ -25,7 +25,7 @@ from runs.api.serializers import (
     RunOpen,
 )
 from runs.fields import is_keyed
-from runs.filters import DEFAULT_ORDER, ORDERS, STATES, Order
+from runs.filters import ARCHIVED, DEFAULT_ORDER, ORDERS, STATES, Order
 from runs.listing import list_runs, read_page
 from runs.models import Run
 from runs.retention import purge
@@ -47,6 +47,7 @@ LIST_PARAMETERS = [
     OpenApiParameter("filter", str, description='Such as: lr >= 1e-3 and name ~ "qk".'),
     OpenApiParameter("order", str, description=f'"-" first descends: {", ".join(ORDERS)}.'),
     OpenApiParameter("columns", str, description="Comma list of the fields to answer with."),
+    OpenApiParameter("archived", str, enum=ARCHIVED, description="Archived runs: hide is usual."),
     *PAGING_PARAMETERS,
 ]
 MAX_COLUMNS = 100

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from runs.facts import DECLARABLE
 from runs.models import NAME_LENGTH, UID_LENGTH, Outcome, RunState
 from runs.validation import MAX_INTEGER, check_name
-from teams.api.fields import Choice, Integer, StrictSerializer, Text
+from teams.api.fields import Choice, Flag, Integer, StrictSerializer, Text
 from teams.models import SLUG_LENGTH
 
 RESUME = ("allow", "must", "never")
@@ -130,6 +130,7 @@ class RunChange(StrictSerializer):
     scale = Scale(required=False, allow_null=True)
     summary = Document(required=False, allow_null=True, help_text="The user's own values.")
     host = Document(required=False, allow_null=True)
+    archived = Flag(required=False, allow_null=True, help_text="Lists leave archived runs out.")
     study = Studies(required=False, allow_null=True)
 
 
@@ -237,6 +238,7 @@ class ListedRunDocument(serializers.Serializer):
     ended_at = serializers.DateTimeField(allow_null=True)
     received_at = serializers.DateTimeField(allow_null=True)
     heartbeat_at = serializers.DateTimeField(allow_null=True)
+    archived_at = serializers.DateTimeField(allow_null=True)
 
 
 class AttemptDocument(serializers.Serializer):

@@ -4,10 +4,11 @@ import { mount as mountKeys } from "./keys.js";
 import { mount as mountLive } from "./live.js";
 import { mount as mountPill } from "./pill.js";
 import { mount as mountPoll } from "./poll.js";
+import { mount as mountSelection } from "./selection.js";
 import { mount as mountTable } from "./table.js";
 import { mount as mountTheme } from "./theme.js";
 
-for (const mount of [mountTheme, mountCopy, mountKeys, mountPill, mountLive, mountTable]) {
+for (const mount of [mountTheme, mountCopy, mountKeys, mountPill, mountLive, mountTable, mountSelection]) {
   mount(document);
 }
 if (document.querySelector("#tab-lr, [data-plot]")) {

@@ -1,15 +1,18 @@
 /* The runs table: selection kept in the URL, rows by j and k, x to select. */
 import { parse, readState, visit, writeState } from "./state.js";
 
+const EVERY = "*"; /* all runs that the filter leaves, on every page */
+
 class SelectableTable {
   constructor(form) {
     this.form = form;
+    this.bar = form.querySelector("[data-selection-bar]");
     this.chosen = new Set(readState().sel ?? []);
     form.addEventListener("change", (event) => this.onChange(event));
-    form.addEventListener("submit", () => this.sendOthers());
     document.addEventListener("keydown", (event) => this.onKey(event));
     document.addEventListener("morphed", () => this.show());
-    form.querySelector("[data-clear]")?.addEventListener("click", () => this.clear());
+    form.querySelector("[data-clear]").addEventListener("click", () => this.choose([]));
+    form.querySelector("[data-select-every]").addEventListener("click", () => this.choose([EVERY]));
     this.show();
   }
 
@@ -17,52 +20,55 @@ class SelectableTable {
     return [...this.form.querySelectorAll("tbody input[type=checkbox][name=run]")];
   }
 
+  get isEvery() {
+    return this.chosen.has(EVERY);
+  }
+
+  get total() {
+    return Number(this.form.querySelector("[data-count]").dataset.count);
+  }
+
   onChange({ target }) {
-    if (target.matches("[data-select-all]")) {
-      for (const box of this.boxes) this.set(box.value, target.checked);
-    } else if (target.name === "run") {
-      this.set(target.value, target.checked);
-    } else {
-      return;
+    if (target.name !== "run" && !target.matches("[data-select-all]")) return;
+    /* One box less than every run is what this page shows of them. */
+    if (this.isEvery) this.chosen = new Set(this.boxes.map((box) => box.value));
+    const boxes = target.name === "run" ? [target] : this.boxes;
+    for (const { value } of boxes) {
+      if (target.checked) this.chosen.add(value);
+      else this.chosen.delete(value);
     }
+    this.choose(this.chosen);
+  }
+
+  choose(uids) {
+    this.chosen = new Set(uids);
     writeState({ sel: [...this.chosen] });
     this.show();
   }
 
-  set(uid, isChosen) {
-    if (isChosen) this.chosen.add(uid);
-    else this.chosen.delete(uid);
-  }
-
-  clear() {
-    this.chosen.clear();
-    writeState({ sel: null });
-    this.show();
-  }
-
-  /** Runs chosen on other pages of the table have no box here; send them too. */
-  sendOthers() {
-    const here = new Set(this.boxes.map((box) => box.value));
-    for (const uid of this.chosen) {
-      if (here.has(uid)) continue;
-      const field = document.createElement("input");
-      Object.assign(field, { type: "hidden", name: "run", value: uid });
-      this.form.append(field);
-    }
-  }
-
   show() {
     for (const box of this.boxes) {
-      box.checked = this.chosen.has(box.value);
+      box.checked = this.isEvery || this.chosen.has(box.value);
       box.closest("tr").dataset.selected = String(box.checked);
     }
-    const bar = this.form.querySelector("[data-selection-bar]");
-    if (bar) {
-      bar.hidden = this.chosen.size === 0;
-      bar.querySelector("[data-selected-count]").textContent = String(this.chosen.size);
-    }
+    const isWhole = this.boxes.length > 0 && this.boxes.every((box) => box.checked);
     const all = this.form.querySelector("[data-select-all]");
-    if (all) all.checked = this.boxes.length > 0 && this.boxes.every((box) => box.checked);
+    if (all) all.checked = isWhole;
+    this.showBar(isWhole);
+  }
+
+  showBar(isWhole) {
+    const { bar, total } = this;
+    const n = this.isEvery ? total : this.chosen.size;
+    bar.hidden = n === 0;
+    bar.querySelector("[data-selected-count]").textContent = n.toLocaleString("en");
+    const every = bar.querySelector("[data-select-every]");
+    every.hidden = this.isEvery || !isWhole || n >= total;
+    every.querySelector("[data-total]").textContent = total.toLocaleString("en");
+    const unarchive = bar.querySelector("[data-unarchive]");
+    if (unarchive) unarchive.hidden = !readState().arch;
+    const words = bar.querySelector("[data-selected-words]");
+    if (words) words.textContent = n === 1 ? "1 run" : `${n.toLocaleString("en")} runs`;
   }
 
   onKey(event) {
@@ -98,11 +104,12 @@ class SelectableTable {
 
 /** Sorting and paging show another view without a new page. */
 function follow(event, form) {
-  const link = event.target.closest("a.sort, a.group-toggle, a[rel=prev], a[rel=next]");
+  const link = event.target.closest("a.sort, a.group-toggle, a[data-archive], a[rel=prev], a[rel=next]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
   event.preventDefault();
-  const { s, p, open } = parse(new URL(link.href).search);
-  visit({ s: s ?? null, p: p ?? null, open: open ?? null });
+  const state = parse(new URL(link.href).search);
+  const changes = ["s", "p", "open", "arch"].map((key) => [key, state[key] ?? null]);
+  visit(Object.fromEntries(changes));
   if (link.rel) form.scrollIntoView({ block: "start" });
 }
 

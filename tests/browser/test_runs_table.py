@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -187,3 +188,67 @@ def test_all_but_seed_and_keys_exclude_each_other(open_page: OpenPage) -> None:
     page.click("text=No groups")
     expect(page.locator("tr.group")).to_have_count(0)
     assert query_of(page) == {}
+
+
+@pytest.mark.usefixtures("sweep")
+def test_chosen_runs_are_tagged_and_untagged_by_undo(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs?f=lr+%3E+1e-3")
+    page.check("[data-select-all]")
+    page.click("[data-tag-menu] summary")
+    page.fill("[name=tag]", "fast ones")
+    page.press("[name=tag]", "Enter")
+    expect(page.locator("#undo")).to_contain_text("2 runs tagged “fast ones”.")
+    expect(page.locator(".tag", has_text="fast ones")).to_have_count(2)
+    assert query_of(page) == {"f": "lr > 1e-3"}
+    page.click("#undo button")
+    expect(page.locator(".notice", has_text="Undone for 2 runs.")).to_be_visible()
+    expect(page.locator(".tag", has_text="fast ones")).to_have_count(0)
+
+
+@pytest.mark.usefixtures("sweep")
+def test_deletion_asks_first_and_gives_the_focus_back(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs?sel=r1,r2")
+    page.click("[data-delete]")
+    expect(page.locator("dialog h2", has_text="Delete 2 runs?")).to_be_visible()
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.hasAttribute('data-delete')")
+    page.click("[data-delete]")
+    page.click("dialog button[value=delete]")
+    expect(page.locator("#undo")).to_contain_text("2 runs deleted.")
+    expect(page.locator(ROWS)).to_have_count(2)
+    page.click("#undo button")
+    expect(page.locator(ROWS)).to_have_count(4)
+
+
+@pytest.mark.usefixtures("sweep")
+def test_archived_runs_are_shown_by_a_switch_in_the_address(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs?sel=r3")
+    page.click("button[value=archive]")
+    expect(page.locator(ROWS)).to_have_count(3)
+    page.click(".table-foot [data-archive]")
+    expect(page.locator(ROWS)).to_have_count(4)
+    assert query_of(page) == {"arch": "1"}
+    expect(page.locator("tr[data-key=r3] .pill", has_text="archived")).to_be_visible()
+
+
+@pytest.mark.usefixtures("sweep")
+def test_the_export_holds_the_chosen_runs(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs?sel=r1,r4")
+    with page.expect_download() as download:
+        page.click("[data-export]")
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert len([line for line in lines if line.startswith(("r1,", "r4,"))]) == 2
+    assert len(lines) == 3
+
+
+def test_every_run_of_all_pages_is_chosen_at_once(open_page: OpenPage, project: Project) -> None:
+    Run.objects.bulk_create(
+        Run(project=project, uid=f"r{place:03}", state="finished") for place in range(130)
+    )
+    page = open_page("/p/tiny/runs")
+    page.check("[data-select-all]")
+    page.click("text=Select all 130")
+    expect(page.locator("[data-selected-count]")).to_have_text("130")
+    page.click("button[value=archive]")
+    expect(page.locator("#undo")).to_contain_text("130 runs archived.")
+    assert Run.objects.filter(archived_at=None).count() == 0

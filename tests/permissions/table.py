@@ -174,6 +174,8 @@ RUNS = {
     "runs": {"GET": Call(READ_PAGE)},
     "runs-json": {"GET": Call(READ_TWIN)},
     "runs-count": {"GET": Call(READ_TWIN)},
+    "runs-edit": {"POST": Call(EDIT_PAGE, {"action": "archive", "runs": "run-1"})},
+    "runs-undo": {"POST": Call(EDIT_PAGE)},
     "run": {"GET": Call(READ_PAGE)},
     "run-json": {"GET": Call(READ_TWIN)},
     "run-curves": {"GET": Call(READ_TWIN)},

@@ -15,7 +15,7 @@ from fitting.figures import FIGURES
 from fitting.inputs import read_study_rows
 from fitting.models import Fit, FitKind, Study
 from fitting.services import StudyWish, add_runs, create_study
-from runs.models import Run
+from runs.models import BulkAction, BulkEdit, Run
 from scaledash.lib.jsonsafe import make_safe
 from teams import accounts, services
 from teams.invitations import create_invitation
@@ -125,6 +125,7 @@ def make_measurements(project: Project) -> dict[str, object]:
     study = create_study(project, None, StudyWish(slug="lr-sweep", name=CANARY))
     add_runs(study, Run.objects.filter(pk=run.pk))
     Run.objects.create(project=project, uid="run-2", name=CANARY)
+    done = BulkEdit.objects.create(project=project, action=BulkAction.TAG, tag="x", runs=[run.pk])
     rows = read_study_rows(study, None)
     for name, analysis in ANALYSES.items():
         data = analysis.load(study, rows, FitKind.FAST)
@@ -140,7 +141,13 @@ def make_measurements(project: Project) -> dict[str, object]:
             duration_seconds=0.1,
             result=make_safe(analysis.analyse(data, study, FitKind.FAST)),
         )
-    return {"uid": run.uid, "study_slug": study.slug, "study_id": study.pk, "version": 1}
+    return {
+        "uid": run.uid,
+        "study_slug": study.slug,
+        "study_id": study.pk,
+        "version": 1,
+        "edit_id": done.pk,
+    }
 
 
 def hash_database() -> dict[str, str]:

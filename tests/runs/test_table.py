@@ -163,7 +163,7 @@ def test_a_page_reads_no_more_the_more_runs_it_shows(
 ) -> None:
     make_run(project, "a", 2.0)
     read(reader, s="loss")
-    with django_assert_num_queries(7) as few:
+    with django_assert_num_queries(9) as few:
         read(reader, s="loss")
     for place in range(20):
         make_run(project, f"r{place}", 2.0)
