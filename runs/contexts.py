@@ -10,6 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from runs.columns import find_loss_names, write_number
+from runs.comparison import compare_config
+from runs.metric_groups import group_names
 from runs.models import Outcome, Run, RunState
 from runs.queries import describe_run, find_doubts
 from scaledash.lib.jsonsafe import decode_float
@@ -84,7 +86,7 @@ def build_run_page(run: Run, document: Mapping[str, object]) -> dict[str, object
         "run": {**document, "silent_for": find_silence(run)},
         "cards": list(summarise(run, document)),
         "facts": [_show_fact(fact) for fact in document["scale_facts"]],
-        "config": list(flatten(document["config"])),
+        "config": [(line.key, line.cells[0]) for line in compare_config([run])],
         "about": list(_describe_about(run)),
         "notices": list(_find_notices(run)),
         "groups": groups,
@@ -100,16 +102,11 @@ def _show_fact(fact: Mapping[str, object]) -> dict[str, object]:
 
 
 def group_metrics(summary: Mapping[str, Mapping[str, object]]) -> list[dict[str, object]]:
-    """Group the metrics by what stands before the first slash; losses come first."""
-    groups: dict[str, list[dict[str, object]]] = {}
-    for name in sorted(summary, key=_metric_order):
-        prefix = name.partition("/")[0] if "/" in name else "metrics"
-        groups.setdefault(prefix, []).append(_describe_metric(name, summary[name]))
-    return [{"name": name, "metrics": metrics} for name, metrics in groups.items()]
-
-
-def _metric_order(name: str) -> tuple[bool, bool, str]:
-    return ("loss" not in name, "/" not in name, name)
+    """Group the metrics by the first part of their names."""
+    return [
+        {"name": prefix, "metrics": [_describe_metric(name, summary[name]) for name in names]}
+        for prefix, names in group_names(summary).items()
+    ]
 
 
 def _describe_metric(name: str, summary: Mapping[str, object]) -> dict[str, object]:
@@ -174,23 +171,6 @@ def _relate(key: str, run: Run) -> str:
     if key == "n_tokens" and run.n_tokens and run.n_params:
         return f"{format_quantity(run.n_tokens / run.n_params)} per parameter"
     return run.flop_convention if key == "flops" and run.flops else ""
-
-
-def flatten(config: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Return the leaves of a config as (path, text), by path."""
-    for key in sorted(config):
-        value = config[key]
-        path = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, f"{path}.")
-        else:
-            yield path, _write_config(value)
-
-
-def _write_config(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "null" if value is None else str(value)
 
 
 def _describe_about(run: Run) -> Iterator[dict[str, object]]:

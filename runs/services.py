@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -143,6 +144,23 @@ def edit_run(run: Run, changes: Mapping[str, object], studies: Iterable[str] = (
     run.save(update_fields=_EDITED)
     run_edited.send(sender=Run, run=run, studies=tuple(studies))
     return run
+
+
+def digest_notes(run: Run) -> str:
+    """Return what tells notes from others."""
+    return hashlib.sha256(run.notes.encode()).hexdigest()
+
+
+def check_notes(run: Run, text: str, before: str) -> str:
+    """Say why notes cannot be stored, "" where they can; `before` is the digest they come from."""
+    size = len(text.encode())
+    if size > settings.MAX_NOTES_BYTES:
+        return f"At most {settings.MAX_NOTES_BYTES:,} bytes of notes per run; these are {size:,}."
+    if "\x00" in text:
+        return "Notes hold no NUL character."
+    if before != digest_notes(run):
+        return "Somebody else has changed these notes meanwhile. Merge yours with theirs, and save."
+    return ""
 
 
 _EDITED = (

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs import views
+from runs import compare_views, views
 
 RUN = "p/<slug:slug>/r/<slug:uid>"
 
@@ -12,7 +12,10 @@ urlpatterns = [
     path("p/<slug:slug>/runs/count.json", views.count_runs, name="runs-count"),
     path("p/<slug:slug>/runs/edit", views.edit, name="runs-edit"),
     path("p/<slug:slug>/runs/edit/<int:edit_id>/undo", views.undo, name="runs-undo"),
+    path("p/<slug:slug>/compare", compare_views.show_compare, name="compare"),
+    path("p/<slug:slug>/compare.json", compare_views.read_compare, name="compare-json"),
     path(RUN, views.show_run, name="run"),
     path(f"{RUN}.json", views.read_run, name="run-json"),
+    path(f"{RUN}/notes", views.save_notes, name="run-notes"),
     path(f"{RUN}/curves.json", views.read_curves, name="run-curves"),
 ]

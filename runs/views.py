@@ -24,11 +24,12 @@ from runs.bulk import (
     find_undoable,
     undo_edit,
 )
+from runs.comparison import build_diff, list_offered
 from runs.curves import CurvesWish, build_curves
 from runs.filters import BadFilter
 from runs.models import BulkAction, BulkEdit, Run, RunQuerySet
 from runs.revisions import read_project_revision, read_run_revision
-from runs.services import Refused
+from runs.services import Refused, check_notes, digest_notes, edit_run
 from runs.table import TableQuery, choose_runs
 from runs.table_page import build_runs, build_runs_page, count_table, link, read_runs_page
 from scaledash.lib import jsonsafe
@@ -127,31 +128,34 @@ def show_run(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
     project = get_project(request, slug)
     run = _get_run(request, project, uid)
     rev = read_run_revision(run)["rev"]
-    document = contexts.build_run(run)
-    runs_url = reverse("runs", args=[project.slug])
-    context = {
-        **document,
-        **contexts.build_run_page(run, document),
-        "project": project,
-        "section": "runs",
-        "may_edit": _may_edit(request, project),
-        "crumbs": [
-            (project.name or project.slug, runs_url),
-            ("Runs", runs_url),
-            (document["name"], None),
-        ],
-        "rev": rev,
-        "revision_url": f"{reverse('run-revision', args=[uid])}?project={project.slug}",
-    }
-    return render(request, "runs/run.html", context)
+    return render(request, "runs/run.html", _build_run_context(request, project, run, rev))
+
+
+@require_sign_in
+@require_POST
+def save_notes(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
+    """Store the notes of a run, unless somebody else has changed them meanwhile."""
+    project = get_project(request, slug, Role.EDITOR)
+    run = _get_run(request, project, uid)
+    text = request.POST.get("notes", "").replace("\r\n", "\n")
+    refusal = check_notes(run, text, request.POST.get("before", ""))
+    if not refusal:
+        edit_run(run, {"notes": text})
+        return redirect("run", slug, uid)
+    messages.error(request, refusal)
+    rev = read_run_revision(run)["rev"]
+    context = _build_run_context(request, project, run, rev)
+    return render(request, "runs/run.html", {**context, "refused_notes": text}, status=409)
 
 
 @require_sign_in
 @require_safe
 def read_run(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
     """Answer the twin of the page."""
-    run = _get_run(request, get_project(request, slug), uid)
-    return answer_json(contexts.build_run(run))
+    project = get_project(request, slug)
+    run = _get_run(request, project, uid)
+    diff = build_diff(run, _list_runs(project), request.GET.get("base", ""))
+    return answer_json({**contexts.build_run(run), "diff": diff})
 
 
 @require_sign_in
@@ -171,6 +175,30 @@ def read_curves(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
 
 
 # --- inside --------------------------------------------------------------------------------------
+def _build_run_context(
+    request: HttpRequest, project: Project, run: Run, rev: object
+) -> dict[str, object]:
+    document = contexts.build_run(run)
+    runs, runs_url = _list_runs(project), reverse("runs", args=[project.slug])
+    return {
+        **document,
+        **contexts.build_run_page(run, document),
+        "diff": build_diff(run, runs, request.GET.get("base", "")),
+        "bases": list_offered(runs, run),
+        "notes_digest": digest_notes(run),
+        "project": project,
+        "section": "runs",
+        "may_edit": _may_edit(request, project),
+        "crumbs": [
+            (project.name or project.slug, runs_url),
+            ("Runs", runs_url),
+            (document["name"], None),
+        ],
+        "rev": rev,
+        "revision_url": f"{reverse('run-revision', args=[run.uid])}?project={project.slug}",
+    }
+
+
 def _may_edit(request: HttpRequest, project: Project, needed: Role = Role.EDITOR) -> bool:
     role = find_role(get_principal(request), project)
     return role is not None and role.includes(needed)

@@ -32,6 +32,10 @@ function exportRuns({ dataset }) {
   location.assign(`${dataset.url}?what=runs&type=csv&${params}`);
 }
 
+function compare({ dataset }) {
+  location.assign(`${dataset.url}?sel=${encodeURIComponent(chosen().join(","))}`);
+}
+
 class Actions {
   constructor(form) {
     this.form = form;
@@ -47,6 +51,7 @@ class Actions {
     const button = target.closest("button");
     if (!button) return;
     if (button.matches("[data-make-study]")) makeStudy(button);
+    if (button.matches("[data-compare]")) compare(button);
     if (button.matches("[data-export]")) exportRuns(button);
     if (button.matches("[data-delete]")) this.dialog.showModal();
     if (button.matches("[data-cancel]")) this.dialog.close();

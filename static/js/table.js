@@ -1,6 +1,7 @@
 /* The runs table: selection kept in the URL, rows by j and k, x to select. */
 import { parse, readState, visit, writeState } from "./state.js";
 
+const MAX_COMPARED = 20;
 const EVERY = "*"; /* all runs that the filter leaves, on every page */
 
 class SelectableTable {
@@ -65,6 +66,7 @@ class SelectableTable {
     const every = bar.querySelector("[data-select-every]");
     every.hidden = this.isEvery || !isWhole || n >= total;
     every.querySelector("[data-total]").textContent = total.toLocaleString("en");
+    bar.querySelector("[data-compare]").disabled = this.isEvery || n < 2 || n > MAX_COMPARED;
     const unarchive = bar.querySelector("[data-unarchive]");
     if (unarchive) unarchive.hidden = !readState().arch;
     const words = bar.querySelector("[data-selected-words]");

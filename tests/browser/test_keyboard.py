@@ -23,7 +23,7 @@ def test_keys_lead_from_the_projects_to_a_study_of_two_runs(
     for key in ("j", "x", "j", "x"):
         page.keyboard.press(key)
     expect(page.locator("[data-selected-count]")).to_have_text("2")
-    page.keyboard.press("c")
+    page.keyboard.press("m")
     page.wait_for_selector("text=2 chosen runs")
     page.fill("[name=name]", "By keyboard")
     page.keyboard.press("Enter")

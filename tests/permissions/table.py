@@ -75,6 +75,8 @@ STUDY_FORM = {"name": "Another", "kind": "list", "estimator": "last", "tail_frac
 SHARE_FORM = {"title": "For review", "mode": "frozen", "lifetime_days": "7", "password": ""}
 TOKEN_FORM = {"name": "new", "scope": "read", "project": "", "lifetime_days": ""}
 
+DIGEST_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
 SERVER = {
     "healthz": PUBLIC,
     "readyz": PUBLIC,
@@ -176,6 +178,9 @@ RUNS = {
     "runs-count": {"GET": Call(READ_TWIN)},
     "runs-edit": {"POST": Call(EDIT_PAGE, {"action": "archive", "runs": "run-1"})},
     "runs-undo": {"POST": Call(EDIT_PAGE)},
+    "compare": {"GET": Call(READ_PAGE, query="?sel=run-1,run-2")},
+    "compare-json": {"GET": Call(READ_TWIN, query="?sel=run-1,run-2")},
+    "run-notes": {"POST": Call(EDIT_PAGE, {"notes": "x", "before": DIGEST_OF_NOTHING})},
     "run": {"GET": Call(READ_PAGE)},
     "run-json": {"GET": Call(READ_TWIN)},
     "run-curves": {"GET": Call(READ_TWIN)},
