@@ -31,7 +31,7 @@ test-slow: developer ## Run the tests marked slow: whole starts, crashes, faults
 lint: developer ## Check format, style, security, types, import contracts and migrations
 	@$(RUN) scripts/run_lint.py
 
-bench: server ## Measure ingest, log(), reads, disk, fits; prints a table
+bench: server ## Measure ingest, log(), reads, pages, disk, fits; prints a table
 	@exec $(RUN) -m benchmarks
 
 server:

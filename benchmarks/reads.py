@@ -62,19 +62,21 @@ def measure_series(client: Client) -> Iterator[Row]:
     yield Row("one metric, 1,000 runs x 1,000 points into numpy", seconds * 1e3, "ms", 50)
 
 
-def make_listed_runs(slug: str, n_keys: int) -> None:
-    """Create runs with some keys of config each."""
+def make_listed_runs(slug: str, n_keys: int, n_runs: int = LISTED_RUNS) -> None:
+    """Create runs with some keys of config each; those of a project that is there stay."""
     from django.db import connection
 
     from runs.models import Metric, Run
     from teams.models import Project
 
-    project = Project.objects.create(slug=slug, name=slug)
+    project, is_new = Project.objects.get_or_create(slug=slug, defaults={"name": slug})
+    if not is_new:
+        return
     _let_in(project)
     for name in ("loss.val", "loss.train"):
         Metric.objects.create(project=project, name=name)
     rng = np.random.default_rng(0)
-    rates, losses = 10 ** rng.uniform(-5, -1, LISTED_RUNS), rng.normal(3, 0.2, LISTED_RUNS)
+    rates, losses = 10 ** rng.uniform(-5, -1, n_runs), rng.normal(3, 0.2, n_runs)
     entry = {"last_step": 1000, "min": 1.0, "max": 9.0, "count": 100}
     runs = [
         Run(
@@ -93,7 +95,7 @@ def make_listed_runs(slug: str, n_keys: int) -> None:
                 "loss.train": {"last": losses[place] - 0.1, **entry},
             },
         )
-        for place in range(LISTED_RUNS)
+        for place in range(n_runs)
     ]
     Run.objects.bulk_create(runs, batch_size=500)
     with connection.cursor() as cursor:

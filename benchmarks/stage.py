@@ -97,6 +97,7 @@ def _serve(folder: Path) -> Iterator[Stage]:
 
     print("migrating ...", file=sys.stderr)
     call_command("migrate", verbosity=0)
+    call_command("assets", stdout=sys.stderr)
     token = _make_token()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
