@@ -24,6 +24,7 @@ from runs.filters import BadFilter
 from runs.models import Run
 from runs.table import TableQuery, narrow_table
 from scaledash.lib import jsonsafe
+from teams.comments import build_comments
 from teams.models import Project, Role
 from teams.pages import answer_json, get_principal, get_project, require_sign_in
 from teams.queries import find_role
@@ -122,6 +123,9 @@ def show_study(request: HttpRequest, slug: str, study_slug: str) -> HttpResponse
         "section": "studies",
         "crumbs": _study_crumbs(project, study),
         "may_edit": _may_edit(request, project),
+        "comment_box": build_comments(
+            get_principal(request), project, "study", (study.pk, study.slug)
+        ),
         "rev": rev,
     }
     return render(request, "fitting/study.html", context)

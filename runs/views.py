@@ -33,6 +33,7 @@ from runs.services import Refused, check_notes, digest_notes, edit_run
 from runs.table import TableQuery, choose_runs
 from runs.table_page import build_runs, build_runs_page, count_table, link, read_runs_page
 from scaledash.lib import jsonsafe
+from teams.comments import build_comments
 from teams.models import Project, Role
 from teams.pages import answer_json, get_principal, get_project, require_sign_in
 from teams.queries import find_role
@@ -194,6 +195,7 @@ def _build_run_context(
             ("Runs", runs_url),
             (document["name"], None),
         ],
+        "comment_box": build_comments(get_principal(request), project, "run", (run.pk, run.uid)),
         "rev": rev,
         "revision_url": f"{reverse('run-revision', args=[run.uid])}?project={project.slug}",
     }

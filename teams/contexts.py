@@ -100,6 +100,7 @@ def describe_share(share: Share) -> dict[str, object]:
         "basis": share.basis,
         "has_password": bool(share.password),
         "with_notes": share.with_notes,
+        "with_comments": share.with_comments,
         "state": find_share_state(share),
         "created_by": share.created_by.username if share.created_by else None,
         "created_at": share.created_at,

@@ -11,6 +11,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from teams.comments import MAX_COMMENT_LENGTH
 from teams.models import ApiToken, Project, Role, Scope, User
 from teams.principals import Principal
 from teams.services import is_setup_code
@@ -177,12 +178,28 @@ class ShareForm(forms.Form):
     with_notes = forms.BooleanField(
         label="Include description and notes", required=False, widget=forms.CheckboxInput()
     )
+    with_comments = forms.BooleanField(
+        label="Include comments with their authors", required=False, widget=forms.CheckboxInput()
+    )
 
     @property
     def expires_at(self) -> datetime | None:
         """Return when the link stops working."""
         days = self.cleaned_data["lifetime_days"]
         return timezone.now() + timedelta(days=int(days)) if days else None
+
+
+class CommentForm(forms.Form):
+    """A comment in Markdown; metric and step point at a place of a curve."""
+
+    body = forms.CharField(
+        label="Comment",
+        max_length=MAX_COMMENT_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Markdown: **bold**, `code`, lists, tables, links.",
+    )
+    metric = forms.CharField(label="Metric", max_length=256, required=False)
+    step = forms.IntegerField(label="Step", min_value=0, max_value=2**53 - 1, required=False)
 
 
 class ProjectForm(forms.Form):

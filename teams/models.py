@@ -192,6 +192,7 @@ class Share(models.Model):
     is_frozen = models.BooleanField(default=False)
     basis = models.CharField(max_length=200, blank=True, help_text="what a frozen share shows")
     with_notes = models.BooleanField(default=False)
+    with_comments = models.BooleanField(default=False, db_default=False)
     password = models.CharField(max_length=128, blank=True, help_text="hashed; blank: none")
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
@@ -323,3 +324,31 @@ class Session(AbstractBaseSession):
         from teams.session_store import SessionStore
 
         return SessionStore
+
+
+class Comment(models.Model):
+    """What a member wrote about a run or a study, in Markdown; it may point at a step of a metric.
+
+    `kind` names who knows the subject (teams/sharing.py), `subject` is its key there and `place`
+    the slug or id in its address.
+    """
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="comments")
+    kind = models.CharField(max_length=16)
+    subject = models.BigIntegerField()
+    place = models.CharField(max_length=SLUG_LENGTH)
+    body = models.TextField()
+    metric = models.CharField(max_length=256, blank=True)
+    step = models.BigIntegerField(null=True, blank=True)
+    author = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    edited_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("pk",)
+        indexes = (
+            models.Index(fields=("project", "kind", "subject", "id"), name="comment_of_subject"),
+        )
+
+    def __str__(self) -> str:
+        return f"comment of {self.author} on {self.kind} {self.subject}"

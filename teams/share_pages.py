@@ -44,6 +44,7 @@ def show_share(request: HttpRequest, token: str) -> HttpResponse:
         # The page is rendered by autoescaping templates, then sealed.
         "content": mark_safe(place_html(page.html, token)),  # nosec B308, B703
         "revision_url": "" if share.is_frozen else reverse("share-part", args=[token, "rev.json"]),
+        "comments": sharing.read_comments(share),
         "rev": page.rev,
         "is_active": page.is_active,
         "draws_plots": "data-plot=" in page.html,

@@ -70,6 +70,7 @@ def _create(
         title=fields["title"],
         is_frozen=fields["mode"] == "frozen",
         with_notes=fields["with_notes"],
+        with_comments=fields["with_comments"],
         password=fields["password"],
         expires_at=form.expires_at,
     )

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Protocol
 
 from django.contrib.auth.hashers import check_password, make_password
@@ -24,11 +25,13 @@ from django.utils import timezone
 
 from scaledash.lib import jsonsafe
 from teams import audit
+from teams.comments import describe_comment, list_comments
 from teams.models import Project, Share, ShareDocument, User
 from teams.principals import Principal
 from teams.services import Refused, hash_secret
 
 STAND_IN = "shared"
+COMMENTS = "comments"
 UNLOCK_SALT = "teams.share"
 UNLOCKED_FOR = timedelta(hours=12)
 MAX_FROZEN_BYTES = 64 * 1024 * 1024
@@ -85,6 +88,7 @@ class ShareWish:
     title: str = ""
     is_frozen: bool = False
     with_notes: bool = False
+    with_comments: bool = False
     password: str = ""
     expires_at: datetime | None = None
 
@@ -113,6 +117,7 @@ def create_share(project: Project, user: User, wish: ShareWish) -> tuple[Share, 
         title=wish.title or wish.subject.title,
         is_frozen=wish.is_frozen,
         with_notes=wish.with_notes,
+        with_comments=wish.with_comments,
         password=make_password(wish.password) if wish.password else "",
         created_by=user,
         expires_at=wish.expires_at,
@@ -126,6 +131,8 @@ def create_share(project: Project, user: User, wish: ShareWish) -> tuple[Share, 
 
 def _freeze(share: Share) -> None:
     share.basis, documents = KINDS[share.kind].freeze(share)
+    if share.with_comments:
+        documents = chain(documents, [(COMMENTS, dump_json(list_shared_comments(share)))])
     packed, size_bytes = [], 0
     for name, body in documents:
         packed.append(ShareDocument(share=share, name=name, body=zlib.compress(body)))
@@ -194,6 +201,22 @@ def read_part(share: Share, part: str, query: QueryDict) -> object | None:
     """Return the data behind a part of a share's page, live or as it was copied."""
     kind = KINDS[share.kind]
     return (kind.read_frozen_part if share.is_frozen else kind.read_part)(share, part, query)
+
+
+def read_comments(share: Share) -> list[dict[str, object]]:
+    """Return the comments that go with a share, live or as they were copied; else nothing."""
+    if not share.with_comments:
+        return []
+    if not share.is_frozen:
+        return list_shared_comments(share)
+    copied = load_json(share, COMMENTS)
+    return [{**one, "created_at": datetime.fromisoformat(one["created_at"])} for one in copied]
+
+
+def list_shared_comments(share: Share) -> list[dict[str, object]]:
+    """Return the comments on what is shared, as its readers see them."""
+    comments = list_comments(share.project, share.kind, share.subject[share.kind])
+    return [{**describe_comment(comment), "id": None} for comment in comments]
 
 
 def load_document(share: Share, name: str) -> bytes | None:

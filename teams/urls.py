@@ -5,6 +5,7 @@ from django.urls import path
 from teams import (
     account_pages,
     activity_pages,
+    comment_pages,
     invitation_pages,
     share_pages,
     share_settings,
@@ -56,6 +57,13 @@ urlpatterns = [
         "p/<slug:slug>/settings/invitations/<int:invitation_id>/revoke",
         invitation_pages.revoke,
         name="invitation-revoke",
+    ),
+    path("p/<slug:slug>/comments", comment_pages.add, name="comment-add"),
+    path("p/<slug:slug>/comments/<int:comment_id>", comment_pages.edit, name="comment-edit"),
+    path(
+        "p/<slug:slug>/comments/<int:comment_id>/delete",
+        comment_pages.delete,
+        name="comment-delete",
     ),
     path("p/<slug:slug>/shares/new", share_settings.new_share, name="share-new"),
     path("p/<slug:slug>/shares/<int:share_id>/revoke", share_settings.revoke, name="share-revoke"),

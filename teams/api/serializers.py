@@ -3,7 +3,8 @@
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
-from teams.api.fields import Choice, Flag, Moment, StrictSerializer, Text
+from teams.api.fields import Choice, Flag, Integer, Moment, StrictSerializer, Text
+from teams.comments import MAX_COMMENT_LENGTH
 from teams.models import SLUG_LENGTH, Role, Scope
 
 NAME_LENGTH = 200
@@ -66,6 +67,7 @@ class ShareCreate(StrictSerializer):
     title = Text(max_length=256, required=False)
     mode = Choice(SHARE_MODES, required=False)
     with_notes = Flag(required=False)
+    with_comments = Flag(required=False)
     password = Text(max_length=200, required=False, trim_whitespace=False)
     expires_at = Moment(required=False, allow_null=True)
 
@@ -75,6 +77,21 @@ class InvitationCreate(MemberChange):
 
     label = Text(max_length=200, required=False, allow_blank=True)
     expires_at = Moment(required=False, allow_null=True)
+
+
+class CommentChange(StrictSerializer):
+    """The text of a comment, in Markdown."""
+
+    body = Text(max_length=MAX_COMMENT_LENGTH)
+
+
+class CommentCreate(CommentChange):
+    """A new comment on a run or a study; metric and step point at a place of a curve."""
+
+    kind = Text(max_length=16)
+    id = Text(max_length=SLUG_LENGTH)
+    metric = Text(max_length=256, required=False, allow_blank=True)
+    step = Integer(min_value=0, max_value=2**53 - 1, required=False, allow_null=True)
 
 
 class HandOver(StrictSerializer):
@@ -132,6 +149,7 @@ class ShareDocument(serializers.Serializer):
     basis = serializers.CharField(help_text="What a frozen link shows, in words.")
     has_password = serializers.BooleanField()
     with_notes = serializers.BooleanField()
+    with_comments = serializers.BooleanField()
     state = serializers.ChoiceField(TOKEN_STATES)
     created_by = serializers.CharField(allow_null=True)
     created_at = serializers.DateTimeField()
@@ -163,6 +181,19 @@ class CreatedInvitation(InvitationDocument):
     """An invitation with its address, shown this once."""
 
     url = serializers.CharField()
+
+
+class CommentDocument(serializers.Serializer):
+    """A comment: as it was written, and as HTML that is safe to show."""
+
+    id = serializers.IntegerField()
+    author = serializers.CharField(allow_null=True)
+    body = serializers.CharField(help_text="Markdown.")
+    html = serializers.CharField()
+    metric = serializers.CharField()
+    step = serializers.IntegerField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    edited_at = serializers.DateTimeField(allow_null=True)
 
 
 class ActivityDocument(serializers.Serializer):

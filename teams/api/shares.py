@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.http import QueryDict
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -10,15 +9,16 @@ from rest_framework.response import Response
 
 from scaledash.middleware import find_base_url
 from teams.api.base import ApiView
-from teams.api.errors import ApiError, not_found, unprocessable
+from teams.api.errors import ApiError, not_found
 from teams.api.fields import read_fields
 from teams.api.paging import PAGING_PARAMETERS, paginate
 from teams.api.serializers import CreatedShare, ShareCreate, ShareDocument, page_of
+from teams.api.subjects import choose_subject
 from teams.contexts import describe_share
-from teams.models import Project, Role, Scope, Share, User
+from teams.models import Role, Scope, Share, User
 from teams.queries import list_shares
 from teams.services import Refused
-from teams.sharing import KINDS, ShareWish, Subject, create_share, revoke_share
+from teams.sharing import ShareWish, create_share, revoke_share
 
 
 class Shares(ApiView):
@@ -43,10 +43,11 @@ class Shares(ApiView):
         fields = read_fields(ShareCreate, request.data)
         wish = ShareWish(
             kind=fields["kind"],
-            subject=self._choose(project, fields["kind"], fields["id"]),
+            subject=choose_subject(self.principal, project, fields["kind"], fields["id"]),
             title=fields.get("title", ""),
             is_frozen=fields.get("mode") == "frozen",
             with_notes=fields.get("with_notes", False),
+            with_comments=fields.get("with_comments", False),
             password=fields.get("password", ""),
             expires_at=fields.get("expires_at"),
         )
@@ -58,18 +59,6 @@ class Shares(ApiView):
             raise ApiError(422, refusal.code, refusal.message, field) from refusal
         url = find_base_url(request) + reverse("share", args=[token])
         return Response({**describe_share(share), "url": url}, status=201)
-
-    def _choose(self, project: Project, name: str, subject_id: str) -> Subject:
-        kind = KINDS.get(name)
-        if kind is None:
-            message = f"There is no kind {name[:20]!r}; the kinds are {', '.join(sorted(KINDS))}."
-            raise unprocessable("unknown_value", message, "/kind")
-        query = QueryDict(mutable=True)
-        query["id"] = subject_id
-        subject = kind.choose(self.principal, project, query)
-        if subject is None:
-            raise not_found(f"{name} {subject_id!r}")
-        return subject
 
 
 class OneShare(ApiView):

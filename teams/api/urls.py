@@ -3,6 +3,7 @@
 from django.urls import path
 
 from teams.api.audit import Activity, Audit
+from teams.api.comments import Comments, OneComment
 from teams.api.invitations import HandOvers, Invitations, OneInvitation
 from teams.api.ping import Ping
 from teams.api.projects import Members, OneMember, OneProject, Projects
@@ -26,6 +27,10 @@ urlpatterns = [
     path("projects/<slug:slug>/hand-over", HandOvers.as_view(), name="api-hand-over"),
     path("projects/<slug:slug>/shares", Shares.as_view(), name="api-shares"),
     path("projects/<slug:slug>/shares/<int:share_id>", OneShare.as_view(), name="api-share"),
+    path("projects/<slug:slug>/comments", Comments.as_view(), name="api-comments"),
+    path(
+        "projects/<slug:slug>/comments/<int:comment_id>", OneComment.as_view(), name="api-comment"
+    ),
     path("tokens", Tokens.as_view(), name="api-tokens"),
     path("tokens/<slug:key>", OneToken.as_view(), name="api-token"),
 ]

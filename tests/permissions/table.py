@@ -124,6 +124,10 @@ TEAMS = {
     "audit-json": {"GET": Call(page(401, stranger=404, viewer=404, editor=404, admin=OK))},
     "activity": {"GET": Call(READ_PAGE)},
     "activity-json": {"GET": Call(READ_TWIN)},
+    "comment-add": {"POST": Call(EDIT_PAGE, {"body": "x"}, query="?kind=study&id=lr-sweep")},
+    # Its author is the admin.
+    "comment-edit": {"GET": Call(ADMIN_PAGE), "POST": Call(ADMIN_PAGE, {"body": "y"})},
+    "comment-delete": {"POST": Call(ADMIN_PAGE)},
     "share-new": {
         "GET": Call(EDIT_PAGE, query="?kind=study&id=lr-sweep"),
         "POST": Call(EDIT_PAGE, SHARE_FORM, query="?kind=run&id=run-1"),
@@ -159,6 +163,11 @@ TEAMS = {
     "api-invitations": {"GET": Call(API_ADMIN), "POST": Call(API_ADMIN, {"role": "viewer"})},
     "api-invitation": {"DELETE": Call(API_ADMIN)},
     "api-hand-over": {"POST": Call(API_ADMIN, {"user": "spare"})},
+    "api-comments": {
+        "GET": Call(API_READ, query="?kind=study&id=lr-sweep"),
+        "POST": Call(API_SHARE, {"kind": "study", "id": "lr-sweep", "body": "x"}),
+    },
+    "api-comment": {"PATCH": Call(API_ADMIN, {"body": "y"}), "DELETE": Call(API_ADMIN)},
     "api-activity": {"GET": Call(API_READ)},
     "api-audit": {"GET": Call(API_ADMIN)},
     "api-tokens": {

@@ -18,6 +18,7 @@ from fitting.services import StudyWish, add_runs, create_study
 from runs.models import BulkAction, BulkEdit, Run
 from scaledash.lib.jsonsafe import make_safe
 from teams import accounts, services
+from teams.comments import Remark, add_comment
 from teams.invitations import create_invitation
 from teams.models import Project, Role, Scope
 from teams.sharing import ShareWish, Subject, create_share
@@ -102,7 +103,11 @@ def make_links(project: Project) -> dict[str, object]:
     expires_at = timezone.now() + timedelta(days=7)
     invitation, secret = create_invitation(project, get_user("admin"), Role.VIEWER, expires_at)
     Client().force_login(get_user("admin"))
+    study = Study.objects.get(project=project)
+    remark = Remark("study", study.pk, study.slug, study.name, CANARY)
+    comment = add_comment(project, get_user("admin"), remark)
     return {
+        "comment_id": comment.pk,
         "invite_secret": secret,
         "invitation_id": invitation.pk,
         "reset_secret": accounts.create_reset_link(get_user("newcomer")),
