@@ -58,30 +58,38 @@ def read_chart(runs: Sequence[Run], wish: ChartWish) -> dict[str, object]:
     Runs without the metric are absent from `series`; those that lack the x axis are named in
     `without_x`. Smoothing and averages are over every point, before any is left out.
     """
-    points = store.read_many([run.pk for run in runs], wish.metric)
-    named = {run.pk: run for run in runs if run.pk in points}
-    axes = _read_axes(list(named.values()), points, wish.x_axis)
-    curves = {run.uid: _make_curve(axes[pk], points[pk]) for pk, run in named.items() if pk in axes}
+    curves, without = read_plain(runs, wish.metric, wish.x_axis)
     if wish.smoothing:
-        curves = {uid: _smooth(curve, wish.smoothing) for uid, curve in curves.items()}
-    without = [run.uid for pk, run in named.items() if pk not in axes]
+        curves = {uid: smooth_curve(curve, wish.smoothing) for uid, curve in curves.items()}
     if wish.grouping is None:
         return {**build_payload(curves, wish.view, wish.x_axis), "without_x": without}
-    shown = [run for run in named.values() if run.uid in curves]
-    return {**_build_groups(shown, curves, wish, wish.grouping), "without_x": without}
+    shown = [run for run in runs if run.uid in curves]
+    members = group_runs(shown, wish.grouping.by)
+    return {**build_groups(members, curves, wish), "without_x": without}
 
 
-def _smooth(curve: Curve, weight: float) -> Curve:
+def read_plain(runs: Sequence[Run], metric: str, x_axis: str) -> tuple[dict[str, Curve], list[str]]:
+    """Return every point of a metric on an axis by run id, and the runs that lack the axis."""
+    points = store.read_many([run.pk for run in runs], metric)
+    named = {run.pk: run for run in runs if run.pk in points}
+    axes = _read_axes(list(named.values()), points, x_axis)
+    curves = {run.uid: _make_curve(axes[pk], points[pk]) for pk, run in named.items() if pk in axes}
+    return curves, [run.uid for pk, run in named.items() if pk not in axes]
+
+
+def smooth_curve(curve: Curve, weight: float) -> Curve:
+    """Return a curve with its values smoothed."""
     return replace(curve, y=smooth(curve.y, weight))
 
 
-def _build_groups(
-    runs: Sequence[Run], curves: Mapping[str, Curve], wish: ChartWish, grouping: Grouping
+def build_groups(
+    groups_of_runs: Mapping[str, Sequence[Run]], curves: Mapping[str, Curve], wish: ChartWish
 ) -> dict[str, object]:
     """Return a curve and a band for each group; all of them share one grid."""
+    grouping = wish.grouping or Grouping("")
     drawn: dict[str, Curve] = {}
     groups: dict[str, dict[str, object]] = {}
-    for label, members in group_runs(runs, grouping.by).items():
+    for label, members in groups_of_runs.items():
         inside = [cut_window(curves[run.uid], wish.view) for run in members]
         if len(inside) * sum(curve.x.size for curve in inside) > MAX_CELLS:
             raise TooMuch(f"{label} has too many points to average at once; narrow the window.")

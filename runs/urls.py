@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs import compare_views, views
+from runs import compare_views, explore_views, views
 
 RUN = "p/<slug:slug>/r/<slug:uid>"
 
@@ -14,6 +14,13 @@ urlpatterns = [
     path("p/<slug:slug>/runs/edit/<int:edit_id>/undo", views.undo, name="runs-undo"),
     path("p/<slug:slug>/compare", compare_views.show_compare, name="compare"),
     path("p/<slug:slug>/compare.json", compare_views.read_compare, name="compare-json"),
+    path("p/<slug:slug>/explore", explore_views.show_explore, name="explore"),
+    path("p/<slug:slug>/explore.json", explore_views.read_explore, name="explore-json"),
+    path(
+        "p/<slug:slug>/explore/curves.json",
+        explore_views.read_explore_curves,
+        name="explore-curves",
+    ),
     path(RUN, views.show_run, name="run"),
     path(f"{RUN}.json", views.read_run, name="run-json"),
     path(f"{RUN}/notes", views.save_notes, name="run-notes"),

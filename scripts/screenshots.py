@@ -110,6 +110,7 @@ def list_pages(page: Page) -> Iterator[tuple[str, str]]:
     for project in sorted(projects, key=lambda item: -len(item["studies"]))[:1]:
         here = f"/p/{project['slug']}"
         yield "runs", f"{here}/runs"
+        yield "curves", f"{here}/explore"
         yield "studies", f"{here}/studies"
         yield "study-new", f"{here}/studies/new"
         yield "settings", f"{here}/settings"

@@ -58,14 +58,20 @@ export class Chart {
   /** Draw a payload; the same shape of chart is only given new data, so the zoom stays. */
   draw(payload, view) {
     this.payload = payload;
-    this.series = Object.values(payload.series);
-    const shape = JSON.stringify([view.xs, view.ys, isDark(), this.series.length]);
-    const data = [buildX(payload), ...this.series.map((series) => buildY(payload, series))];
-    this.marks = this.series.flatMap((series) => buildMarks(payload, series));
     this.view = view;
+    const { data, kind } = this.prepare(payload);
+    const shape = JSON.stringify([view.xs, view.ys, isDark(), kind]);
     if (shape !== this.shape) this.build(data, shape);
     else this.plot.setData(data, false);
     this.applyWindow();
+  }
+
+  /** Return the columns, and what must be equal for a chart to take them without being rebuilt. */
+  prepare(payload) {
+    this.series = Object.values(payload.series);
+    this.marks = this.series.flatMap((series) => buildMarks(payload, series));
+    const columns = this.series.map((series) => buildY(payload, series));
+    return { data: [buildX(payload), ...columns], kind: this.series.length };
   }
 
   build(data, shape) {
@@ -75,6 +81,10 @@ export class Chart {
     this.plot = new globalThis.uPlot(this.buildOptions(data), data, this.place);
     this.plot.root.setAttribute("role", "img");
     this.plot.root.setAttribute("aria-label", `Curve of ${this.element.dataset.metric}`);
+    this.onBuilt();
+  }
+
+  onBuilt() {
     this.tip = new ChartTip(this);
   }
 
@@ -95,7 +105,7 @@ export class Chart {
       },
       scales: {
         x: { time: false, distr: xs === "log" ? LOG : LINEAR, range: (chart, low, high) => [low, high] },
-        y: { distr: yScale, range: yScale === LOG ? padLog : padLinear },
+        y: { distr: yScale, range: (chart, low, high) => this.padY(chart, low, high) },
       },
       axes: [buildAxis("x", xs === "log", [ink2, grid]), buildAxis("y", yScale === LOG, [ink2, grid])],
       series: [{}, ...this.series.map((series, index) => this.buildSeries(data[index + 1]))],
@@ -105,6 +115,16 @@ export class Chart {
         draw: [(chart) => drawMarks(chart, this.marks, this.series, this.colours)],
       },
     };
+  }
+
+  /** The range of y with some air above and below. */
+  padY(chart, low, high) {
+    const pad = this.view.ys === "log" ? padLog : padLinear;
+    return pad(chart, ...this.rangeOfY(low, high));
+  }
+
+  rangeOfY(low, high) {
+    return [low, high];
   }
 
   buildSeries(values) {
@@ -125,11 +145,17 @@ export class Chart {
     this.listeners.onZoom(range);
   }
 
+  /** Where the points begin and end; null where there are none. */
+  get extent() {
+    const x = this.plot.data[0];
+    return x.length ? [x[0], x.at(-1)] : null;
+  }
+
   /** Show the window of the view, or everything. */
   applyWindow() {
-    const x = this.plot.data[0];
-    if (x.length === 0) return;
-    const [low, high] = this.view.window ?? [x[0], x.at(-1)];
+    const shown = this.view.window ?? this.extent;
+    if (!shown) return;
+    const [low, high] = shown;
     const isOne = low === high;
     this.element.dataset.window = `${low},${high}`;
     this.plot.setScale("x", { min: isOne ? low - 1 : low, max: isOne ? high + 1 : high });

@@ -1,29 +1,6 @@
-/* Save what is drawn: PNG, SVG, CSV, JSON. Text cells that a spreadsheet could run are quoted. */
+/* Save what a figure draws: PNG, SVG, CSV, JSON. */
 import { renderImage } from "./plot.js";
-
-const FORMULA = /^[\s]*[=+\-@\t\r＝＋－＠]/;
-
-function save(url, name) {
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-}
-
-function saveText(text, name, type) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  save(url, name);
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
-}
-
-function cell(value) {
-  if (value === null || value === undefined) return "";
-  if (typeof value === "number" || typeof value === "boolean") return String(value);
-  if (Array.isArray(value)) return cell(value.join(" to "));
-  const isNumber = ["NaN", "Infinity", "-Infinity"].includes(value);
-  const text = FORMULA.test(value) && !isNumber ? `'${value}` : value;
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
+import { save, saveText, writeCell } from "./saving.js";
 
 export function buildCsv(figure) {
   const { columns, rows } = figure.table;
@@ -39,9 +16,9 @@ export function buildCsv(figure) {
     `# law: ${JSON.stringify(figure.law ?? null)}`,
   ].map((line) => line.replaceAll(/[\r\n]+/g, " "));
   const lines = rows.map((row) =>
-    keys.map((key, place) => cell(Array.isArray(row) ? row[place] : row[key])).join(","),
+    keys.map((key, place) => writeCell(Array.isArray(row) ? row[place] : row[key])).join(","),
   );
-  return [...comments, names.map(cell).join(","), ...lines, ""].join("\n");
+  return [...comments, names.map(writeCell).join(","), ...lines, ""].join("\n");
 }
 
 export async function exportFigure(figure, format) {

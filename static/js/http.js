@@ -9,9 +9,11 @@ export class HttpError extends Error {
   }
 }
 
-/** Fetch a URL; answers {body, changed}: changed is false when the server said 304. */
-export async function get(url, { signal, as = "json" } = {}) {
-  const known = kept.get(url);
+/** Fetch a URL; answers {body, changed}: changed is false when the server said 304. Answers of
+    one slot replace each other, so that large ones are not all held. */
+export async function get(url, { signal, as = "json", slot = url } = {}) {
+  const held = kept.get(slot);
+  const known = held?.url === url ? held : null;
   const headers = { Accept: as === "json" ? "application/json" : "text/html" };
   if (known) headers["If-None-Match"] = known.etag;
   const response = await request(url, { headers, signal });
@@ -19,7 +21,7 @@ export async function get(url, { signal, as = "json" } = {}) {
   if (!response.ok) throw await readError(response);
   if (response.redirected) throw new HttpError("Signed out; sign in again.", { status: 401 });
   const body = as === "json" ? await response.json() : await response.text();
-  keep(url, response.headers.get("ETag"), body);
+  keep(slot, url, response.headers.get("ETag"), body);
   return { body, changed: true };
 }
 
@@ -48,9 +50,9 @@ async function readError(response) {
   return new HttpError(message, details);
 }
 
-function keep(url, etag, body) {
-  kept.delete(url);
+function keep(slot, url, etag, body) {
+  kept.delete(slot);
   if (!etag) return;
-  kept.set(url, { etag, body });
+  kept.set(slot, { url, etag, body });
   if (kept.size > MAX_KEPT) kept.delete(kept.keys().next().value);
 }

@@ -47,8 +47,9 @@ const ACTIONS = new Map([
   ["g s", () => go("studies")],
   ["c", () => press("[data-compare]")],
   ["m", () => press("[data-make-study]")],
+  ["g e", () => go("explore")],
   ["l", () => press("[data-log-y]")],
-  ["t", () => press("[data-as-table]")],
+  ["t", () => press("[data-tip-mode]") || press("[data-as-table]")],
   ["e", () => press("[data-export-first]")],
   ["Escape", closeMenus],
 ]);

@@ -24,5 +24,8 @@ if (document.querySelector("[data-base-form]")) {
 if (document.querySelector("[data-curves]")) {
   import("./curves.js").then((module) => module.mount(document));
 }
+if (document.querySelector("[data-explore]")) {
+  import("./explore.js").then((module) => module.mount(document));
+}
 mountPoll(document);
 document.documentElement.dataset.ready = "true";

@@ -1,4 +1,6 @@
 /* The curves payload as columns for uPlot: undefined bridges, null breaks the line. Pure. */
+import { formatCount, formatNumber } from "./format.js";
+
 const SLOTS = 5;
 const VALUES = 4;
 
@@ -29,6 +31,20 @@ export function buildY(payload, series) {
       y.push(series.y[bucket * VALUES + slot] ?? undefined);
     }
     y.push(breaks.has(bucket) ? null : undefined);
+  }
+  return y;
+}
+
+/** The smooth values: one at each x, or one in the last slot of each bucket. */
+export function buildSmooth(payload, series) {
+  if (payload.method === "raw") {
+    return buildY(payload, { y: series.smooth, breaks: series.breaks });
+  }
+  const breaks = new Set(series.breaks ?? []);
+  const y = new Array(payload.buckets * SLOTS).fill(undefined);
+  for (let bucket = 0; bucket < payload.buckets; bucket += 1) {
+    y[bucket * SLOTS + VALUES - 1] = series.smooth[bucket] ?? undefined;
+    if (breaks.has(bucket)) y[bucket * SLOTS + VALUES] = null;
   }
   return y;
 }
@@ -65,4 +81,26 @@ export function countMarks(series) {
     counts.set(kind, (counts.get(kind) ?? 0) + count);
   }
   return counts;
+}
+
+const UNITS = { tokens: " tokens", flops: " FLOPs" };
+const HOUR = 3600;
+
+function formatMoment(seconds) {
+  return new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ");
+}
+
+function formatSeconds(seconds) {
+  return seconds >= HOUR ? `${formatNumber(seconds / HOUR)} h` : `${formatNumber(seconds)} s`;
+}
+
+/** A place on the x axis in words: "step 12,000", "steps 12,000–12,240", "3.2·10⁸ tokens". */
+export function formatX({ x_axis: axis }, { from, to }) {
+  const isRange = to !== undefined;
+  const join = (write) => (isRange ? `${write(from)} – ${write(to)}` : write(from));
+  if (axis === "step") return `step${isRange ? "s" : ""} ${join((value) => formatCount(Math.round(value)))}`;
+  if (axis === "time") return join(formatMoment);
+  if (axis === "relative") return join(formatSeconds);
+  const name = axis.startsWith("metric:") ? `${axis.slice(7)} ` : "";
+  return `${name}${join(formatNumber)}${UNITS[axis] ?? ""}`;
 }

@@ -15,6 +15,7 @@ from tests.browser.logger import LOSS_AT_INIT, Logger, log_cell, log_sweep
 PAGES = (
     "/",
     "/p/tiny/runs",
+    "/p/tiny/explore",
     "/p/tiny/r/n10000-lr0p01-on",
     "/p/tiny/studies",
     "/p/tiny/studies/new",

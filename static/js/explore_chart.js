@@ -1,0 +1,149 @@
+/* A chart of many curves: raw behind smooth, areas, one curve lifted above the dimmed others. */
+import { Chart } from "./chart.js";
+import { drawMarks } from "./chart_marks.js";
+import { CurveFinder } from "./curve_finder.js";
+import { ExploreTip } from "./explore_tip.js";
+import { DASHES, Overlay } from "./overlay.js";
+import { colourOf, withAlpha } from "./palette.js";
+import { buildMarks, buildSmooth, buildX, buildY } from "./payload.js";
+import { isDark } from "./theme.js";
+
+const DOTS_UP_TO = 2;
+const RAW_ALPHA = 0.2;
+const DIVERGED_ALPHA = 0.35;
+const BAND_ALPHA = { light: 0.16, dark: 0.22 };
+const MANY = 300; // curves, above which lines are thinner
+const CLICK_PX = 4;
+
+export class ExploreChart extends Chart {
+  get syncKey() {
+    return "explore";
+  }
+
+  prepare(payload) {
+    const x = buildX(payload);
+    this.lines = payload.lines.map((line) => this.buildLine(line, payload)).reverse();
+    this.lines.sort((a, b) => Number(b.line.is_diverged) - Number(a.line.is_diverged));
+    this.series = this.lines.map(({ series }) => series);
+    this.marks = this.lines.flatMap(({ series }) => buildMarks(payload, series));
+    this.finder = new CurveFinder(x, this.lines);
+    this.layers = this.stack();
+    const kind = this.layers.map(({ kind: name, line }) => [name, line.key, line.tone, line.dash]);
+    return { data: [x, ...this.layers.map(({ values }) => values)], kind };
+  }
+
+  buildLine(line, payload) {
+    const series = payload.series[line.key];
+    const raw = buildY(payload, series);
+    const band = payload.bands?.[line.key];
+    const smooth = series.smooth ? buildSmooth(payload, series) : null;
+    const area = band && [band.high, band.low].map((y) => buildY(payload, { y, breaks: series.breaks }));
+    return { line, series, raw, smooth, area, values: smooth ?? raw };
+  }
+
+  /** Layers from the back to the front: raw, areas, lines; what diverged lies under the others. */
+  stack() {
+    const layers = [];
+    for (const { line, raw, smooth } of this.lines) {
+      if (smooth) layers.push({ kind: "raw", line, values: raw });
+    }
+    for (const { line, area } of this.lines) {
+      if (!area) continue;
+      layers.push({ kind: "high", line, values: area[0] }, { kind: "low", line, values: area[1] });
+    }
+    for (const { line, values } of this.lines) layers.push({ kind: "line", line, values });
+    return layers;
+  }
+
+  colourOfLine(line) {
+    return colourOf(line.tone, isDark()) ?? this.colours[2];
+  }
+
+  buildOptions(data) {
+    const options = super.buildOptions(data);
+    const alpha = isDark() ? BAND_ALPHA.dark : BAND_ALPHA.light;
+    const highs = this.layers.flatMap(({ kind }, place) => (kind === "high" ? [place] : []));
+    return {
+      ...options,
+      cursor: { ...options.cursor, sync: { key: this.syncKey }, points: { show: false } },
+      bands: highs.map((place) => ({
+        series: [place + 1, place + 2],
+        fill: withAlpha(this.colourOfLine(this.layers[place].line), alpha),
+      })),
+      series: [{}, ...this.layers.map((layer) => this.buildLayer(layer))],
+      hooks: {
+        ...options.hooks,
+        setCursor: [() => this.onCursor()],
+        draw: [(chart) => drawMarks(chart, this.marks, this.series, this.colours)],
+        setScale: [() => this.overlay?.draw()],
+        setSize: [() => this.overlay?.draw()],
+      },
+    };
+  }
+
+  buildLayer({ kind, line, values }) {
+    const colour = this.colourOfLine(line);
+    const isMany = this.lines.length > MANY;
+    const alpha = line.is_diverged ? DIVERGED_ALPHA : 1;
+    const plain = { spanGaps: false, points: { show: false } };
+    if (kind === "high" || kind === "low") return { ...plain, stroke: "transparent", width: 0 };
+    if (kind === "raw") return { ...plain, stroke: withAlpha(colour, RAW_ALPHA * alpha), width: 1 };
+    const known = values.filter((value) => typeof value === "number").length;
+    return {
+      ...plain,
+      stroke: withAlpha(colour, alpha),
+      width: isMany ? 1 : 1.5,
+      dash: DASHES[line.dash] ?? DASHES.at(-1),
+      points: { show: known <= DOTS_UP_TO, size: 5, fill: colour, width: 0 },
+    };
+  }
+
+  onBuilt() {
+    this.overlay = new Overlay(this);
+    this.tip = new ExploreTip(this);
+    const { over } = this.plot;
+    over.addEventListener("pointerenter", () => { this.isPointed = true; });
+    over.addEventListener("pointerleave", () => this.leave());
+    over.addEventListener("pointerdown", ({ clientX }) => { this.pressedAt = clientX; });
+    over.addEventListener("click", ({ clientX }) => {
+      if (Math.abs(clientX - this.pressedAt) < CLICK_PX) this.listeners.onPick(this.nearest?.line.key ?? null);
+    });
+    this.plot.root.setAttribute("aria-label", `${this.lines.length} curves of ${this.element.dataset.metric}`);
+  }
+
+  leave() {
+    this.isPointed = false;
+    this.nearest = null;
+    this.tip.hide();
+    this.listeners.onHover(null);
+  }
+
+  onCursor() {
+    if (!this.isPointed || !this.tip) return;
+    const { left, top } = this.plot.cursor;
+    if (left < 0) return;
+    this.nearest = this.finder.findNearest(this.plot, left, top);
+    this.listeners.onHover(this.nearest?.line.key ?? null);
+    this.tip.show(left, top);
+  }
+
+  /** Lift one curve above the others, which are dimmed; null puts all back. */
+  highlight(key) {
+    if (!this.plot) return;
+    this.lifted = this.lines.find(({ line }) => line.key === key) ?? null;
+    this.overlay.draw();
+  }
+
+  get extent() {
+    return this.shared?.x ?? this.finder.extent;
+  }
+
+  /** Facets of a metric share their axes. */
+  share(ranges) {
+    this.shared = ranges;
+  }
+
+  rangeOfY(low, high) {
+    return this.shared?.y ?? [low, high];
+  }
+}
