@@ -12,6 +12,7 @@ from django.utils import timezone
 from runs.columns import find_loss_names, write_number
 from runs.comparison import compare_config
 from runs.metric_groups import group_names
+from runs.mlflow.liveness import find_patience
 from runs.models import Outcome, Run, RunState
 from runs.queries import describe_run, find_doubts
 from scaledash.lib.jsonsafe import decode_float
@@ -237,4 +238,6 @@ def find_silence(run: Run) -> str:
     if run.state != RunState.RUNNING or run.heartbeat_at is None:
         return ""
     seconds = (timezone.now() - run.heartbeat_at).total_seconds()
-    return f"{seconds / 60:.0f} min" if seconds > SILENT_SECONDS else ""
+    if seconds <= SILENT_SECONDS or seconds <= find_patience(run, SILENT_SECONDS):
+        return ""
+    return f"{seconds / 60:.0f} min"

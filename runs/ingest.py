@@ -60,7 +60,7 @@ def accept_batch(run: Run, body: bytes) -> Answer:
     digest = hashlib.sha256(body).digest()
     try:
         with transaction.atomic():
-            return _Storing(run, batch, metric_ids, digest).store()
+            return Storing(run, batch, metric_ids, digest).store()
     except Known:
         return _answer_known(run, batch, digest)
 
@@ -83,7 +83,7 @@ def _key_of(run: Run, batch: Batch) -> dict[str, object]:
     return {"run": run.pk, "writer": batch.writer, "seq": batch.seq}
 
 
-class _Storing:
+class Storing:
     """One batch on its way in; the methods are the steps of the transaction."""
 
     def __init__(
@@ -99,6 +99,7 @@ class _Storing:
         self.writer = self._claim()
         self.held = store.lock_run(self.run.pk, self.batch.names)
         self._check_run()
+        self._revise()
         choice = self._choose_attempt()
         change = self._merge(choice)
         if choice.hides:
@@ -136,6 +137,9 @@ class _Storing:
             raise ApiError(409, "run_finished", message)
         if len(self.held.summary) < len(self.batch.names):
             check_quota(self.run.pk, self.batch.names)
+
+    def _revise(self) -> None:
+        """Let a protocol change the batch by what it finds in the locked run."""
 
     # --- attempt ---------------------------------------------------------------------------------
     def _choose_attempt(self) -> Choice:

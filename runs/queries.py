@@ -9,6 +9,7 @@ from django.urls import reverse
 from runs import store
 from runs.doubts import lint
 from runs.facts import COLUMNS
+from runs.mlflow.kept import describe_doubts
 from runs.models import Run, Writer
 from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.names import LEARNING_RATE, canonical_metric
@@ -97,14 +98,15 @@ def read_cursor(run: Run, writer: object = None) -> dict[str, object]:
 
 
 def find_doubts(run: Run) -> list[str]:
-    """Say what in the run's scale facts does not fit together."""
+    """Say what in the run's scale facts does not fit together, and what of it is not stored."""
     rates = [
         decode_float(entry.get("max"))
         for name, entry in run.summary.items()
         if canonical_metric(name) == LEARNING_RATE
     ]
     logged = [rate for rate in rates if rate is not None]
-    return lint(run.facts, run.last_step, max(logged) if logged else None)
+    found = lint(run.facts, run.last_step, max(logged) if logged else None)
+    return found + describe_doubts(run)
 
 
 # --- documents -------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from runs import store
 from runs.attempts import Choice
 from runs.facts import COLUMNS, apply_config, apply_declared, read_declared, resolve
 from runs.ingest import ENDED, end_run, find_visible_end, write_attempt
+from runs.mlflow.liveness import is_silent
 from runs.models import Run, RunState, Writer
 from runs.signals import run_created, run_edited, run_ended
 from teams import audit
@@ -296,10 +297,9 @@ def mark_crashed_runs() -> list[int]:
 
     Runs that a batch holds just now are alive and passed over.
     """
-    silent = timedelta(seconds=settings.CRASHED_AFTER_SECONDS)
     live = Run.objects.filter(state=RunState.RUNNING, deleted_at=None)
     locked = live.select_for_update(of=("self",), no_key=True, skip_locked=True)
-    found = list(locked.filter(heartbeat_at__lt=Now() - silent).select_related("project"))
+    found = list(locked.filter(is_silent()).select_related("project"))
     for run in found:
         run.state, run.ended_at = RunState.CRASHED, run.heartbeat_at
         run.changed_at = timezone.now()

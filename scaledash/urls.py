@@ -23,6 +23,7 @@ urlpatterns = [
     path("api/v1/", include("teams.api.urls")),
     path("api/v1/", include("runs.api.urls")),
     path("api/v1/", include("fitting.api.urls")),
+    path("", include("runs.mlflow.urls")),
     path("", include("teams.urls")),
     path("", include("runs.urls")),
     path("", include("fitting.urls")),

@@ -153,10 +153,13 @@ def _simplify(name: str) -> str:
     return _SEPARATORS.sub("_", name.casefold()).strip("_")
 
 
+# What MLflow's names may not hold is "_" there: Hugging Face rewrites its metrics so.
+_NOT_IN_MLFLOW = re.compile(r"[^0-9A-Za-z_\-. :/]")
 _BY_PLAIN = {
-    _simplify(alias): canonical
+    _simplify(spelling): canonical
     for canonical, aliases in ALIASES.items()
     for alias in (canonical, *aliases)
+    for spelling in (alias, _NOT_IN_MLFLOW.sub("_", alias))
 }
 
 # --- config keys ---------------------------------------------------------------------------------

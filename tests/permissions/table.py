@@ -224,6 +224,68 @@ RUNS = {
     "api-export": {"GET": Call(API_READ)},
     "project-revision": {"GET": Call(API_READ)},
 }
+# MLflow's clients come with a token, never with a cookie. What the world's ids are is known only
+# once it is made, so experiments are asked for by name; "0" is the token's own project.
+TOKEN_ANY = everyone(**SIGNED_OUT, **SESSIONS_OUT)
+TOKEN_READ = {**TOKEN_ANY, "a_write": 403, "b_admin": 404}
+TOKEN_LOGGED = {**TOKEN_ANY, "b_admin": 404}
+TOKEN_ADMIN = {**TOKEN_ANY, "a_write": 403, "a_read": 403, "b_admin": 404}
+RUN_1 = "?run_id=run-1"
+MLFLOW_POINT = {"key": "loss", "value": 2.5, "timestamp": 1_763_800_000_000, "step": 1}
+GONE = {method: Call(everyone(404)) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")}
+NO_FILES = {method: Call(everyone(501)) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")}
+MLFLOW = {
+    "mlflow-version": PUBLIC,
+    "mlflow-health": PUBLIC,
+    "mlflow-info": PUBLIC,
+    "mlflow-artifacts": NO_FILES,
+    "mlflow-unknown": GONE,
+    "mlflow-unknown-3": GONE,
+    "mlflow-experiments-create": {"POST": Call({**TOKEN_ANY, "a_read": 403}, {"name": "sweep"})},
+    "mlflow-experiments-get": {"GET": Call(TOKEN_ANY, query="?experiment_id=0")},
+    "mlflow-experiments-get-by-name": {"GET": Call(TOKEN_ANY, query="?experiment_name=sweep")},
+    "mlflow-experiments-search": {
+        "GET": Call({**TOKEN_ANY, "a_write": 403}),
+        "POST": Call({**TOKEN_ANY, "a_write": 403}),
+    },
+    "mlflow-experiments-set-experiment-tag": {
+        "POST": Call(
+            {**TOKEN_ANY, "a_read": 403}, {"experiment_id": "0", "key": "kind", "value": "x"}
+        ),
+    },
+    "mlflow-runs-create": {"POST": Call({**TOKEN_ANY, "a_read": 403}, {"experiment_id": "0"})},
+    "mlflow-runs-update": {"POST": Call(API_INGEST, {"run_id": "run-1", "run_name": "x"})},
+    "mlflow-runs-delete": {"POST": Call(TOKEN_ADMIN, {"run_id": "run-1"})},
+    "mlflow-runs-restore": {"POST": Call(TOKEN_ADMIN, {"run_id": "run-1"})},
+    "mlflow-runs-get": {"GET": Call(TOKEN_LOGGED, query=RUN_1)},
+    "mlflow-runs-search": {
+        "POST": Call({**TOKEN_ANY, "a_write": 403}, {"experiment_ids": ["0"]}),
+    },
+    "mlflow-runs-log-metric": {"POST": Call(API_INGEST, {"run_id": "run-1", **MLFLOW_POINT})},
+    "mlflow-runs-log-batch": {
+        "POST": Call(API_INGEST, {"run_id": "run-1", "metrics": [MLFLOW_POINT]}),
+    },
+    "mlflow-runs-log-parameter": {
+        "POST": Call(API_INGEST, {"run_id": "run-1", "key": "lr", "value": "0.1"}),
+    },
+    "mlflow-runs-set-tag": {
+        "POST": Call(API_INGEST, {"run_id": "run-1", "key": "kind", "value": "x"}),
+    },
+    "mlflow-runs-delete-tag": {
+        "POST": Call(
+            {who: 404 if answer == OK else answer for who, answer in API_INGEST.items()},
+            {"run_id": "run-1", "key": "absent"},
+        ),
+    },
+    "mlflow-runs-log-inputs": {"POST": Call(API_INGEST, {"run_id": "run-1", "datasets": [{}]})},
+    "mlflow-runs-outputs": {"POST": Call(API_INGEST, {"run_id": "run-1", "models": [{}]})},
+    "mlflow-runs-log-model": {"POST": Call(API_INGEST, {"run_id": "run-1", "model_json": "{}"})},
+    "mlflow-metrics-get-history": {"GET": Call(TOKEN_READ, query=f"{RUN_1}&metric_key=loss")},
+    "mlflow-metrics-get-history-bulk-interval": {
+        "GET": Call(TOKEN_READ, query="?run_ids=run-1&metric_key=loss"),
+    },
+    "mlflow-artifacts-list": {"GET": Call(TOKEN_READ, query=RUN_1)},
+}
 FITTING = {
     "projects": {"GET": Call(OWN_PAGE)},
     "projects-json": {"GET": Call(OWN_TWIN)},
@@ -257,4 +319,4 @@ FITTING = {
     "api-study-figure": {"GET": Call(API_READ)},
     "study-revision": {"GET": Call(API_READ)},
 }
-TABLE: dict[str, dict[str, Call]] = {**SERVER, **TEAMS, **RUNS, **FITTING}
+TABLE: dict[str, dict[str, Call]] = {**SERVER, **TEAMS, **RUNS, **MLFLOW, **FITTING}

@@ -1,0 +1,1 @@
+"""The MLflow REST protocol: what unmodified MLflow clients call, kept as runs of ScaleDash."""
