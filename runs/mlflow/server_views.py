@@ -50,6 +50,16 @@ class ListArtifacts(MlflowView):
         return Response({"root_uri": info["artifact_uri"], "files": []})
 
 
+class ListFolder(MlflowView):
+    """GET of the folder of artifacts, where newer clients look instead."""
+
+    scopes = {"GET": None}
+
+    def get(self, request: Request) -> Response:
+        """List a folder: none holds anything."""
+        return Response({"files": []})
+
+
 class Refused(Anonymous, MlflowView):
     """A path without a service, whatever the method."""
 

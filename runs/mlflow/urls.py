@@ -39,6 +39,11 @@ urlpatterns = [
     path("health", server_views.Health.as_view(), name="mlflow-health"),
     path("api/3.0/mlflow/server-info", server_views.ServerInfo.as_view(), name="mlflow-info"),
     path(
+        "api/2.0/mlflow-artifacts/artifacts",
+        server_views.ListFolder.as_view(),
+        name="mlflow-artifacts-folder",
+    ),
+    path(
         "api/2.0/mlflow-artifacts/<path:rest>",
         server_views.Artifacts.as_view(),
         name="mlflow-artifacts",

@@ -238,6 +238,7 @@ MLFLOW = {
     "mlflow-version": PUBLIC,
     "mlflow-health": PUBLIC,
     "mlflow-info": PUBLIC,
+    "mlflow-artifacts-folder": {"GET": Call(TOKEN_ANY)},
     "mlflow-artifacts": NO_FILES,
     "mlflow-unknown": GONE,
     "mlflow-unknown-3": GONE,
