@@ -158,7 +158,7 @@ def read_params(items: list[Mapping[str, object]]) -> dict[str, str]:
     """Return params; what looks like a secret is masked, and none may change within a request."""
     found: dict[str, str] = {}
     for key, value in read_pairs(items, MAX_PARAM_LENGTH):
-        value = MASK if SECRET.search(key) else value
+        value = MASK if SECRET.search(key.replace("-", "_")) else value
         if found.setdefault(key, value) != value:
             raise refuse_change(key, found[key], value)
     return found
