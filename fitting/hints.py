@@ -37,8 +37,8 @@ class Hints:
         """Say whether hints are sent at present."""
         return bool(settings.REDIS_URL) and time.monotonic() >= self._silent_until
 
-    def send(self, subjects: Iterable[int]) -> bool:
-        """Wake a worker for these studies; False where Redis is away or not configured."""
+    def send(self, subjects: Iterable[int | str]) -> bool:
+        """Wake a worker for these studies or runs; False where Redis is away or not configured."""
         if not self.is_open:
             return False
         try:
@@ -66,7 +66,7 @@ class Hints:
         self._silent_until = 0.0
         self._local = threading.local()
 
-    def _is_first(self, subject: int) -> bool:
+    def _is_first(self, subject: int | str) -> bool:
         if not hasattr(self._local, "redis"):
             timeout = settings.REDIS_SOCKET_TIMEOUT_SECONDS
             self._local.redis = redis.Redis.from_url(

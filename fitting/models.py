@@ -177,3 +177,53 @@ class Fit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.analysis} of study {self.study_id}, version {self.token}"
+
+
+class RunDiagnosis(models.Model):
+    """The newest verdicts of a run, and the state from which the next ones grow.
+
+    `verdicts` is the list of fitting.maths.diagnose.verdict.Verdict as dictionaries, with titles;
+    `severities` maps each diagnostic to its severity, for tables of many runs. `rev` is the last
+    batch that the state holds, `digest` names what else it depends on.
+    """
+
+    run = models.OneToOneField(Run, models.CASCADE, primary_key=True, related_name="diagnosis")
+    attempt = models.IntegerField()
+    token = models.BigIntegerField()
+    rev = models.BigIntegerField()
+    digest = models.CharField(max_length=64)
+    state = models.BinaryField()
+    verdicts = models.JSONField(default=list)
+    severities = models.JSONField(default=dict)
+    compared = models.JSONField(default=dict, help_text="what studies compare between runs")
+    worst = models.CharField(max_length=8)
+    counts = models.JSONField(default=dict)
+    data_at = models.DateTimeField(help_text="when the snapshot was taken")
+    computed_at = models.DateTimeField(default=timezone.now)
+    duration_seconds = models.FloatField()
+    is_rebuilt = models.BooleanField(help_text="read from all points, not from the newest only")
+
+    def __str__(self) -> str:
+        return f"diagnosis of run {self.run_id}: {self.worst}"
+
+
+class Escalation(models.Model):
+    """The first time that an attempt of a run reached warn or critical in one diagnostic."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="escalations")
+    attempt = models.IntegerField()
+    diagnostic = models.CharField(max_length=64)
+    severity = models.CharField(max_length=8)
+    first_step = models.BigIntegerField(null=True)
+    sentence = models.TextField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("run", "attempt", "diagnostic", "severity"), name="escalation_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.diagnostic} of run {self.run_id}: {self.severity}"

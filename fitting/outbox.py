@@ -21,9 +21,11 @@ MAX_LOST = 6  # attempts whose lease expired before the back-off begins
 BACK_OFF_SECONDS = 10.0
 MAX_BACK_OFF_SECONDS = 600.0
 MAX_DOUBLINGS = 6  # 10 s * 2**6 > 10 min
-MIN_GAP_SECONDS = {FitKind.FAST: 0.3, FitKind.DEEP: 2.0}
+MIN_GAP_SECONDS = {FitKind.FAST: 0.3, FitKind.DEEP: 2.0, FitKind.RUN_DIAG: 2.0}
 MAX_GAP_SECONDS = 10.0
 STUDY_KINDS = (FitKind.FAST, FitKind.DEEP)
+KINDS = (*STUDY_KINDS, FitKind.RUN_DIAG)
+Subject = int | str  # as hints name it
 LOST_MESSAGE = "The worker was lost several times during this fit (killed, or out of memory)."
 
 # Appends; serial primary key only, so that writers never wait for each other.
@@ -32,22 +34,42 @@ INSERT INTO fitting_dirty (subject, kind, at)
 SELECT subject, %(kind)s, clock_timestamp() FROM unnest(%(subjects)s::bigint[]) AS subject
 """
 
+# The lease of the run's diagnosis is made with its first change. The caller holds the run's row, or
+# has just made it, so no uncommitted twin of the lease is ever waited for. Primary key of run.
+_LEASE = """
+WITH lease AS (
+  INSERT INTO fitting_fitstate (subject, kind, project_id, token, attempts, failures,
+                                last_duration_seconds, last_error, progress)
+  SELECT r.id, 'run_diag', r.project_id, 0, 0, 0, 0, '', '{}'::jsonb
+  FROM runs_run r WHERE r.id = %(run)s AND %(is_judged)s
+  ON CONFLICT DO NOTHING
+)
+"""
+_RUN = "UNION ALL SELECT %(run)s, 'run_diag', clock_timestamp() WHERE %(is_judged)s"
+
 # Index: unique (study, run) of fitting_studyrun by its foreign key index on run.
-MARK_READERS = """
+MARK_READERS = f"""{_LEASE}
 INSERT INTO fitting_dirty (subject, kind, at)
 SELECT s.id, 'fast', clock_timestamp()
 FROM fitting_studyrun m JOIN fitting_study s ON s.id = m.study_id
 WHERE m.run_id = %(run)s AND s.deleted_at IS NULL
   AND (%(has_loss)s OR s.loss_metric = ANY(%(metrics)s))
-RETURNING subject
+{_RUN}
+RETURNING subject, kind
 """
 
-MARK_HOLDERS = """
+MARK_HOLDERS = f"""{_LEASE}
 INSERT INTO fitting_dirty (subject, kind, at)
 SELECT s.id, 'fast', clock_timestamp()
 FROM fitting_studyrun m JOIN fitting_study s ON s.id = m.study_id
 WHERE m.run_id = %(run)s AND s.deleted_at IS NULL
-RETURNING subject
+{_RUN}
+RETURNING subject, kind
+"""
+
+FORGET = """
+DELETE FROM fitting_fitstate
+WHERE subject = %(subject)s AND kind = %(kind)s AND token = %(token)s
 """
 
 # Runs that are being created hold their project together; a study that selects runs excludes them
@@ -200,6 +222,11 @@ class Waiting:
     kind: FitKind
     seconds: float
 
+    @property
+    def hint(self) -> Subject:
+        """Return what a hint about it is called."""
+        return name_subject(self.subject, self.kind)
+
 
 @dataclass(frozen=True)
 class Revision:
@@ -223,18 +250,35 @@ def mark_studies(subjects: Iterable[int], kind: FitKind = FitKind.FAST) -> None:
     _execute(MARK_STUDIES, {"subjects": sorted(set(subjects)), "kind": kind})
 
 
-def mark_readers(run_id: int, metrics: Sequence[str], has_loss: bool) -> list[int]:
+def mark_readers(
+    run_id: int, metrics: Sequence[str], has_loss: bool, is_judged: bool = False
+) -> list[Subject]:
     """Append dirty rows for the studies that hold the run and read one of the metrics.
 
     Any loss is read: one that is not finite tells of a divergence, whatever the study declares.
+    `is_judged` marks the diagnosis of the run as well.
     """
     values = {"run": run_id, "metrics": list(metrics), "has_loss": has_loss}
-    return [row[0] for row in _fetch(MARK_READERS, values)]
+    return _name(_fetch(MARK_READERS, {**values, "is_judged": is_judged}))
 
 
-def mark_holders(run_id: int) -> list[int]:
-    """Append dirty rows for all studies that hold the run."""
-    return [row[0] for row in _fetch(MARK_HOLDERS, {"run": run_id})]
+def mark_holders(run_id: int, is_judged: bool = True) -> list[Subject]:
+    """Append dirty rows for all studies that hold the run, and for its diagnosis."""
+    return _name(_fetch(MARK_HOLDERS, {"run": run_id, "is_judged": is_judged}))
+
+
+def _name(rows: Iterable[tuple]) -> list[Subject]:
+    return [name_subject(subject, kind) for subject, kind in rows]
+
+
+def name_subject(subject: int, kind: str) -> Subject:
+    """Return what hints call it; runs and studies may share a number."""
+    return f"run:{subject}" if kind == FitKind.RUN_DIAG else subject
+
+
+def forget(held: Claim) -> None:
+    """Delete the lease of a subject that is gone."""
+    _execute(FORGET, held.key)
 
 
 def hold_project(project_id: int) -> None:
@@ -313,7 +357,7 @@ def find_gap(kind: FitKind, duration_seconds: float) -> float:
     return min(max(2 * duration_seconds, MIN_GAP_SECONDS[kind]), MAX_GAP_SECONDS)
 
 
-def find_waiting(kinds: Sequence[FitKind] = STUDY_KINDS) -> list[Waiting]:
+def find_waiting(kinds: Sequence[FitKind] = KINDS) -> list[Waiting]:
     """Return what could be claimed now, oldest change first."""
     rows = _fetch(FIND_WAITING, {"kinds": list(kinds)})
     return [Waiting(subject, FitKind(kind), seconds) for subject, kind, seconds in rows]

@@ -8,10 +8,19 @@ from django.db import transaction
 from django.dispatch import receiver
 
 from fitting import outbox, services
+from fitting.diagnoses.keys import find_key
+from fitting.diagnoses.pages import build_panel
 from fitting.hints import hints
 from fitting.rows import is_loss
 from runs.models import Run
-from runs.signals import batch_stored, run_created, run_edited, run_ended, runs_edited
+from runs.signals import (
+    batch_stored,
+    run_created,
+    run_edited,
+    run_ended,
+    run_shown,
+    runs_edited,
+)
 
 
 @receiver(run_created, dispatch_uid="fitting.join_studies")
@@ -45,10 +54,18 @@ def follow_end(run: Run, **kwargs: object) -> None:
 
 @receiver(batch_stored, dispatch_uid="fitting.follow_batch")
 def follow_batch(run_id: int, metrics: Sequence[str], **kwargs: object) -> None:
-    """Mark the studies that hold the run and read one of the batch's metrics."""
-    _wake(outbox.mark_readers(run_id, metrics, any(is_loss(name) for name in metrics)))
+    """Mark the studies that hold the run and read one of the batch's metrics, and its diagnosis."""
+    has_loss = any(is_loss(name) for name in metrics)
+    is_judged = any(find_key(name) for name in metrics)
+    _wake(outbox.mark_readers(run_id, metrics, has_loss, is_judged))
 
 
-def _wake(studies: Sequence[int]) -> None:
-    if studies:
-        transaction.on_commit(lambda: hints.send(studies))
+@receiver(run_shown, dispatch_uid="fitting.show_diagnoses")
+def show_diagnoses(run: Run, **kwargs: object) -> dict[str, object]:
+    """Put the verdicts on the run's page."""
+    return build_panel(run)
+
+
+def _wake(subjects: Sequence[outbox.Subject]) -> None:
+    if subjects:
+        transaction.on_commit(lambda: hints.send(subjects))

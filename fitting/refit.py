@@ -23,6 +23,8 @@ from django.db.models.functions import Now
 
 from fitting import outbox
 from fitting.analyses import ANALYSES, Result
+from fitting.diagnoses.publishing import publish as publish_diagnosis
+from fitting.diagnoses.work import diagnose
 from fitting.inputs import AnalysisInput, read_study_rows
 from fitting.models import Fit, FitKind, Study
 from fitting.queries import LR_SWEEP, find_newest
@@ -70,9 +72,9 @@ def is_anything_waiting() -> bool:
 
 
 def claim_next(n_workers: int) -> outbox.Claim | None:
-    """Claim a fast fit, or a deep one if there is no other work and this worker can be spared."""
+    """Claim a fast fit, else a diagnosis; a deep fit only if this worker can be spared."""
     share = math.ceil(n_workers / 2)
-    held = outbox.claim([FitKind.FAST], share)
+    held = outbox.claim([FitKind.FAST], share) or outbox.claim([FitKind.RUN_DIAG], share)
     if held is not None:
         return held
     is_last_free = n_workers > 1 and n_workers - outbox.count_busy() <= 1
@@ -85,18 +87,29 @@ def run_claim(held: outbox.Claim) -> bool:
     A failure of the fit is stored where the study's page shows it. An outage of the database is
     the caller's business: nothing can be stored then, and the lease runs out by itself.
     """
-    started = time.monotonic()
     try:
-        with keep_lease(held):
-            snapshot = read_snapshot(held)
-            results = analyse(snapshot, held.kind)
-        return publish(held, snapshot, results, time.monotonic() - started)
+        return _diagnose(held) if held.kind == FitKind.RUN_DIAG else _fit(held)
     except OUTAGES:
         raise
     except Exception as error:  # whatever a fit raises must not end the worker
-        logger.exception("the %s fit of study %s failed", held.kind, held.subject)
+        logger.exception("the %s work on %s failed", held.kind, held.subject)
         outbox.fail(held, describe_error(error))
         return False
+
+
+def _fit(held: outbox.Claim) -> bool:
+    started = time.monotonic()
+    with keep_lease(held):
+        snapshot = read_snapshot(held)
+        results = analyse(snapshot, held.kind)
+    return publish(held, snapshot, results, time.monotonic() - started)
+
+
+def _diagnose(held: outbox.Claim) -> bool:
+    started = time.monotonic()
+    with keep_lease(held):
+        found = diagnose(held)
+    return publish_diagnosis(held, found, time.monotonic() - started)
 
 
 def read_snapshot(held: outbox.Claim) -> Snapshot:

@@ -274,7 +274,13 @@ def decode_summary(summary: Mapping[str, object], key: str) -> float:
 
 
 def _has_diverged(row: StudyRow, logged: Mapping[str, Mapping[str, object]]) -> bool:
-    """Judge by the losses: one that is not finite now, or an end above the initial loss."""
+    """Judge what no diagnosis has judged yet, and the study's own loss, by their last values.
+
+    The run's outcome is the one rule (docs/diagnostics.md). Until it is known the two of its
+    classes count that need no curve: a loss that is not finite, and an end above the initial loss.
+    """
+    if row.outcome != Outcome.UNKNOWN:
+        return row.has_nonfinite_loss
     lasts = [decode_summary(summary, "last") for summary in logged.values()]
     if not all(math.isfinite(last) for last in lasts):
         return True

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 OUTAGES = (OperationalError, InterfaceError)
 # Work that has been claimable for longer than this has no worker; deep fits may wait for one.
-PATIENCE_SECONDS = {FitKind.FAST: 2.0, FitKind.DEEP: 10.0}
+PATIENCE_SECONDS = {FitKind.FAST: 2.0, FitKind.RUN_DIAG: 5.0, FitKind.DEEP: 10.0}
 TAKEOVER_SECONDS = 10.0
 IDLE_CHILD_SECONDS = 60.0
 CHILD_STOP_SECONDS = 5.0
@@ -81,7 +81,7 @@ class Sweeper:
         now = time.monotonic()
         if any(item.seconds > PATIENCE_SECONDS[item.kind] for item in waiting):
             self._alone_until = now + TAKEOVER_SECONDS
-        is_hinted = hints.send(item.subject for item in waiting)
+        is_hinted = hints.send(item.hint for item in waiting)
         if not is_hinted or now < self._alone_until:
             self.child.work()
 

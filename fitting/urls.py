@@ -3,12 +3,16 @@
 from django.urls import path
 
 from fitting import views
+from fitting.diagnoses import views as diagnoses
 
+RUN = "p/<slug:slug>/r/<slug:uid>"
 STUDY = "p/<slug:slug>/s/<slug:study_slug>"
 
 urlpatterns = [
     path("", views.show_projects, name="projects"),
     path("projects.json", views.read_projects, name="projects-json"),
+    path(f"{RUN}/diagnoses.json", diagnoses.read_diagnoses, name="run-diagnoses-json"),
+    path(f"{RUN}/outcome", diagnoses.change_outcome, name="run-outcome"),
     path("p/<slug:slug>/studies", views.show_studies, name="studies"),
     path("p/<slug:slug>/studies.json", views.read_studies, name="studies-json"),
     path("p/<slug:slug>/studies/new", views.new_study, name="study-new"),

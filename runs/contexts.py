@@ -230,6 +230,8 @@ def describe_evidence(evidence: Mapping[str, Any]) -> str:
     """Say what the server saw."""
     if not evidence:
         return ""
+    if "sentence" in evidence:
+        return str(evidence["sentence"])
     return f"{evidence['metric']} was {evidence['value']} at step {evidence['step']:,}."
 
 

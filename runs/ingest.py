@@ -257,9 +257,9 @@ class Storing:
         return describe_columns(found)
 
     def _judge(self, change: Change) -> dict[str, object]:
-        """Return the outcome: a loss that is not finite is a divergence."""
+        """Return the outcome: a loss that is not finite diverged, unless a person decided."""
         evidence = None
-        if self.held.outcome != Outcome.DIVERGED:
+        if self.held.outcome != Outcome.DIVERGED and not self.held.is_overridden:
             evidence = find_divergence(change.summary)
         outcome = Outcome.DIVERGED if evidence else self.held.outcome
         return {"outcome": outcome, "evidence": json.dumps(evidence) if evidence else None}

@@ -74,15 +74,22 @@ def _recompute(series: Series) -> Entry:
     return next(make_entries(Distinct(series.steps, series.values.reshape(1, -1), *lost)))
 
 
+def _follow_outcome(run: Run) -> None:
+    """Judge by losses that are not finite; what a person or a diagnosis decided stays."""
+    if "override" in run.outcome_evidence:
+        return
+    evidence = find_divergence(run.summary)
+    if evidence:
+        run.outcome, run.outcome_evidence = Outcome.DIVERGED, evidence
+    elif run.outcome == Outcome.DIVERGED and "by" not in run.outcome_evidence:
+        run.outcome, run.outcome_evidence = Outcome.UNKNOWN, {}
+
+
 def _follow(run: Run) -> None:
     """Let last step, outcome and facts follow the summary."""
     steps = [entry["last_step"] for entry in run.summary.values()]
     run.last_step = max(steps, default=None)
-    evidence = find_divergence(run.summary)
-    if evidence:
-        run.outcome, run.outcome_evidence = Outcome.DIVERGED, evidence
-    elif run.outcome == Outcome.DIVERGED:
-        run.outcome, run.outcome_evidence = Outcome.UNKNOWN, {}
+    _follow_outcome(run)
     at = timezone.now().isoformat(timespec="seconds")
     counted = {
         name: entry for name, entry in run.summary.items() if canonical_metric(name) in FACT_METRICS

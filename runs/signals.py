@@ -4,6 +4,9 @@ Every signal has `sender=Run`. `run_created` and `run_edited` carry `run` and `s
 of the studies that the request names; `runs_edited` carries `project_id` and `run_ids`, of runs
 changed at once; `run_ended` carries `run`; `batch_stored` carries `run_id` and `metrics`, the names
 of the metrics in the batch.
+
+`run_shown` is sent for the page of a `run`: a listener may return a panel, a dict with the name of
+its `template` and what that shows.
 """
 
 from django.dispatch import Signal
@@ -13,3 +16,4 @@ run_edited = Signal()
 runs_edited = Signal()
 run_ended = Signal()
 batch_stored = Signal()
+run_shown = Signal()

@@ -67,7 +67,7 @@ RETURNING last_seq
 LOCK_RUN = """
 SELECT rev, state, attempt, last_step, outcome, ending, facts, deleted_at, clock_clamped,
   (SELECT coalesce(jsonb_object_agg(name, summary -> name), '{}')
-   FROM unnest(%(names)s::text[]) AS name WHERE summary ? name)
+   FROM unnest(%(names)s::text[]) AS name WHERE summary ? name), outcome_evidence ? 'override'
 FROM runs_run WHERE id = %(run)s FOR NO KEY UPDATE
 """
 
@@ -245,6 +245,7 @@ class LockedRun:
     deleted_at: datetime | None
     clock_clamped: bool
     summary: dict[str, dict[str, object]]
+    is_overridden: bool
 
 
 def claim_batch(values: Mapping[str, object]) -> WriterState | None:

@@ -30,6 +30,7 @@ from runs.filters import BadFilter
 from runs.models import BulkAction, BulkEdit, Run, RunQuerySet
 from runs.revisions import read_project_revision, read_run_revision
 from runs.services import Refused, check_notes, digest_notes, edit_run
+from runs.signals import run_shown
 from runs.table import TableQuery, choose_runs
 from runs.table_page import build_runs, build_runs_page, count_table, link, read_runs_page
 from scaledash.lib import jsonsafe
@@ -190,6 +191,7 @@ def _build_run_context(
         "project": project,
         "section": "runs",
         "may_edit": _may_edit(request, project),
+        "panels": [panel for _, panel in run_shown.send(sender=Run, run=run) if panel],
         "crumbs": [
             (project.name or project.slug, runs_url),
             ("Runs", runs_url),

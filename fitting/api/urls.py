@@ -2,13 +2,19 @@
 
 from django.urls import path
 
+from fitting.api.diagnoses import RunDiagnoses, RunOutcome, StudyRunDiagnoses
 from fitting.api.fits import Figure, Fits, Grid, OneFit
 from fitting.api.members import Exclusions, OneStudyRun, StudyRuns
 from fitting.api.studies import OneStudy, Studies, StudyRevision
 
 STUDY = "studies/<int:study_id>"
 
+RUN = "runs/<str:uid>"
+
 urlpatterns = [
+    path(f"{RUN}/diagnoses", RunDiagnoses.as_view(), name="api-run-diagnoses"),
+    path(f"{RUN}/outcome", RunOutcome.as_view(), name="api-run-outcome"),
+    path(f"{STUDY}/diagnoses", StudyRunDiagnoses.as_view(), name="api-study-diagnoses"),
     path("studies", Studies.as_view(), name="api-studies"),
     path(STUDY, OneStudy.as_view(), name="api-study"),
     path(f"{STUDY}/runs", StudyRuns.as_view(), name="api-study-runs"),

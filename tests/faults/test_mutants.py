@@ -161,8 +161,8 @@ def test_mutant_that_marks_in_a_second_transaction_is_caught(
 ) -> None:
     mark = outbox.mark_readers
 
-    def mark_later(run_id: int, metrics: Sequence[str], has_loss: bool) -> list[int]:
-        transaction.on_commit(lambda: mark(run_id, metrics, has_loss))
+    def mark_later(run_id: int, metrics: Sequence[str], *flags: bool) -> list[int]:
+        transaction.on_commit(lambda: mark(run_id, metrics, *flags))
         return []
 
     monkeypatch.setattr(outbox, "mark_readers", mark_later)

@@ -78,7 +78,7 @@ def make_sweep(study: Study, variants: dict[str, float] | None = None) -> list[R
     return runs
 
 
-def settle(limit: int = 50) -> int:
+def settle(limit: int = 500) -> int:
     """Run the engine until nothing is claimable, gaps left out; returns the number of claims."""
     claims = 0
     while refit.run_next(n_workers=1):

@@ -81,7 +81,7 @@ def test_the_hint_follows_the_commit_and_a_dead_redis_does_not_harm_it(
     hints = Hints()
     monkeypatch.setattr("fitting.receivers.hints", hints)
     study = make_study()
-    study.study_runs.create(run=make_run(study.project))
+    study.study_runs.create(run=make_run(study.project, loss=None))
     with transaction.atomic():
         batch_stored.send(sender=Run, run_id=study.runs.get().pk, metrics=["loss.val"])
         assert hints.errors == 0

@@ -196,6 +196,13 @@ RUNS = {
     "run": {"GET": Call(READ_PAGE)},
     "run-json": {"GET": Call(READ_TWIN)},
     "run-curves": {"GET": Call(READ_TWIN)},
+    "run-diagnoses-json": {"GET": Call(READ_TWIN)},
+    "run-outcome": {"POST": Call(EDIT_PAGE, {"outcome": "healthy", "reason": "known"})},
+    "api-run-diagnoses": {"GET": Call(API_READ)},
+    "api-run-outcome": {
+        "PUT": Call(API_EDIT, {"outcome": "healthy", "reason": "known"}),
+        "DELETE": Call(API_EDIT),
+    },
     "api-runs": {
         "GET": Call(API_LIST),
         "POST": Call(API_INGEST, {"id": "new-run", "request_id": REQUEST, "project": "alpha"}),
@@ -317,6 +324,7 @@ FITTING = {
     "api-study-fits": {"GET": Call(API_READ)},
     "api-study-fit": {"GET": Call(API_READ)},
     "api-study-grid": {"GET": Call(API_READ)},
+    "api-study-diagnoses": {"GET": Call(API_READ)},
     "api-study-figure": {"GET": Call(API_READ)},
     "study-revision": {"GET": Call(API_READ)},
 }

@@ -119,7 +119,7 @@ def _find_first_over(tracks: object, severity: str, limits: list[float]) -> int 
             found.append(int(track.first_over[track.levels.index(level)]))
         else:
             samples = track.samples
-            found += [int(step) for step in samples.first[samples.high > level][:1]]
+            found += [int(step) for step in samples.first[samples.high >= level][:1]]
     return min((step for step in found if step >= 0), default=None)
 
 

@@ -170,6 +170,9 @@ def _judge_recovered(
     """Judge what the loss came back from, and where it ends."""
     metric, curve = logged[0], shape.curve
     final = float(shape.smooth[-1])
+    above = _judge_start(case, shape, metric)
+    if above is not None:
+        return above
     slow = [item for item in excursions if item.length > case.limit("recovery") * case.length]
     if slow:
         worst = max(slow, key=lambda item: item.length)
@@ -203,6 +206,22 @@ def _judge_recovered(
     values = {"class": HEALTHY, "final": final, "noise": shape.noise}
     text = f"Loss: healthy, {final:.3f} at step {int(curve.step[-1]):,}."
     return case.verdict(OK, text, values, [metric])
+
+
+def _judge_start(case: Case, shape: Shape, metric: str) -> Verdict | None:
+    """Call a run that is past its middle and above its initial loss diverged."""
+    initial, final = case.config.number("loss_at_init"), float(shape.smooth[-1])
+    if initial is None or case.last_step < 0.5 * case.length or final <= initial + shape.tolerance:
+        return None
+    first = int(shape.curve.first[0])
+    text = f"Loss: {final:.3f} is above the {initial:.3f} at initialisation, which it never left."
+    values = {
+        "class": FAST,
+        "step": first,
+        "reference": initial,
+        "peak": float(shape.curve.high.max()),
+    }
+    return case.verdict(CRITICAL, text, values, [metric], first_step=first)
 
 
 def _judge_height(case: Case, final: float, logged: list[str]) -> Verdict | None:

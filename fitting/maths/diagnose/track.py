@@ -22,10 +22,10 @@ class Track:
 
     Parameters
     ----------
-    levels : values whose exceeding is counted and dated exactly
+    levels : values whose reaching is counted and dated exactly
     count_from : steps up to this one are dated, but not counted (warm-up)
-    n_over, first_over : ndarray, shape (n_levels,), points above each level after `count_from`, and
-        the first step above it, `NEVER` where there is none
+    n_over, first_over : ndarray, shape (n_levels,), points at or above each level after
+        `count_from`, and the first step there, `NEVER` where there is none
     n_halved : how often a value was at most half of the one before
     """
 
@@ -112,7 +112,7 @@ class Track:
     def _note_levels(self, steps: IntArray, values: FloatArray) -> Track:
         n_over, first_over = self.n_over.copy(), self.first_over.copy()
         for place, level in enumerate(self.levels):
-            over = steps[values > level]
+            over = steps[values >= level]
             n_over[place] += int((over > self.count_from).sum())
             if first_over[place] == NEVER and over.size:
                 first_over[place] = int(over[0])

@@ -1,0 +1,61 @@
+"""The panel of verdicts on a run's page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.urls import reverse
+
+from fitting.diagnoses.queries import ORDER, build_diagnoses
+from runs.models import Outcome, Run
+from scaledash.lib.jsonsafe import decode_float
+
+TEMPLATE = "fitting/_diagnoses.html"
+RANK = {severity: place for place, severity in enumerate(ORDER)}
+
+
+def build_panel(run: Run) -> dict[str, object]:
+    """Return what the panel shows: the worst verdicts first, unknown ones last."""
+    document = build_diagnoses(run)
+    verdicts = sorted(document["diagnoses"], key=_order)
+    override = run.outcome_evidence.get("override")
+    return {
+        **document,
+        "template": TEMPLATE,
+        "diagnoses": [describe_verdict(verdict) for verdict in verdicts],
+        "override": override,
+        "other_outcome": "healthy" if run.outcome == Outcome.DIVERGED else "diverged",
+        "outcome_url": reverse("run-outcome", args=[run.project.slug, run.uid]),
+        "json_url": reverse("run-diagnoses-json", args=[run.project.slug, run.uid]),
+    }
+
+
+def _order(verdict: Mapping[str, Any]) -> tuple[int, int]:
+    severity = verdict["severity"]
+    place = len(RANK) if severity == "unknown" else RANK[severity]
+    return place, int(verdict["number"][1:])
+
+
+def describe_verdict(verdict: Mapping[str, Any]) -> dict[str, object]:
+    """Return a verdict with its evidence in words."""
+    evidence = verdict["evidence"]
+    steps = ""
+    if evidence["first_step"] is not None:
+        steps = f"steps {evidence['first_step']:,} to {evidence['last_step']:,}"
+    parts = [steps, f"{evidence['n_points']:,} values" if evidence["n_points"] else ""]
+    cadence = decode_float(evidence["cadence"])
+    parts.append(f"every {cadence:.3g} steps" if cadence else "")
+    parts.append(f"preset {evidence['preset']}" if evidence["preset"] else "")
+    since = verdict["first_step"]
+    return {
+        **verdict,
+        "evidence_text": ", ".join(part for part in parts if part),
+        "keys": evidence["keys"],
+        "since": "" if since is None else f"since step {since:,}",
+        "limits": [
+            {**item, "text_value": f"{decode_float(item['value']):g}"}
+            for item in verdict["thresholds"]
+        ],
+        "is_bad": verdict["severity"] in ("warn", "critical"),
+    }

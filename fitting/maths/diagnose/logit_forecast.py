@@ -1,0 +1,174 @@
+"""D5: at which size attention logits will reach the limit, from an early step of smaller runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from fitting.maths.diagnose.scale_trend import Trend, fit_trend
+from fitting.maths.diagnose.verdict import OK, UNKNOWN, WARN
+from fitting.maths.records import FloatArray, Record, Refusal
+
+LIMIT = 1e4
+MIN_SIZES = 3
+DASHED_SIZES = 5  # from here on a parabola is drawn beside the line
+EARLY_SHARE, EARLY_STEPS = 0.02, 100
+DECADE = 10.0
+DRAWN = 25
+
+
+@dataclass(frozen=True)
+class LogitForecast(Record):
+    """The forecast of one learning rate and variant.
+
+    Parameters
+    ----------
+    sizes, values : ndarray, shape (n_sizes,), geometric means of the repeats of a size
+    excluded : sizes that are above the limit at this step already, left out of the fit
+    crossing, low, high : size at which the fit reaches the limit, with its 80% interval
+    held_out : predicted over measured at the largest size, fitted without it
+    x, y, y_low, y_high : the drawn line with its prediction interval, NaN where there is none
+    """
+
+    lr: float
+    variant: str
+    step: int
+    sizes: FloatArray
+    values: FloatArray
+    excluded: tuple[float, ...]
+    degree: int
+    slope: float
+    crossing: float | None
+    low: float | None
+    high: float | None
+    ratio: float | None
+    held_out: float | None
+    is_extrapolation: bool
+    severity: str
+    sentence: str
+    x: FloatArray
+    y: FloatArray
+    y_low: FloatArray
+    y_high: FloatArray
+
+
+def choose_step(total_steps: FloatArray) -> int:
+    """Return the early step of a study: 2% of its longest run, 100 at least.
+
+    References
+    ----------
+    Wortsman et al. 2023, Fig 9: step 2,000 of 100,000.
+    """
+    known = total_steps[np.isfinite(total_steps)]
+    longest = float(known.max()) if known.size else 0.0
+    return max(EARLY_STEPS, round(EARLY_SHARE * longest))
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one learning rate and variant: size and largest logit at the step."""
+
+    lr: float
+    variant: str
+    n: FloatArray
+    logit: FloatArray
+
+
+def forecast_logits(
+    group: Group, step: int, target: float | None = None
+) -> LogitForecast | Refusal:
+    """Forecast the size at which the largest attention logit reaches the limit.
+
+    Parameters
+    ----------
+    target : size that the study is for; a crossing below it is a warning
+
+    Returns
+    -------
+    LogitForecast, or a Refusal for fewer than three sizes
+
+    Notes
+    -----
+    Three to five sizes: a line. From six AICc chooses between line and parabola. A parabola
+    through three points only interpolates and is never offered.
+    """
+    sizes, values = average_by_size(group.n, group.logit)
+    is_low = values <= LIMIT
+    excluded = tuple(float(size) for size in sizes[~is_low])
+    if int(is_low.sum()) < MIN_SIZES:
+        sentence = (
+            f"needs {MIN_SIZES} sizes below {LIMIT:g} at step {step}, has {int(is_low.sum())}"
+        )
+        return Refusal("too_few_points", sentence, "run more sizes at this learning rate")
+    sizes, values = sizes[is_low], values[is_low]
+    trend = fit_trend(sizes, values)
+    assert trend is not None
+    crossing = trend.find_crossing(LIMIT)
+    largest = float(sizes[-1])
+    interval = trend.find_crossing_interval(LIMIT)
+    is_far = crossing is None or crossing > DECADE * largest
+    ratio = crossing / largest if crossing is not None else None
+    is_reached = target is not None and crossing is not None and target >= crossing
+    grid = np.geomspace(sizes[0], DECADE * largest, DRAWN)
+    bands = [trend.predict_interval(float(n)) or (math.nan, math.nan) for n in grid]
+    held_out = _hold_out(sizes, values)
+    return LogitForecast(
+        group.lr,
+        group.variant,
+        step,
+        sizes,
+        values,
+        excluded,
+        trend.degree,
+        float(np.polyval(np.polyder(trend.coefficients), trend.x[-1])),
+        crossing,
+        interval[0] if interval else None,
+        interval[1] if interval else None,
+        ratio,
+        held_out,
+        is_far,
+        WARN if is_reached else OK if target is not None else UNKNOWN,
+        _describe(group, trend, interval, largest, held_out),
+        grid,
+        np.array([trend.predict(float(n)) for n in grid]),
+        np.array([low for low, _ in bands]),
+        np.array([high for _, high in bands]),
+    )
+
+
+def average_by_size(n: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the sizes and the geometric mean of each; what is not positive is left out."""
+    ok = np.isfinite(n) & np.isfinite(y) & (n > 0) & (y > 0)
+    sizes, place = np.unique(n[ok], return_inverse=True)
+    logs = np.bincount(place, np.log10(y[ok])) / np.bincount(place) if sizes.size else np.empty(0)
+    return sizes, np.asarray(10**logs, dtype=np.float64)
+
+
+def _hold_out(sizes: FloatArray, values: FloatArray) -> float | None:
+    if len(sizes) <= MIN_SIZES:
+        return None
+    smaller = fit_trend(sizes[:-1], values[:-1])
+    return None if smaller is None else smaller.predict(float(sizes[-1])) / float(values[-1])
+
+
+def _describe(
+    group: Group,
+    trend: Trend,
+    interval: tuple[float, float] | None,
+    largest: float,
+    held_out: float | None,
+) -> str:
+    crossing = trend.find_crossing(LIMIT)
+    if crossing is None:
+        return f"At LR {group.lr:g} attention logits do not grow with size."
+    if crossing > 1e3 * largest:
+        return f"At LR {group.lr:g} attention logits stay below {LIMIT:g} far beyond these sizes."
+    known = f"80% {interval[0]:.2g} to {interval[1]:.2g}" if interval else "interval unknown"
+    error = f"; hold-out error {100 * (held_out - 1):+.0f}%" if held_out is not None else ""
+    label = ", an extrapolation" if crossing > DECADE * largest else ""
+    return (
+        f"At LR {group.lr:g} attention logits reach {LIMIT:g} at N = {crossing:.2g} ({known}), "
+        f"{crossing / largest:.2g}x the largest run{label}{error}."
+    )
