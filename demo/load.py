@@ -44,7 +44,7 @@ def ensure_project(server: Connection) -> None:
 def ensure_studies(server: Connection) -> None:
     """Make the studies; existing ones stay as their members left them."""
     for study in STUDIES:
-        body = {**study, "project": PROJECT["slug"], "selection": {"kind": "list"}}
+        body = {"selection": {"kind": "list"}, **study, "project": PROJECT["slug"]}
         try:
             server.post("/api/v1/studies", body)
         except ApiRefused as refusal:

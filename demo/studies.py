@@ -1,4 +1,4 @@
-"""What the demo project and its study are called, hold, and say of themselves."""
+"""What the demo project and its studies are called, hold, and say of themselves."""
 
 from __future__ import annotations
 
@@ -35,4 +35,20 @@ LR_SWEEP: Document = {
     "variant_keys": ["qk_norm"],
 }
 
-STUDIES = (LR_SWEEP,)
+COMPUTE_OPTIMAL: Document = {
+    "slug": "compute-optimal",
+    "name": "Compute-optimal frontier",
+    "description": (
+        "Four compute budgets from 1e11 to 3e12 FLOPs, five or six widths each, learning-rate "
+        "schedules matched to each run's own length; the best learning rate of a cell is its "
+        "point. FLOPs are counted with the output head and the full attention square; counting "
+        "parameters without the head changes the exponent, because the head is 7 to 47% of N "
+        "here. Runs of few steps are limited by optimizer steps, not by tokens, so a parametric "
+        "L(N, D) leaves residuals of some percent and its exponent need not agree with the "
+        f"isoFLOP minima: both are shown. {SCOPE}"
+    ),
+    "variant_keys": [],
+    "selection": {"kind": "group", "group": "B"},
+}
+
+STUDIES = (LR_SWEEP, COMPUTE_OPTIMAL)

@@ -37,6 +37,7 @@ COMPUTE_REPLICAS = {
     FitKind.DEEP: 4 * settings.REFIT_BOOTSTRAPS,
 }
 CURVE_POINTS = 48  # of each loss curve that a figure draws
+ENVELOPE_POINTS = 250  # of the 1,500 samples of the envelope
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,17 @@ def run_compute_optimal(data: ComputeInput, study: Study, kind: FitKind) -> Resu
         {"run": uid, "variant": size_of[uid].variant, "n_params": size_of[uid].n, **_thin(curve)}
         for uid, curve in (data.curves or {}).items()
     ]
-    return {**result.to_dict(), "curves": curves}
+    stored: dict[str, Any] = result.to_dict()
+    for variant in stored["variants"]:
+        variant["envelope"] = _thin_table(variant["envelope"])
+    return {**stored, "curves": curves}
+
+
+def _thin_table(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Keep as many samples of the envelope as a figure can show."""
+    table = envelope.get("table", ())
+    step = max(1, len(table) // ENVELOPE_POINTS)
+    return {**envelope, "table": table[::step]} if table else envelope
 
 
 def _thin(curve: LossCurve) -> dict[str, object]:

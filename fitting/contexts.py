@@ -6,11 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import reverse
 
 from fitting.axes import AXIS_TITLES
+from fitting.compute_figures import COMPUTE_FIGURES
+from fitting.compute_page import build_compute, summarise_compute
 from fitting.coverage import describe_coverage
+from fitting.figures import FIGURES
 from fitting.models import Estimator, Study
 from fitting.optima import (
     build_legend,
@@ -20,6 +24,7 @@ from fitting.optima import (
     summarise,
 )
 from fitting.queries import StudyView, find_version
+from fitting.results import as_refusal
 from fitting.rows import StudyRow
 from runs.models import RunState
 from scaledash.lib.units import format_quantity
@@ -32,14 +37,24 @@ ESTIMATOR_TEXTS = {
     Estimator.BEST: "best value",
 }
 AXIS_LABELS = {"n": "N", "d": "D", "c": "C", "lr": "LR"}
-TAB_LABELS = {"lr": "LR sweep", "runs": "Runs"}
+TAB_LABELS = {
+    "lr": "LR sweep",
+    "isoflop": "IsoFLOP",
+    "parametric": "Parametric",
+    "frontier": "Frontier",
+    "runs": "Runs",
+}
 TABS = tuple(TAB_LABELS)
-# name of the figure, title before it is read, options in the URL that it follows
-LR_FIGURES = (
-    ("lr_loss", "Final loss against learning rate", ("ys",)),
-    ("lr_optimum", "Best learning rate against size", ()),
-    ("lr_sensitivity", "Learning-rate sensitivity", ()),
-)
+# The figures of each tab, the large one first.
+TAB_FIGURES = {
+    "lr": ("lr_loss", "lr_optimum", "lr_sensitivity"),
+    "isoflop": ("isoflop", "optimal_params", "optimal_tokens", "tokens_per_param"),
+    "parametric": ("surface", "residuals"),
+    "frontier": ("frontier", "envelope"),
+}
+TALL = (*(names[0] for names in TAB_FIGURES.values()), "envelope")
+COMPUTE_TABS = ("isoflop", "parametric", "frontier")
+FIGURE_OPTIONS = {"lr_loss": "ys", **dict.fromkeys(COMPUTE_FIGURES, "variant")}
 LOSS_AXIS = {"key": "ys", "label": "Loss axis", "choices": (("", "log"), ("lin", "linear"))}
 
 
@@ -69,8 +84,23 @@ def describe_selection(study: Study) -> str:
 
 
 # --- one study -----------------------------------------------------------------------------------
-def build_study(view: StudyView, tab: str) -> dict[str, object]:
-    """Return the document of a study's page."""
+def choose_tab(view: StudyView) -> str:
+    """Return the tab that a study opens with: the sweep, unless isoFLOP alone has a law."""
+    laws = view.result["variants"] if view.result else []
+    has_law = any(not as_refusal(item["exponent"]) for item in laws)
+    variants = view.compute["variants"] if view.compute else []
+    has_minima = any(not as_refusal(item["isoflop"]) for item in variants)
+    return COMPUTE_TABS[0] if has_minima and not has_law else TABS[0]
+
+
+def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[str, object]:
+    """Return the document of a study's page.
+
+    Of the page's `options` it follows `variant`, the one whose compute-optimal analysis is shown,
+    and `c`, the budget of the what-if panel.
+    """
+    compute = build_compute(view, options.get("variant", ""), options.get("c", ""))
+    shows_compute = (tab if tab in TAB_FIGURES else choose_tab(view)) in COMPUTE_TABS
     result = view.result
     optima = describe_optima(result)
     laws = describe_laws(result)
@@ -82,14 +112,17 @@ def build_study(view: StudyView, tab: str) -> dict[str, object]:
         "fit": describe_fit(view),
         "progress": vars(view.progress),
         "definition": describe_definition(view),
-        "kpis": summarise(result, optima, laws, rows),
+        "kpis": summarise_compute(view, compute)
+        if shows_compute
+        else summarise(result, optima, laws, rows),
         "variants": variants,
         "legend": build_legend(optima, variants),
         "optima": [asdict(row) for row in optima],
         "laws": [asdict(law) for law in laws],
         "refusal": (result or {}).get("refusal"),
         "warnings": list(view.rows.warnings),
-        "exclusions": describe_exclusions(view),
+        **compute,
+        "exclusions": describe_exclusions(view, view.compute if shows_compute else view.result),
         "coverage": describe_coverage(view),
         "n_runs": len(rows),
         "runs": [describe_row(row) for row in rows],
@@ -161,9 +194,11 @@ def describe_definition(view: StudyView) -> list[dict[str, object]]:
     return [selected, loss, *axes, variants]
 
 
-def describe_exclusions(view: StudyView) -> list[dict[str, object]]:
-    """Say which runs are outside the fit, and why: by rule, then by hand."""
-    result: Mapping[str, Any] = view.result or {}
+def describe_exclusions(
+    view: StudyView, shown: Mapping[str, Any] | None
+) -> list[dict[str, object]]:
+    """Say which runs are outside the shown analysis, and why: by rule, then by hand."""
+    result: Mapping[str, Any] = shown or {}
     found = [
         {"rule": item["rule"], "sentence": item["sentence"], "count": item["count"]}
         for item in result.get("exclusions", [])
@@ -215,8 +250,11 @@ def build_study_page(
     place = [study.project.slug, study.slug]
     here, twin = reverse("study", args=place), reverse("study-json", args=place)
     is_running = any(row.state == RunState.RUNNING for row in rows)
+    first = choose_tab(view)
     return {
         **document,
+        "shows_compute": tab in COMPUTE_TABS,
+        "variant_links": _link_variants(here, tab, document),
         "rows": document["optima"],
         "n_variants": len(describe_variants(view.result)),
         "empty_sentence": view.progress.sentence,
@@ -227,24 +265,45 @@ def build_study_page(
                 "key": key,
                 "label": label,
                 "count": len(rows) if key == "runs" else None,
-                "url": here if key == TABS[0] else f"{here}?tab={key}",
+                "url": _build_url(here, key, first, str(document["shown_variant"])),
             }
             for key, label in TAB_LABELS.items()
         ],
-        "figures": [_describe_figure(place, *item) for item in LR_FIGURES] if tab == "lr" else [],
+        "figures": [_describe_figure(place, name) for name in TAB_FIGURES.get(tab, ())],
         "is_active": is_running or view.progress.state == "stale",
     }
 
 
-def _describe_figure(
-    place: Sequence[str], name: str, title: str, options: Sequence[str]
-) -> dict[str, object]:
+def _build_url(here: str, tab: str, first: str, variant: str) -> str:
+    """Return the address of a tab; the compute-optimal ones keep the shown variant."""
+    query = {} if tab == first else {"tab": tab}
+    if variant and tab in COMPUTE_TABS:
+        query["variant"] = variant
+    return f"{here}?{urlencode(query)}" if query else here
+
+
+def _link_variants(here: str, tab: str, document: Mapping[str, object]) -> list[dict[str, object]]:
+    names = document["compute_variants"]
+    assert isinstance(names, list)
+    shown = document["shown_variant"]
+    return [
+        {
+            "text": name or "all runs",
+            "url": f"{here}?{urlencode({'tab': tab, 'variant': name})}",
+            "is_shown": name == shown,
+        }
+        for name in names
+    ]
+
+
+def _describe_figure(place: Sequence[str], name: str) -> dict[str, object]:
+    key = FIGURE_OPTIONS.get(name, "")
     return {
         "name": name,
-        "title": title,
+        "title": FIGURES[name].title,
         "src": reverse("study-figure", args=[*place, name]),
         "parts": "fit runs study",
-        "tall": name == LR_FIGURES[0][0],
-        "options": [LOSS_AXIS] if "ys" in options else [],
-        "option_keys": " ".join(options),
+        "tall": name in TALL,
+        "options": [LOSS_AXIS] if key == "ys" else [],
+        "option_keys": key,
     }

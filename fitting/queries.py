@@ -10,6 +10,7 @@ from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from fitting import outbox
+from fitting.compute_results import ComputeDoc
 from fitting.models import Fit, FitKind, FitState, Study, StudyRun
 from fitting.results import LrSweepDoc
 from fitting.rows import StudyRow, StudyRows, find_known_losses, read_rows, take_known_loss
@@ -47,6 +48,24 @@ class StudyView:
     rows: StudyRows
     fit: Fit | None
     progress: Progress
+    compute_fit: Fit | None = None
+    envelope_fit: Fit | None = None
+
+    @property
+    def compute(self) -> ComputeDoc | None:
+        """Return the compute-optimal analysis of the current fit."""
+        return self.compute_fit.result if self.compute_fit else None
+
+    @property
+    def envelope(self) -> ComputeDoc | None:
+        """Return the newest compute-optimal analysis that read the loss curves."""
+        return self.envelope_fit.result if self.envelope_fit else None
+
+    @property
+    def is_envelope_old(self) -> bool:
+        """Say whether the curves are of older data than the rest."""
+        fits = (self.envelope_fit, self.compute_fit)
+        return all(fits) and len({fit.input_digest for fit in fits if fit}) > 1
 
     @property
     def result(self) -> LrSweepDoc | None:
@@ -84,7 +103,11 @@ def list_members(study: Study) -> QuerySet[StudyRun]:
 def view_study(study: Study) -> StudyView:
     """Read rows, current fit and progress of a study."""
     rows, fit = read_rows(study), find_current_fit(study)
-    return StudyView(study, fill_losses(study, rows, fit), fit, read_progress(study, fit))
+    compute = find_current_fit(study, COMPUTE_OPTIMAL)
+    is_deep = compute is not None and compute.kind == FitKind.DEEP
+    envelope = compute if is_deep else find_newest(study, COMPUTE_OPTIMAL, FitKind.DEEP)
+    rows, progress = fill_losses(study, rows, fit), read_progress(study, fit)
+    return StudyView(study, rows, fit, progress, compute, envelope)
 
 
 def fill_losses(study: Study, rows: StudyRows, fit: Fit | None) -> StudyRows:

@@ -41,7 +41,8 @@ class StudyShare:
         if study is None:
             return None
         rev = read_revision(study)["rev"]
-        context = build_context(view_study(study), find_tab(query), query.urlencode())
+        view = view_study(study)
+        context = build_context(view, find_tab(query, view), query)
         return sharing.SharedPage(render_study(study, context), rev, context["is_active"])
 
     def read_part(self, share: Share, part: str, query: QueryDict) -> object | None:
@@ -53,7 +54,8 @@ class StudyShare:
         if part == "rev.json":
             return revision
         if part == TWIN:
-            return seal_json(contexts.build_study(view_study(study), find_tab(query)))
+            view = view_study(study)
+            return seal_json(contexts.build_study(view, find_tab(query, view), query.dict()))
         name = part.removeprefix(FIGURES).removesuffix(".json")
         if part != name_figure(name):
             return None
@@ -71,14 +73,15 @@ class StudyShare:
 
     def build_frozen_page(self, share: Share, query: QueryDict) -> sharing.SharedPage | None:
         """Return a tab of the study's page as it was."""
-        html = sharing.load_document(share, name_tab(find_tab(query)))
-        html = html or sharing.load_document(share, name_tab(contexts.TABS[0]))
+        html = sharing.load_document(share, name_tab(query.get("tab", ""), find_variant(query)))
+        html = html or sharing.load_document(share, name_tab("", ""))
         return None if html is None else sharing.SharedPage(html.decode())
 
     def read_frozen_part(self, share: Share, part: str, query: QueryDict) -> object | None:
         """Return the study's document or one of its figures as it was."""
         if part == TWIN:
-            return sharing.load_json(share, f"{TWIN}?tab={find_tab(query)}")
+            twin = name_twin(query.get("tab", ""), find_variant(query))
+            return sharing.load_json(share, twin) or sharing.load_json(share, name_twin("", ""))
         if not part.startswith(FIGURES):
             return None
         wanted = sharing.load_json(share, f"{part}?{name_options(query.dict())}")
@@ -97,17 +100,22 @@ def find_study(share: Share) -> Study | None:
     return study
 
 
-def find_tab(query: QueryDict) -> str:
-    """Return the tab that the address names, else the first."""
+def find_tab(query: QueryDict, view: StudyView) -> str:
+    """Return the tab that the address names, else the one the study opens with."""
     tab = query.get("tab", "")
-    return tab if tab in contexts.TABS else contexts.TABS[0]
+    return tab if tab in contexts.TABS else contexts.choose_tab(view)
 
 
-def build_context(view: StudyView, tab: str, query: str) -> dict[str, object]:
+def find_variant(query: QueryDict) -> str:
+    """Return the variant that the address names; a tab without variants ignores it."""
+    return query.get("variant", "") if query.get("tab") in contexts.COMPUTE_TABS else ""
+
+
+def build_context(view: StudyView, tab: str, query: QueryDict) -> dict[str, object]:
     """Return the context of the study's page for a reader who may not edit."""
-    document = contexts.build_study(view, tab)
+    document = contexts.build_study(view, tab, query.dict())
     return {
-        **contexts.build_study_page(view, document, tab, query),
+        **contexts.build_study_page(view, document, tab, query.urlencode()),
         "project": view.study.project,
         "page_base": "teams/share_content.html",
     }
@@ -126,17 +134,32 @@ def render_study(study: Study, context: Mapping[str, object]) -> str:
 
 
 def list_documents(view: StudyView) -> Iterator[tuple[str, bytes]]:
-    """Return all that a frozen link answers with."""
+    """Return all that a frozen link answers with: the page as it opens, tabs, figures."""
     copied: set[str] = set()
-    for tab in contexts.TABS:
-        context = build_context(view, tab, f"tab={tab}")
-        yield name_tab(tab), render_study(view.study, context).encode()
-        document = seal_json(contexts.build_study(view, tab))
-        yield f"{TWIN}?tab={tab}", sharing.dump_json(document)
+    for tab, variant in [("", ""), *list_states(view)]:
+        query = QueryDict(mutable=True)
+        query.update({key: value for key, value in (("tab", tab), ("variant", variant)) if value})
+        context = build_context(view, find_tab(query, view), query)
+        yield name_tab(tab, variant), render_study(view.study, context).encode()
+        document = contexts.build_study(view, find_tab(query, view), query.dict())
+        yield name_twin(tab, variant), sharing.dump_json(seal_json(document))
         for figure in context["figures"]:
             if figure["name"] not in copied:
                 copied.add(figure["name"])
                 yield from list_figure(view, figure)
+
+
+def list_states(view: StudyView) -> Iterator[tuple[str, str]]:
+    """Return every tab, and the compute-optimal ones once more for each of their variants."""
+    for tab in contexts.TABS:
+        yield tab, ""
+        if tab in contexts.COMPUTE_TABS:
+            yield from ((tab, variant) for variant in list_variants(view) if variant)
+
+
+def list_variants(view: StudyView) -> list[str]:
+    """Return the variants of the compute-optimal analysis."""
+    return [item["variant"] for item in view.compute["variants"]] if view.compute else []
 
 
 def list_figure(view: StudyView, figure: Mapping[str, object]) -> Iterator[tuple[str, bytes]]:
@@ -144,6 +167,8 @@ def list_figure(view: StudyView, figure: Mapping[str, object]) -> Iterator[tuple
     switches = [
         [(option["key"], value) for value, _ in option["choices"]] for option in figure["options"]
     ]
+    if figure["option_keys"] == "variant":
+        switches.append([("variant", name) for name in sorted({"", *list_variants(view)})])
     for chosen in product(*switches):
         options = {key: value for key, value in chosen if value}
         document = figures.build_figure(figure["name"], view, options, "")
@@ -151,9 +176,14 @@ def list_figure(view: StudyView, figure: Mapping[str, object]) -> Iterator[tuple
         yield name, sharing.dump_json(seal_json(document))
 
 
-def name_tab(tab: str) -> str:
-    """Return the name of the document that holds a tab."""
-    return f"page?tab={tab}"
+def name_tab(tab: str, variant: str) -> str:
+    """Return the name of the document that holds a tab; "" is the page as it opens."""
+    return f"page?tab={tab}&variant={variant}"
+
+
+def name_twin(tab: str, variant: str) -> str:
+    """Return the name of the twin of a tab."""
+    return f"{TWIN}?tab={tab}&variant={variant}"
 
 
 def name_figure(name: str) -> str:

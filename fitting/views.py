@@ -11,7 +11,7 @@ from fitting import contexts, figures
 from fitting.forms import ExclusionForm, StudyForm, read_study
 from fitting.models import Study, StudyRun
 from fitting.projects import build_projects, list_sources
-from fitting.queries import find_study, list_studies, read_revision, view_study
+from fitting.queries import StudyView, find_study, list_studies, read_revision, view_study
 from fitting.services import (
     Refused,
     StudyWish,
@@ -115,8 +115,9 @@ def show_study(request: HttpRequest, slug: str, study_slug: str) -> HttpResponse
     project = get_project(request, slug)
     study = _get_study(request, project, study_slug)
     rev = read_revision(study)["rev"]
-    view, tab = view_study(study), _find_tab(request)
-    document = contexts.build_study(view, tab)
+    view = view_study(study)
+    tab = _find_tab(request, view)
+    document = contexts.build_study(view, tab, request.GET.dict())
     context = {
         **contexts.build_study_page(view, document, tab, request.GET.urlencode()),
         "project": project,
@@ -136,7 +137,8 @@ def show_study(request: HttpRequest, slug: str, study_slug: str) -> HttpResponse
 def read_study_page(request: HttpRequest, slug: str, study_slug: str) -> HttpResponse:
     """Answer the twin of the page."""
     study = _get_study(request, get_project(request, slug), study_slug)
-    return answer_json(contexts.build_study(view_study(study), _find_tab(request)))
+    view = view_study(study)
+    return answer_json(contexts.build_study(view, _find_tab(request, view), request.GET.dict()))
 
 
 @require_sign_in
@@ -199,9 +201,9 @@ def _may_edit(request: HttpRequest, project: Project) -> bool:
     return role is not None and role.includes(Role.EDITOR)
 
 
-def _find_tab(request: HttpRequest) -> str:
+def _find_tab(request: HttpRequest, view: StudyView) -> str:
     tab = request.GET.get("tab", "")
-    return tab if tab in contexts.TABS else contexts.TABS[0]
+    return tab if tab in contexts.TABS else contexts.choose_tab(view)
 
 
 def _create(request: HttpRequest, project: Project, form: StudyForm) -> Study | None:

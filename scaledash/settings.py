@@ -85,7 +85,7 @@ REFIT_SWEEP_SECONDS = 0.5
 REFIT_LEASE_SECONDS = float(os.environ.get("SCALEDASH_REFIT_LEASE_SECONDS", "3"))
 REFIT_SOFT_LIMIT_SECONDS = 20
 REFIT_HARD_LIMIT_SECONDS = 30
-REFIT_BOOTSTRAPS = 1_000
+REFIT_BOOTSTRAPS = int(os.environ.get("SCALEDASH_REFIT_BOOTSTRAPS", "1000"))
 
 # --- application -----------------------------------------------------------------------------
 INSTALLED_APPS = [

@@ -48,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(f"SCALEDASH_{name}", None)
     os.environ["SCALEDASH_HOME"] = str(scratch)
     os.environ["SCALEDASH_SECRET_KEY"] = "only-for-tests-" + "0" * 50
+    os.environ["SCALEDASH_REFIT_BOOTSTRAPS"] = "100"  # deep fits take seconds with the default
     static_root = ROOT / ".pytest_cache" / "static"
     static_root.mkdir(parents=True, exist_ok=True)
     os.environ["SCALEDASH_STATIC_ROOT"] = str(static_root)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,6 +27,10 @@ from teams.api.serializers import page_of
 ANALYSIS = OpenApiParameter("analysis", str, enum=list(ANALYSES))
 LOSS_SCALE = OpenApiParameter(
     "ys", str, enum=["log", "lin", "excess", "relative"], description="How lr_loss draws losses."
+)
+
+VARIANT = OpenApiParameter(
+    "variant", str, description="Which variant the compute-optimal figures show; its label."
 )
 
 
@@ -73,16 +79,17 @@ class Figure(StudyView):
 
     @extend_schema(
         operation_id="read_study_figure",
-        parameters=[LOSS_SCALE],
+        parameters=[LOSS_SCALE, VARIANT],
         responses={200: FigureDocument, 304: None},
     )
     def get(self, request: Request, study_id: int, name: str) -> Response:
-        """Read the dict that the page draws: lr_loss, lr_sensitivity or lr_optimum."""
+        """Read the dict that the page draws, such as lr_loss, isoflop or frontier."""
         study = self.get_study(study_id)
         if name not in FIGURES:
             raise not_found(f"figure {name!r}")
         rev, options = read_revision(study)["rev"], request.query_params.dict()
-        tag = f"{rev}-{MODES.get(options.get('ys', ''), '')}"
+        mode, variant = MODES.get(options.get("ys", ""), ""), quote(options.get("variant", ""))
+        tag = f"{rev}-{mode}-{variant}"
         return answer_tagged(
             request, tag, lambda: build_figure(name, view_study(study), options, rev)
         )

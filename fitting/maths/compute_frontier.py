@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fitting.maths.allocation import allocate_lines
 from fitting.maths.flops_per_token import FlopsPerToken
 from fitting.maths.records import BoolArray, FloatArray, Record, Refusal
 from fitting.maths.types import Fit
@@ -120,10 +121,10 @@ def _solve(
             + terms["B"] * n_tokens ** -terms["beta"]
         )
         return n_params, n_tokens, n_tokens / n_params, loss
-    log_n = params["log_n_factor"][:, None] + params["a"][:, None] * np.log(flops)
-    n_params = np.exp(log_n)
+    wide = {name: values[:, None] for name, values in params.items()}
+    n_params, _, line = allocate_lines(wide, flops[None, :])
     n_tokens = flops / cost.evaluate(n_params)
-    return n_params, n_tokens, n_tokens / n_params, None
+    return n_params, n_tokens, n_tokens / n_params, line
 
 
 def _take_band(value: FloatArray, draws: FloatArray | None) -> Band:

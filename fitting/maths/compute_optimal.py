@@ -14,6 +14,7 @@ from fitting.maths.flops_per_token import FlopsPerToken, measure_flops_per_token
 from fitting.maths.profiles import Profile, draw_profiles
 from fitting.maths.records import BoolArray, Exclusion, FloatArray, IntArray, Record, Refusal
 from fitting.maths.registry import get_law
+from fitting.maths.surfaces import Surface, draw_surface
 from fitting.maths.types import Fit, Rows, Settings
 
 PARAMETRIC, SECOND, ISOFLOP, ENVELOPE = (
@@ -74,6 +75,7 @@ class ComputeVariant(Record):
     profiles : the isoFLOP profile of each budget
     isoflop, parametric, second_opinion, envelope : approaches 2, 3, VPNLS and 1
     frontiers : N*, D* and loss of each approach over a range of budgets
+    surface : approach 3 over compute and size; None where it was refused
     warnings : sentences about the data behind all of them
     """
 
@@ -86,6 +88,7 @@ class ComputeVariant(Record):
     second_opinion: Fit | Refusal
     envelope: Fit | Refusal
     frontiers: tuple[Frontier, ...]
+    surface: Surface | None
     warnings: tuple[str, ...]
 
 
@@ -184,6 +187,7 @@ def _analyse_variant(
         frontiers=draw_frontiers(
             fits, cost, (float(rows.columns["flops"].min()), largest), settings.x_max_factor
         ),
+        surface=draw_surface(parametric, cost, rows) if isinstance(parametric, Fit) else None,
         warnings=tuple(_warn_cells(cells)),
     )
 

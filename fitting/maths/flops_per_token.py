@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fitting.maths.allocation import FLOPS_PER_PARAMETER_TOKEN, predict_loss, split_budget
+from fitting.maths.allocation import FLOPS_PER_PARAMETER_TOKEN, split_budget
 from fitting.maths.budgets import SAME_SIZE, group_near
 from fitting.maths.records import FloatArray, Record
 from fitting.maths.rows import Params
@@ -24,13 +24,17 @@ N_HALVINGS = 48  # to 1e-13 of log N
 
 @dataclass(frozen=True)
 class FlopsPerToken(Record):
-    """What a token costs at each size: linear in log-log between sizes, straight beyond them.
+    """What a token costs at each size: monotone and smooth in log-log, straight beyond the sizes.
 
     Parameters
     ----------
     n_params : ndarray, shape (k,), sizes, ascending
     flops : ndarray, shape (k,), FLOPs per token at each size
     is_six_n : the values are 6 N within a percent
+
+    References
+    ----------
+    Fritsch and Butland 1984, SIAM J. Sci. Stat. Comput. 5, 300 (monotone cubic interpolation)
     """
 
     n_params: FloatArray
@@ -81,23 +85,15 @@ class FlopsPerToken(Record):
 
     def _measure(self, log_n: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return log C / D, and the log of its slope against log N."""
-        x, y, slopes = self._lines()
-        place = np.searchsorted(x[1:-1], log_n)
-        slope = slopes[place]
-        return y[place] + slope * (log_n - x[place]), np.log(slope)
-
-    def _lines(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return knots and slopes; the outer lines go on straight."""
         x, y = np.log(self.n_params), np.log(self.flops)
         if x.size < 2:
-            return np.append(x, np.inf), y, np.ones(1)
-        slopes = np.diff(y) / np.diff(x)
-        return x, y, np.clip(slopes, *SLOPES)
+            return y[0] + (log_n - x[0]), np.zeros_like(log_n)
+        from scipy.interpolate import PchipInterpolator
 
-    def predict(self, params: Params, flops: FloatArray) -> FloatArray:
-        """Return the loss on the frontier, shape (B, m)."""
-        wide = {name: values[:, None] for name, values in params.items()}
-        return predict_loss(wide, *self.split(params, flops))
+        line = PchipInterpolator(x, y)
+        inside = np.clip(log_n, x[0], x[-1])
+        slope = np.clip(line(inside, 1), *SLOPES)
+        return line(inside) + slope * (log_n - inside), np.log(slope)
 
 
 def measure_flops_per_token(

@@ -9,9 +9,10 @@ import numpy as np
 from fitting.maths.laws.isoflop import MIN_POINTS, find_vertices
 from fitting.maths.records import Estimate, FloatArray, Record
 from fitting.maths.rows import Rows
-from fitting.maths.uncertainty import draw_counts, summarise
+from fitting.maths.uncertainty import MAX_FAILED_SHARE, draw_counts, summarise
 
 N_SAMPLES = 48
+N_COEFFICIENTS = 3
 
 
 @dataclass(frozen=True)
@@ -70,33 +71,54 @@ def _draw_profile(rows: Rows, budget: float, replicas: int, seed: int) -> Profil
     x, y, loss = np.empty(0), np.empty(0), np.nan
     if used:
         x, y, loss = _sample(log_n, rows.target, float(n_star))
-    draws = [
-        np.exp(find_vertices(z, rows.target, counts)[0]) if used and replicas else None
-        for z in (log_n, log_d)
+    vertices = [
+        _resample(z, rows.target, counts if used else counts[:0], seed) for z in (log_n, log_d)
     ]
     return Profile(
         flops=budget,
         n_points=n_points,
         used=used,
         reason="" if used else _explain(log_n, rows.target, n_points),
-        n_params=_summarise(float(np.exp(n_star)), draws[0], "parameters"),
-        n_tokens=_summarise(float(np.exp(d_star)), draws[1], "tokens"),
+        n_params=_summarise(float(np.exp(n_star)), vertices[0], "parameters"),
+        n_tokens=_summarise(float(np.exp(d_star)), vertices[1], "tokens"),
         loss=loss,
         x=x,
         y=y,
     )
 
 
-def _summarise(value: float, draws: FloatArray | None, unit: str) -> Estimate:
-    """Summarise the replicas that have a vertex: those without one say nothing about its place."""
-    if draws is None:
-        return Estimate(value, None, None, unit, "no vertex")
-    found = draws[np.isfinite(draws)]
-    estimate = summarise(value, found, 0.95, unit, "")
-    lost = 1.0 - found.size / draws.size
-    if not lost:
-        return estimate
-    reason = f"{lost:.0%} of the replicas have no vertex; the interval is of the others"
+def _resample(
+    x: FloatArray, loss: FloatArray, counts: FloatArray, seed: int
+) -> tuple[FloatArray, str]:
+    """Return replicas of the vertex, and how they were made.
+
+    Cases are resampled; where a budget has so few sizes that too many resamples lose its minimum,
+    the residuals of the parabola are, as for the best learning rate (LAWS section 1.3).
+    """
+    if not counts.size:
+        return np.empty(0), "no vertex"
+    cases = find_vertices(x, loss, counts)[0]
+    spare = np.unique(x).size - N_COEFFICIENTS
+    if np.mean(np.isfinite(cases)) >= 1 - MAX_FAILED_SHARE or spare < 1:
+        return np.exp(cases), ""
+    z = (x - x.mean()) / x.std()
+    design = np.vander(z, N_COEFFICIENTS, increasing=True)
+    solve = np.linalg.pinv(design)
+    fitted = design @ (solve @ loss)
+    residuals = (loss - fitted) * np.sqrt(x.size / spare)
+    drawn = np.random.default_rng(seed).choice(residuals, size=(counts.shape[0], x.size))
+    _, slope, curvature = solve @ (fitted + drawn - drawn.mean(axis=1, keepdims=True)).T
+    with np.errstate(all="ignore"):
+        vertex = -slope / (2.0 * curvature)
+    inside = (curvature > 0) & (vertex > z.min()) & (vertex < z.max())
+    found = np.exp(x.mean() + x.std() * np.where(inside, vertex, np.nan))
+    return found, "few sizes: interval from the residuals of the parabola"
+
+
+def _summarise(value: float, resampled: tuple[FloatArray, str], unit: str) -> Estimate:
+    draws, how = resampled
+    estimate = summarise(value, draws, 0.95, unit, how)
+    reason = how if estimate.interval is not None else estimate.reason
     return Estimate(value, estimate.interval, estimate.standard_error, unit, reason)
 
 

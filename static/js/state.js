@@ -1,8 +1,8 @@
 /* State of the view in the URL: known keys in one order, lists with escaped commas. Pure but for
    readState and writeState. */
 export const ORDER = [
-  "tab", "m", "f", "q", "state", "color", "dash", "facet", "row", "x", "xs", "ys", "xr", "yr", "y",
-  "sm", "agg", "area", "sel", "hl", "base", "law", "ho", "fit", "by", "open", "s", "p",
+  "tab", "m", "f", "q", "state", "color", "dash", "facet", "row", "variant", "c", "x",
+  "xs", "ys", "xr", "yr", "y", "sm", "agg", "area", "sel", "hl", "base", "law", "ho", "fit", "by", "open", "s", "p",
   "cols", "arch", "ref", "v",
 ];
 const LISTS = new Set(["m", "facet", "sel", "hl", "by", "open", "cols", "xr", "yr"]);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 
 from django.db import transaction
@@ -14,6 +15,7 @@ from runs.models import Metric, Run, RunState
 from runs.signals import batch_stored
 from scaledash.lib.jsonsafe import encode_float
 from teams.models import Project
+from tests.runs.factories import Job
 from tests.teams.factories import make_project
 
 LRS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
@@ -93,3 +95,33 @@ def skip_gaps() -> None:
     from fitting.models import FitState
 
     FitState.objects.filter(failures=0).update(not_before=None)
+
+
+def predict_loss(n_params: float, n_tokens: float) -> float:
+    """A law of tiny models, as the demo's runs obey it roughly."""
+    return 1.0 + 26.0 * n_params**-0.42 + 880.0 * n_tokens**-0.55
+
+
+def make_isoflops(
+    study: Study, job: Callable[[Run], Job] | None = None, n_sizes: int = 5, **fields: object
+) -> list[Run]:
+    """Add runs of four budgets, sizes centred on the optimum; `job` logs a loss curve for each."""
+    runs = []
+    for budget in (1e11, 3e11, 1e12, 3e12):
+        centre = 11_000.0 * (budget / 1e11) ** 0.57
+        for place in range(n_sizes):
+            n = centre * 2.0 ** (place - n_sizes // 2)
+            d = budget / (6.0 * n)
+            shape = {"n_params_non_embedding": n, "n_tokens": d, "flops": budget, **fields}
+            state = RunState.RUNNING if job else RunState.FINISHED
+            loss = None if job else predict_loss(n, d)
+            run = make_run(study.project, loss, state=state, total_steps=600, **shape)
+            if job:
+                steps = list(range(60, 601, 60))
+                losses = [predict_loss(n, d * step / 600) for step in steps]
+                job(run).log(steps, metrics={"loss.val": losses})
+                run.refresh_from_db()
+                finish(run)
+            runs.append(run)
+    add_runs(study, runs)
+    return runs

@@ -8,6 +8,7 @@ import math
 import plotly.graph_objects as go
 import pytest
 
+from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.figures import FIGURES, build_figure
 from fitting.models import Study
 from fitting.palette import ROLES, color_size
@@ -15,7 +16,16 @@ from fitting.plots.frame import MINUS, list_even_ticks, list_ticks, plot_text, s
 from fitting.queries import StudyView, view_study
 from fitting.services import add_runs, set_exclusion
 from scaledash.lib import jsonsafe
-from tests.fitting.factories import LRS, SIZES, make_run, make_study, make_sweep, settle
+from tests.fitting.factories import (
+    LRS,
+    SIZES,
+    make_isoflops,
+    make_run,
+    make_study,
+    make_sweep,
+    settle,
+)
+from tests.runs.factories import Job, make_api
 
 Figure = dict[str, object]
 
@@ -29,6 +39,15 @@ def study(transactional_db: None) -> Study:
 
 @pytest.fixture
 def fitted(study: Study) -> StudyView:
+    settle()
+    return view_study(study)
+
+
+@pytest.fixture
+def budgeted(transactional_db: None) -> StudyView:
+    api = make_api()
+    study = make_study(api.project)
+    make_isoflops(study, lambda run: Job(api, run))
     settle()
     return view_study(study)
 
@@ -54,24 +73,46 @@ def points(figure: Figure, *parts: str) -> int:
 
 
 # --- every figure --------------------------------------------------------------------------------
+@pytest.fixture
+def view(name: str, request: pytest.FixtureRequest, transactional_db: None) -> StudyView:
+    """The view of a study that has what the figure draws."""
+    return request.getfixturevalue("budgeted" if name in COMPUTE_FIGURES else "fitted")
+
+
 @pytest.mark.parametrize("name", sorted(FIGURES))
-@pytest.mark.parametrize("options", [{}, {"ys": "lin"}, {"ys": "excess"}, {"ys": "relative"}])
-def test_plotly_knows_every_key(fitted: StudyView, name: str, options: dict[str, str]) -> None:
-    figure = draw(fitted, name, **options)
+def test_plotly_knows_every_key(view: StudyView, name: str) -> None:
+    figure = draw(view, name)
     assert figure["data"]
     go.Figure(data=figure["data"], layout=figure["layout"])
 
 
-@pytest.mark.parametrize("name", sorted(FIGURES))
-def test_every_trace_has_a_mode_and_a_tone(fitted: StudyView, name: str) -> None:
-    for trace in draw(fitted, name)["data"]:
-        assert trace["mode"]
-        assert trace["meta"]["tone"]
+@pytest.mark.parametrize("mode", ["lin", "excess", "relative"])
+def test_plotly_knows_every_key_of_each_height(fitted: StudyView, mode: str) -> None:
+    figure = draw(fitted, "lr_loss", ys=mode)
+    go.Figure(data=figure["data"], layout=figure["layout"])
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES))
-def test_figures_are_strict_json(fitted: StudyView, name: str) -> None:
-    json.dumps(json.loads(jsonsafe.dumps(draw(fitted, name))), allow_nan=False)
+def test_every_trace_has_a_part_and_those_of_one_colour_a_tone(view: StudyView, name: str) -> None:
+    for trace in draw(view, name)["data"]:
+        assert trace["meta"]["part"]
+        if trace["type"] == "scatter":
+            assert trace["mode"]
+            assert trace["meta"].get("tone") or trace["marker"]["color"] == "#ffffff"
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES))
+def test_figures_are_strict_json(view: StudyView, name: str) -> None:
+    json.dumps(json.loads(jsonsafe.dumps(draw(view, name))), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES))
+def test_a_figure_names_its_marks_or_leaves_them_blank(view: StudyView, name: str) -> None:
+    uids = {row.uid for row in view.rows.rows}
+    for trace in draw(view, name)["data"]:
+        for custom in trace.get("customdata", ()):
+            first = custom[0] if isinstance(custom, list) else custom
+            assert first == "" or first in uids
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES))

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fitting.maths.allocation import allocate_lines, list_allocation
 from fitting.maths.loss_line import LOSS_LINE_PARAMS, fit_loss_lines
 from fitting.maths.types import (
+    BoolArray,
     Exclusion,
     FloatArray,
+    IntArray,
     Law,
     LawInput,
     LawOption,
     LawParam,
     Objective,
     Options,
+    Params,
     Point,
     Procedure,
     Published,
     Refusal,
     Rows,
+    Settings,
 )
+from fitting.maths.uncertainty import draw_counts, stack_replicas
 
 MIN_CURVES = 3
 HORIZON_SHARE = 0.95
@@ -39,58 +46,102 @@ def smooth_curve(values: FloatArray, window: int) -> FloatArray:
     return mean
 
 
-def run(rows: Rows, options: Options) -> Point | Refusal:
-    """Interpolate every curve in log C, take the winners and fit their sizes."""
-    groups = rows.split_groups()
-    if len(groups) < MIN_CURVES:
-        return Refusal(
-            "too_few_groups",
-            f"the envelope needs loss curves of >= {MIN_CURVES} sizes; have {len(groups)}",
-            "map the group to the run of each row",
-        )
+@dataclass(frozen=True)
+class _Curves:
+    """All curves on one grid of budgets; infinite where a curve has no value."""
+
+    log_c: FloatArray  # (m,)
+    size: FloatArray  # (k,)
+    loss: FloatArray  # (k, m)
+
+    def find_winners(self, chosen: IntArray) -> tuple[IntArray, FloatArray, BoolArray, BoolArray]:
+        """Return winner, its loss, whether there is one and whether it counts, at each budget."""
+        winner = chosen[np.argmin(self.loss[chosen], axis=0)]
+        least = self.loss[winner, np.arange(self.log_c.size)]
+        covered = np.isfinite(least)
+        size, sizes = self.size[winner], self.size[chosen]
+        used = covered & (size != sizes.min()) & (size != sizes.max())
+        return winner, least, covered, used
+
+    def fit(self, winner: IntArray, used: BoolArray) -> dict[str, float]:
+        """Regress log N* and log D* on log C."""
+        x, log_n = self.log_c[used], np.log(self.size[winner[used]])
+        dx = x - x.mean()
+        a = float(dx @ log_n / (dx @ dx))
+        log_n_factor = float(log_n.mean() - a * x.mean())
+        log_6 = float(np.log(6.0))
+        return {
+            "a": a,
+            "b": 1.0 - a,
+            "log_n_factor": log_n_factor,
+            "log_d_factor": -log_6 - log_n_factor,
+        }
+
+    def fit_losses(self, loss: FloatArray) -> dict[str, FloatArray]:
+        """Fit L*(C) to the losses (B, m) of the winners that count, NaN for the others."""
+        thin = np.arange(0, self.log_c.size, max(1, self.log_c.size // N_LOSSES))
+        return fit_loss_lines(self.log_c[thin], loss[:, thin])
+
+
+def _read_curves(rows: Rows, options: Options) -> _Curves:
     window, n_samples = int(str(options["window"])), int(str(options["samples"]))
     all_c = rows.columns["flops"]
     log_c = np.linspace(np.log(all_c.min()), np.log(all_c.max()), n_samples)
     sizes, losses = [], []
-    for places in groups.values():
+    for places in rows.split_groups().values():
         order = places[np.argsort(all_c[places])]
         x = np.log(all_c[order])
         smooth = smooth_curve(rows.target[order], window)
         losses.append(np.interp(log_c, x, smooth, left=np.inf, right=np.inf))
         sizes.append(float(rows.columns["n_params"][order[0]]))
-    size = np.array(sizes)
-    winner = np.argmin(losses, axis=0)
-    covered = np.isfinite(np.min(losses, axis=0))
-    edge = (size[winner] == size.min()) | (size[winner] == size.max())
-    used = covered & ~edge
-    if np.unique(winner[used]).size < MIN_CURVES:
+    return _Curves(log_c, np.array(sizes), np.array(losses))
+
+
+def run(rows: Rows, options: Options) -> Point | Refusal:
+    """Interpolate every curve in log C, take the winners and fit their sizes."""
+    n_curves = len(rows.split_groups())
+    if n_curves < MIN_CURVES:
+        return Refusal(
+            "too_few_groups",
+            f"the envelope needs loss curves of >= {MIN_CURVES} sizes; have {n_curves}",
+            "map the group to the run of each row",
+        )
+    curves = _read_curves(rows, options)
+    winner, least, covered, used = curves.find_winners(np.arange(n_curves))
+    n_winners = np.unique(winner[used]).size
+    if n_winners < MIN_CURVES:
         return Refusal(
             "not_interior",
-            f"only {np.unique(winner[used]).size} sizes other than the smallest and the largest "
+            f"only {n_winners} sizes other than the smallest and the largest "
             f"win anywhere; the envelope needs {MIN_CURVES}",
             "train more sizes to more compute",
         )
-    log_n = np.log(size[winner[used]])
-    a, log_n_factor = np.polyfit(log_c[used], log_n, 1)
-    b, log_d_factor = np.polyfit(log_c[used], log_c[used] - np.log(6.0) - log_n, 1)
-    params = {"a": a, "b": b, "log_n_factor": log_n_factor, "log_d_factor": log_d_factor}
-    least = np.min(losses, axis=0)
-    thin = np.flatnonzero(used)[:: max(1, int(used.sum()) // N_LOSSES)]
-    line = fit_loss_lines(log_c[thin], least[None, thin])
-    params |= {name: values[0] for name, values in line.items() if np.isfinite(values[0])}
+    won = zip(curves.log_c, curves.size[winner], least, used, covered, strict=True)
     table = tuple(
-        {"flops": float(np.exp(c)), "n_params": float(size[w]), "loss": float(y), "used": bool(u)}
-        for c, w, y, u in zip(
-            log_c[covered], winner[covered], least[covered], used[covered], strict=True
-        )
+        {"flops": float(np.exp(c)), "n_params": float(n), "loss": float(loss), "used": bool(u)}
+        for c, n, loss, u, is_covered in won
+        if is_covered
     )
     sentence = "budgets won by the smallest or the largest size"
-    dropped = Exclusion("edge_winner", sentence, int((covered & edge).sum()))
-    return Point(
-        {name: float(value) for name, value in params.items()},
-        table=table,
-        exclusions=(dropped,) if dropped.count else (),
-    )
+    dropped = Exclusion("edge_winner", sentence, int((covered & ~used).sum()))
+    line = curves.fit_losses(np.where(used, least, np.nan)[None, :])
+    known = {name: float(values[0]) for name, values in line.items() if np.isfinite(values[0])}
+    params = {**curves.fit(winner, used), **known}
+    return Point(params, table=table, exclusions=(dropped,) if dropped.count else ())
+
+
+def replicate(rows: Rows, settings: Settings) -> Params:
+    """Resample whole curves; the winners of each replica are those among its curves."""
+    curves = _read_curves(rows, LAW.read_options(settings.options))
+    names = tuple(rows.split_groups())
+    once = Rows({}, np.zeros(len(names)), names)
+    draws, losses = [], []
+    for counts in draw_counts(once, settings.replicas, settings.seed):
+        winner, least, _, used = curves.find_winners(np.flatnonzero(counts))
+        enough = np.unique(winner[used]).size >= MIN_CURVES
+        draws.append(curves.fit(winner, used) if enough else {})
+        losses.append(np.where(used & enough, least, np.nan))
+    return {**stack_replicas(draws), **curves.fit_losses(np.array(losses))}
 
 
 def refuse(rows: Rows, options: Options) -> Refusal | None:
@@ -130,7 +181,7 @@ LAW = Law(
         LawParam("log_d_factor", "natural log of the factor of D*"),
         *LOSS_LINE_PARAMS,
     ),
-    structure=Procedure(run, "groups"),
+    structure=Procedure(run, "groups", replicate),
     objective=Objective("least_squares", "linear"),
     source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.1 and Table 2",
     group="curve",

@@ -1,0 +1,115 @@
+"""The figures of a learning-rate sweep (P1 to P3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from fitting.axes import AXIS_TITLES
+from fitting.plots.contract import Figure, Options, Plot
+from fitting.plots.lr_loss import draw_lr_loss
+from fitting.plots.lr_optimum import draw_lr_optimum
+from fitting.plots.lr_sensitivity import draw_lr_sensitivity
+from fitting.plots.lr_tables import (
+    caption_lr_loss,
+    caption_lr_optimum,
+    caption_lr_sensitivity,
+    describe_laws,
+    describe_optima,
+    tabulate_optima,
+    tabulate_runs,
+    tabulate_sensitivity,
+)
+from fitting.queries import StudyView
+from fitting.results import RefusalDoc, as_refusal
+
+T = TypeVar("T")
+# The page's option `ys` -> how the loss becomes a height.
+MODES = {"": "log", "log": "log", "lin": "linear", "excess": "excess", "relative": "relative"}
+
+
+def find_refusal(part: str, view: StudyView, options: Options, drawn: Figure) -> RefusalDoc | None:
+    """Return why the study, or this figure of it, can say nothing; None where it can.
+
+    `part` is the part of a scale whose refusals explain an empty figure.
+    """
+    result = view.result
+    if result is None:
+        return None
+    if result["refusal"] or drawn["data"]:
+        return result["refusal"]
+    parts = [dict(scale)[part] for scale in result["scales"]]
+    return next(filter(None, map(as_refusal, parts)), None)
+
+
+def count_runs(view: StudyView) -> dict[str, int]:
+    """Return how many runs there are, and in which state."""
+    rows, included = view.rows.rows, view.rows.included
+    with_axes = [row for row in included if row.has_axes]
+    return {
+        "n": len(rows),
+        "drawn": 0,
+        "diverged": sum(row.diverged for row in with_axes),
+        "nonfinite": sum(row.has_nonfinite_loss for row in with_axes),
+        "nonpositive": 0,
+        "clipped": 0,
+        "excluded": len(rows) - len(included),
+        "held_out": 0,
+        "unfinished": sum(not row.takes_part for row in with_axes),
+        "without_axes": len(included) - len(with_axes),
+        "without_loss": sum(row.has_no_height for row in with_axes),
+    }
+
+
+def name_scale(view: StudyView) -> str:
+    """Return the title of the axis of sizes."""
+    source = view.rows.sources["n"]
+    return AXIS_TITLES.get(source, source)
+
+
+def _draw_loss(view: StudyView, options: Options) -> Figure:
+    return draw_lr_loss(view.rows.rows, view.result, MODES.get(options.get("ys", ""), "log"))
+
+
+def _draw_optimum(view: StudyView, options: Options) -> Figure:
+    return draw_lr_optimum(view.result, name_scale(view))
+
+
+def _draw_sensitivity(view: StudyView, options: Options) -> Figure:
+    return draw_lr_sensitivity(view.result, name_scale(view))
+
+
+def _ignore_options(function: Callable[[StudyView], T]) -> Callable[[StudyView, Options], T]:
+    return lambda view, options: function(view)
+
+
+LR_FIGURES = {
+    "lr_loss": Plot(
+        "Final loss against learning rate",
+        _draw_loss,
+        _ignore_options(caption_lr_loss),
+        _ignore_options(tabulate_runs),
+        _ignore_options(describe_optima),
+        count_runs,
+        partial(find_refusal, "optimum"),
+    ),
+    "lr_sensitivity": Plot(
+        "Learning-rate sensitivity",
+        _draw_sensitivity,
+        _ignore_options(caption_lr_sensitivity),
+        _ignore_options(tabulate_sensitivity),
+        _ignore_options(describe_optima),
+        count_runs,
+        partial(find_refusal, "sensitivity"),
+    ),
+    "lr_optimum": Plot(
+        "Best learning rate against size",
+        _draw_optimum,
+        _ignore_options(caption_lr_optimum),
+        _ignore_options(tabulate_optima),
+        _ignore_options(describe_laws),
+        count_runs,
+        partial(find_refusal, "optimum"),
+    ),
+}

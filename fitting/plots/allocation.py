@@ -1,0 +1,150 @@
+"""P7: compute-optimal size, tokens and their ratio against compute, one pane each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fitting.compute_results import (
+    ISOFLOP,
+    ComputeVariantDoc,
+    FrontierDoc,
+    decode,
+    name_approach,
+)
+from fitting.palette import ROLES, category_tone, color_category
+from fitting.plots.frame import (
+    Trace,
+    format_number,
+    log_axis,
+    make_layout,
+    make_whiskers,
+    pad_log,
+    power_of_ten,
+)
+from fitting.plots.isoflop import format_flops
+from fitting.plots.lines import Line, LineStyle, draw_line
+from fitting.results import read_ends
+from fitting.texts import DASH
+from scaledash.lib.units import format_quantity
+
+HOVER = (
+    "C = %{customdata[1]}<br>%{customdata[2]} = %{customdata[3]}<br>"
+    "95 % interval %{customdata[4]}<extra>isoFLOP minimum</extra>"
+)
+
+
+@dataclass(frozen=True)
+class Pane:
+    """What one pane shows: a quantity of the frontiers, its title and that of its axis."""
+
+    quantity: str
+    symbol: str
+    title: str
+    axis: str
+
+
+PANES = {
+    "optimal_params": Pane("n_params", "N*", "Compute-optimal size", "N*, parameters"),
+    "optimal_tokens": Pane("n_tokens", "D*", "Compute-optimal data", "D*, tokens"),
+    "tokens_per_param": Pane("tokens_per_parameter", "D*/N*", "Tokens per parameter", "D*/N*"),
+}
+
+
+def place_approach(frontiers: Sequence[FrontierDoc], slug: str) -> int:
+    """Return the colour of an approach: the same in every figure of a variant."""
+    return [item["approach"] for item in frontiers].index(slug)
+
+
+def draw_allocation(variant: ComputeVariantDoc | None, name: str) -> dict[str, object]:
+    """Return data, layout and counts of one pane."""
+    frontiers = variant["frontiers"] if variant else []
+    if variant is None or not frontiers:
+        return {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
+    pane = PANES[name]
+    data: list[Trace] = []
+    for place, frontier in enumerate(frontiers):
+        band = dict(frontier)[pane.quantity]
+        assert isinstance(band, dict)
+        line = Line(
+            frontier["flops"],
+            *(decode(band[key]) for key in ("value", "low", "high")),
+            frontier["extrapolated"],
+        )
+        style = LineStyle(
+            color_category(place), category_tone(place), name_approach(frontier["approach"])
+        )
+        data += draw_line(line, style)
+    points = draw_minima(variant, pane)
+    data += points
+    flops = frontiers[0]["flops"]
+    values = [y for trace in data if trace["mode"] != "none" for y in trace["y"]]
+    layout = make_layout(
+        log_axis("Compute C, FLOPs", *pad_log(flops[0], flops[-1], 0.03, 0.02), write_flops),
+        log_axis(pane.axis, *pad_log(min(values), max(values), 0.06, 0.06), format_quantity),
+        name,
+    )
+    return {"data": data, "layout": layout, "drawn": len(points), "clipped": 0}
+
+
+def write_flops(value: float) -> str:
+    """Write FLOPs on an axis: powers of ten as powers."""
+    exponent = math.log10(value)
+    if abs(exponent - round(exponent)) < 1e-9:
+        return power_of_ten(round(exponent))
+    return format_flops(value)
+
+
+def draw_minima(variant: ComputeVariantDoc, pane: Pane) -> list[Trace]:
+    """Return the isoFLOP minima behind approach 2, with their intervals."""
+    if ISOFLOP not in [item["approach"] for item in variant["frontiers"]]:
+        return []
+    place = place_approach(variant["frontiers"], ISOFLOP)
+    used = [profile for profile in variant["profiles"] if profile["used"]]
+    points = []
+    for profile in used:
+        n, d = (decode([profile[key]["value"]])[0] for key in ("n_params", "n_tokens"))
+        if pane.quantity == "tokens_per_parameter":
+            points.append((profile["flops"], d / n, None, None))
+        else:
+            estimate = profile["n_params"] if pane.quantity == "n_params" else profile["n_tokens"]
+            value = n if pane.quantity == "n_params" else d
+            points.append((profile["flops"], value, *read_ends(estimate["interval"])))
+    color = color_category(place)
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": [x for x, *_ in points],
+            "y": [y for _, y, _, _ in points],
+            "error_y": {
+                **make_whiskers(
+                    [y for _, y, _, _ in points],
+                    [low for *_, low, _ in points],
+                    [high for *_, high in points],
+                ),
+                "color": color,
+            },
+            "customdata": [
+                ["", format_flops(x), pane.symbol, format_quantity(y), _write_ends(low, high)]
+                for x, y, low, high in points
+            ],
+            "hovertemplate": HOVER,
+            "marker": {
+                "size": 8,
+                "symbol": "circle",
+                "color": color,
+                "line": {"color": ROLES["panel"], "width": 1},
+            },
+            "showlegend": False,
+            "name": "isoFLOP minima",
+            "meta": {"tone": category_tone(place), "part": "optimum"},
+        }
+    ]
+
+
+def _write_ends(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return "none"
+    return f"{format_number(low)} {DASH} {format_number(high)}"

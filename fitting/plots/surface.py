@@ -1,0 +1,286 @@
+"""P8: the parametric law over compute and size, and its predictions against the runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from fitting.compute_results import PARAMETRIC, CellDoc, ComputeVariantDoc, decode
+from fitting.palette import ROLES, VIRIDIS, category_tone, color_category, role_tone
+from fitting.plots.allocation import write_flops
+from fitting.plots.frame import (
+    MINUS,
+    Trace,
+    format_number,
+    linear_axis,
+    log_axis,
+    make_layout,
+    pad_linear,
+    plot_text,
+)
+from fitting.plots.isoflop import format_flops
+from fitting.results import as_refusal
+from scaledash.lib.units import format_quantity
+
+CONTOURS = 16
+HEADROOM = 0.25  # of the span of the losses, above the highest one
+STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
+RUN_HOVER = (
+    "N = %{customdata[1]}, D = %{customdata[2]}<br>C = %{customdata[3]}<br>"
+    "loss %{customdata[4]}, law %{customdata[5]} (%{customdata[6]})<extra></extra>"
+)
+RESIDUAL_HOVER = (
+    "N = %{customdata[1]}, D = %{customdata[2]}<br>observed %{x:.4g}, predicted %{y:.4g} "
+    "(%{customdata[3]})<extra></extra>"
+)
+
+
+def predict(fit: Mapping[str, Any], cell: CellDoc) -> float:
+    """Return the fitted loss of a cell."""
+    p = {name: estimate["value"] for name, estimate in fit["params"].items()}
+    size = p["A"] * cell["n_params"] ** -p["alpha"]
+    return float(p["E"] + size + p["B"] * cell["n_tokens"] ** -p["beta"])
+
+
+def is_fitted(variant: ComputeVariantDoc | None) -> bool:
+    """Say whether approach 3 was fitted."""
+    return variant is not None and not as_refusal(variant["parametric"])
+
+
+# --- the surface ---------------------------------------------------------------------------------
+def draw_surface(variant: ComputeVariantDoc | None, x_title: str) -> dict[str, object]:
+    """Return data, layout and counts of the contour figure."""
+    if variant is None or not is_fitted(variant) or variant["surface"] is None:
+        return EMPTY
+    grid = variant["surface"]
+    z = [decode(row) for row in grid["loss"]]
+    known = [value for row in z for value in row if math.isfinite(value)]
+    highest = max(cell["loss"] for cell in variant["cells"])
+    limits = (min(known), min(max(known), highest + HEADROOM * (highest - min(known))))
+    data = [draw_contours(grid, z, limits), *draw_frontier(variant), draw_cells(variant)]
+    layout = make_layout(
+        log_axis("Compute C, FLOPs", grid["flops"][0], grid["flops"][-1], write_flops),
+        log_axis(x_title, grid["n_params"][0], grid["n_params"][-1], format_quantity),
+        "surface",
+    )
+    return {"data": data, "layout": layout, "drawn": len(variant["cells"]), "clipped": 0}
+
+
+def draw_contours(
+    grid: Mapping[str, Any], z: list[list[float]], limits: tuple[float, float]
+) -> Trace:
+    """Return the filled contours: darkest where the loss is least, blank without support.
+
+    The colours end a little above the worst run; the law far beyond it would use up the scale.
+    """
+    low, high = limits
+    step = next((s for s in STEPS if (high - low) / s <= CONTOURS), STEPS[-1])
+    start = math.ceil(low / step) * step
+    return {
+        "type": "contour",
+        "x": grid["flops"],
+        "y": grid["n_params"],
+        "z": [[value if math.isfinite(value) else None for value in row] for row in z],
+        "colorscale": [[i / (len(VIRIDIS) - 1), color] for i, color in enumerate(VIRIDIS)],
+        "contours": {
+            "coloring": "fill",
+            "showlabels": True,
+            "labelfont": {"size": 10.5, "color": "#ffffff"},
+            "start": start,
+            "end": high,
+            "size": step,
+        },
+        "zmin": low,
+        "zmax": high,
+        "line": {"color": "rgba(255,255,255,0.6)", "width": 0.6},
+        "colorbar": {
+            "title": {"text": "loss", "side": "right", "font": {"size": 11.5}},
+            "thickness": 10,
+            "outlinewidth": 0,
+            "tickfont": {"size": 10.5},
+        },
+        "hovertemplate": "C = %{x:.3g}<br>N = %{y:.3g}<br>law: %{z:.4g}<extra></extra>",
+        "name": "law",
+        "meta": {"part": "surface"},
+    }
+
+
+def draw_frontier(variant: ComputeVariantDoc) -> list[Trace]:
+    """Return N*(C) of approach 3 on a casing: solid within the budgets, dashed beyond."""
+    lines = [item for item in variant["frontiers"] if item["approach"] == PARAMETRIC]
+    traces: list[Trace] = []
+    for frontier in lines:
+        points = list(
+            zip(
+                frontier["flops"],
+                decode(frontier["n_params"]["value"]),
+                frontier["extrapolated"],
+                strict=True,
+            )
+        )
+        inside = [(x, y) for x, y, beyond in points if not beyond]
+        outside = inside[-1:] + [(x, y) for x, y, beyond in points if beyond]
+        for part, dash in ((inside, "solid"), (outside, "dash")):
+            for width, role in ((4, "panel"), (2, "accent")):
+                traces.append(
+                    {
+                        "type": "scatter",
+                        "mode": "lines",
+                        "x": [x for x, _ in part],
+                        "y": [y for _, y in part],
+                        "line": {
+                            "color": ROLES[role],
+                            "width": width,
+                            "dash": dash if role == "accent" else "solid",
+                        },
+                        "hoverinfo": "skip",
+                        "name": "frontier",
+                        "meta": {
+                            "tone": role_tone(role),
+                            "part": "casing" if role == "panel" else "frontier",
+                        },
+                    }
+                )
+    return traces
+
+
+def draw_cells(variant: ComputeVariantDoc) -> Trace:
+    """Return the runs as white dots with a dark edge."""
+    cells = variant["cells"]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [cell["flops"] for cell in cells],
+        "y": [cell["n_params"] for cell in cells],
+        "customdata": [_describe(variant, cell) for cell in cells],
+        "hovertemplate": RUN_HOVER,
+        "marker": {"size": 6, "color": "#ffffff", "line": {"color": "#14181f", "width": 1.2}},
+        "name": "runs",
+        "meta": {"part": "cell"},
+    }
+
+
+def _describe(variant: ComputeVariantDoc, cell: CellDoc) -> list[str]:
+    law = predict(variant["parametric"], cell)
+    return [
+        cell["run_ids"][0],
+        format_quantity(cell["n_params"]),
+        format_quantity(cell["n_tokens"]),
+        format_flops(cell["flops"]),
+        format_number(cell["loss"], 4),
+        format_number(law, 4),
+        write_error(law, cell["loss"]),
+    ]
+
+
+def write_error(predicted: float, observed: float) -> str:
+    """Write a relative error in percent, with its sign."""
+    error = 100 * (predicted / observed - 1)
+    return f"{error:+.2f} %".replace("-", MINUS)
+
+
+# --- residuals -----------------------------------------------------------------------------------
+def measure_rmse(variant: ComputeVariantDoc) -> float:
+    """Return the root mean square relative error of approach 3, in per mille."""
+    fit, cells = variant["parametric"], variant["cells"]
+    squares = [(predict(fit, cell) / cell["loss"] - 1) ** 2 for cell in cells]
+    return 1000 * math.sqrt(sum(squares) / len(squares))
+
+
+def draw_residuals(variant: ComputeVariantDoc | None) -> dict[str, object]:
+    """Return data, layout and counts of predicted against observed loss."""
+    if variant is None or not is_fitted(variant):
+        return EMPTY
+    fit, cells = variant["parametric"], variant["cells"]
+    predicted = [predict(fit, cell) for cell in cells]
+    observed = [cell["loss"] for cell in cells]
+    held = draw_held_out(variant)
+    values = [*predicted, *observed, *(y for trace in held for y in trace["y"])]
+    low, high = pad_linear(min(values), max(values), 0.05, 0.05)
+    data: list[Trace] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [low, high],
+            "y": [low, high],
+            "line": {"color": ROLES["ink3"], "width": 1},
+            "hoverinfo": "skip",
+            "showlegend": False,
+            "name": "equal",
+            "meta": {"tone": role_tone("ink3"), "part": "equal"},
+        },
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": observed,
+            "y": predicted,
+            "customdata": [
+                [
+                    cell["run_ids"][0],
+                    format_quantity(cell["n_params"]),
+                    format_quantity(cell["n_tokens"]),
+                    write_error(law, cell["loss"]),
+                ]
+                for cell, law in zip(cells, predicted, strict=True)
+            ],
+            "hovertemplate": RESIDUAL_HOVER,
+            "marker": {
+                "size": 6.5,
+                "color": color_category(0),
+                "line": {"color": ROLES["panel"], "width": 1},
+            },
+            "name": "in the fit",
+            "meta": {"tone": category_tone(0), "part": "cell"},
+        },
+        *held,
+    ]
+    layout = make_layout(
+        linear_axis("Observed loss, nats", low, high),
+        linear_axis("Predicted loss, nats", low, high),
+        "residuals",
+        n_legend=1 + len(held),
+    )
+    return {
+        "data": data,
+        "layout": layout,
+        "drawn": len(cells),
+        "clipped": 0,
+        "held_out": sum(len(trace["x"]) for trace in held),
+    }
+
+
+def draw_held_out(variant: ComputeVariantDoc) -> list[Trace]:
+    """Return the withheld cells as open diamonds: predicted by the fit that did not see them."""
+    held = variant["parametric"]["held_out"]
+    if as_refusal(held):
+        return []
+    cells = {" ".join(cell["run_ids"]): cell for cell in variant["cells"]}
+    found = [cells[name] for name in held["ids"]]
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": held["measured"],
+            "y": held["predicted"],
+            "customdata": [
+                [
+                    cell["run_ids"][0],
+                    format_quantity(cell["n_params"]),
+                    format_quantity(cell["n_tokens"]),
+                    write_error(predicted, cell["loss"]),
+                ]
+                for cell, predicted in zip(found, held["predicted"], strict=True)
+            ],
+            "hovertemplate": RESIDUAL_HOVER,
+            "marker": {
+                "size": 9,
+                "symbol": "diamond-open",
+                "color": color_category(1),
+                "line": {"width": 1.6, "color": color_category(1)},
+            },
+            "name": plot_text(f"held out ({held['rule']})"),
+            "meta": {"tone": category_tone(1), "part": "held_out"},
+        }
+    ]

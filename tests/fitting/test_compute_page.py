@@ -1,0 +1,179 @@
+"""The compute-optimal tabs: what they draw, say and answer, from stored fits."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from fitting import contexts
+from fitting.figures import build_figure
+from fitting.models import FitKind, Study
+from fitting.queries import COMPUTE_OPTIMAL, StudyView, find_newest, view_study
+from fitting.services import add_runs
+from tests.fitting.factories import make_isoflops, make_run, make_study, make_sweep, settle
+from tests.runs.factories import Job, make_api
+
+Figure = dict[str, object]
+
+
+@pytest.fixture
+def study(transactional_db: None) -> Study:
+    study = make_study()
+    make_isoflops(study)
+    settle()
+    return study
+
+
+@pytest.fixture
+def view(study: Study) -> StudyView:
+    return view_study(study)
+
+
+def draw(view: StudyView, name: str, **options: str) -> Figure:
+    figure = build_figure(name, view, options, "1")
+    assert figure is not None
+    return figure
+
+
+def traces(figure: Figure, part: str) -> list[dict[str, object]]:
+    return [trace for trace in figure["data"] if trace["meta"]["part"] == part]
+
+
+def build(view: StudyView, tab: str = "isoflop", **options: str) -> dict[str, object]:
+    return contexts.build_study(view, tab, options)
+
+
+# --- isoFLOP -------------------------------------------------------------------------------------
+def test_each_budget_has_a_parabola_a_ring_and_a_label(view: StudyView) -> None:
+    figure = draw(view, "isoflop")
+    assert [len(traces(figure, part)) for part in ("cell", "fit", "ring")] == [4, 4, 4]
+    labels = [note["text"] for note in figure["layout"]["annotations"]]
+    assert labels == ["C = 1e11", "C = 3e11", "C = 1e12", "C = 3e12"]
+
+
+def test_a_ring_stands_where_the_table_says(view: StudyView) -> None:
+    rings = [trace["x"][0] for trace in traces(draw(view, "isoflop"), "ring")]
+    rows = draw(view, "isoflop")["table"]["rows"]
+    assert rings == [row["n_params"] for row in rows]
+
+
+def test_a_budget_of_three_sizes_is_hollow_and_says_why(transactional_db: None) -> None:
+    study = make_study()
+    make_isoflops(study, n_sizes=3)
+    settle()
+    figure = draw(view_study(study), "isoflop")
+    assert len(traces(figure, "hollow")) == 4
+    assert not traces(figure, "ring")
+    assert "3 sizes; a parabola needs 4" in figure["caption"]
+    assert figure["refusal"]["code"] == "too_few_groups"
+
+
+def test_runs_at_other_learning_rates_are_drawn_small_and_counted(study: Study) -> None:
+    cell = study.runs.first()
+    shape = {"n_params_non_embedding": cell.n_params_non_embedding, "n_tokens": cell.n_tokens}
+    loss = cell.summary["loss.val"]["last"]
+    near = make_run(study.project, loss + 0.001, flops=cell.flops, peak_lr=0.1, **shape)
+    far = make_run(study.project, 5.5, flops=cell.flops, peak_lr=0.2, **shape)
+    add_runs(study, [near, far])
+    settle()
+    figure = draw(view_study(study), "isoflop")
+    assert [trace["customdata"][0][0] for trace in traces(figure, "above")] == [far.uid]
+    assert figure["counts"]["drawn"] == 22
+    assert figure["counts"]["clipped"] == 1
+
+
+def test_a_diverged_run_takes_no_part(study: Study) -> None:
+    cell = study.runs.first()
+    shape = {"n_params_non_embedding": cell.n_params_non_embedding, "n_tokens": cell.n_tokens}
+    add_runs(study, [make_run(study.project, math.nan, flops=cell.flops, **shape)])
+    settle()
+    figure = draw(view_study(study), "isoflop")
+    assert (figure["counts"]["diverged"], figure["counts"]["drawn"]) == (1, 20)
+
+
+# --- frontier ------------------------------------------------------------------------------------
+def test_lines_are_dashed_beyond_the_largest_budget(view: StudyView) -> None:
+    figure = draw(view, "frontier")
+    assert max(x for trace in traces(figure, "fit") for x in trace["x"]) <= 3.0001e12
+    beyond = traces(figure, "extrapolated")
+    assert beyond
+    assert {trace["line"]["dash"] for trace in beyond} == {"dash"}
+
+
+def test_the_exponent_is_one_number_in_kpi_and_table(view: StudyView) -> None:
+    document = build(view)
+    kpi = next(kpi for kpi in document["kpis"] if kpi["key"] == "n_exponent")
+    row = next(row for row in document["exponents"] if row["slug"] == "chinchilla_parametric")
+    assert kpi["value"] == row["a_text"] == "0.57"
+
+
+def test_what_if_answers_at_the_largest_budget_unasked(view: StudyView) -> None:
+    what_if = build(view)["what_if"]
+    assert what_if["flops"] == pytest.approx(3e12)
+    assert what_if["extrapolated"] == ""
+
+
+def test_what_if_beyond_the_data_says_how_far(view: StudyView) -> None:
+    what_if = build(view, c="1e13")["what_if"]
+    assert what_if["extrapolated"] == "0.5 decades beyond the largest budget"
+    spent = [6 * row["n_params"] * row["n_tokens"] for row in what_if["rows"]]
+    assert spent == pytest.approx([1e13] * len(spent), rel=1e-3)
+
+
+@pytest.mark.parametrize("asked", ["1e15", "0", "-1e12", "1e10"])
+def test_what_if_outside_the_range_names_the_range(view: StudyView, asked: str) -> None:
+    problem = build(view, c=asked)["what_if"]["problem"]
+    assert problem.startswith(f"{asked} lies outside 1e11 to 3e13 FLOPs")
+
+
+def test_what_if_refuses_what_is_no_number(view: StudyView) -> None:
+    assert build(view, c="many")["what_if"]["problem"].startswith("'many' is no number")
+
+
+# --- envelope ------------------------------------------------------------------------------------
+def test_the_envelope_comes_with_the_deep_fit_and_stays_while_newer_data_are_fitted(
+    transactional_db: None,
+) -> None:
+    api = make_api()
+    study = make_study(api.project)
+    runs = make_isoflops(study, lambda run: Job(api, run))
+    settle()
+    assert len(traces(draw(view_study(study), "envelope"), "envelope")) == 1
+    deep = find_newest(study, COMPUTE_OPTIMAL, FitKind.DEEP)
+    make_sweep(study)
+    settle(limit=50)
+    newest = view_study(study)
+    assert newest.envelope_fit.pk >= deep.pk
+    assert draw(newest, "envelope")["counts"]["drawn"] == len(runs)
+
+
+# --- the page ------------------------------------------------------------------------------------
+def test_a_study_of_budgets_opens_with_isoflop(view: StudyView) -> None:
+    assert contexts.choose_tab(view) == "isoflop"
+
+
+def test_a_sweep_opens_with_the_sweep(transactional_db: None) -> None:
+    study = make_study()
+    make_sweep(study)
+    settle()
+    assert contexts.choose_tab(view_study(study)) == "lr"
+
+
+def test_a_sweep_says_what_its_compute_tabs_miss(transactional_db: None) -> None:
+    study = make_study()
+    make_sweep(study)
+    settle()
+    refusal = draw(view_study(study), "surface")["refusal"]
+    assert refusal["sentence"] == "none of 21 runs has parameters, tokens and FLOPs"
+
+
+def test_variants_have_a_link_each_and_figures_follow(transactional_db: None) -> None:
+    study = make_study(variant_keys=["qk_norm"])
+    make_isoflops(study, config={"qk_norm": "ln"})
+    make_isoflops(study, n_sizes=4, config={"qk_norm": "none"})
+    settle()
+    view = view_study(study)
+    assert build(view)["compute_variants"] == ["qk_norm=ln", "qk_norm=none"]
+    assert build(view)["shown_variant"] == "qk_norm=ln"
+    assert draw(view, "surface", variant="qk_norm=none")["counts"]["drawn"] == 16
