@@ -197,7 +197,10 @@ def _skip_alike(levels: Sequence[Level]) -> Iterator[Level]:
     before = None
     for level in levels:
         shade = level.tone.get("size")
-        if before is None or shade is None or abs(shade - before) > ALIKE:
+        is_alike = (
+            isinstance(before, float) and isinstance(shade, float) and abs(shade - before) <= ALIKE
+        )
+        if not is_alike:
             yield level
             before = shade
 

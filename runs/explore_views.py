@@ -18,7 +18,7 @@ from runs.explore_lines import build_look
 from runs.explore_page import build_explore, build_explore_page
 from runs.explore_runs import Chosen, choose_runs
 from runs.revisions import read_project_revision
-from scaledash.errors import render_error
+from scaledash.failures import render_error
 from teams.pages import answer_json, get_project, require_sign_in
 
 
