@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.connection import ApiRefused, Connection, Document
+from demo.forecasts import freeze_forecasts, is_held
 from demo.studies import PROJECT, STUDIES
 
 DATA = Path(__file__).resolve().parent / "data" / "runs.jsonl.gz"
@@ -105,15 +106,28 @@ def load_file(
     path: Path = DATA,
     parallel: int = CONNECTIONS,
 ) -> int:
-    """Load a packed file over a few connections; returns the number of runs."""
+    """Load a packed file over a few connections; returns the number of runs.
+
+    Between the smaller runs and the largest ones the demo's forecasts are frozen.
+    """
     ensure_project(server)
     ensure_studies(server)
-    count = 0
+    runs = list(read_runs(path))
+    held = [run for run in runs if is_held(run)]
+    first = [run for run in runs if not is_held(run)]
+    count = _load_runs(server, first, on_run, parallel)
+    if first and held:
+        freeze_forecasts(server, held)
+    return count + _load_runs(server, held, on_run, parallel)
+
+
+def _load_runs(
+    server: Connection, runs: list[Run], on_run: Callable[[str], None], parallel: int
+) -> int:
     with ThreadPoolExecutor(parallel) as pool:
-        for name in pool.map(lambda run: load_run(server, run), read_runs(path)):
+        for name in pool.map(lambda run: load_run(server, run), runs):
             on_run(name)
-            count += 1
-    return count
+    return len(runs)
 
 
 def replay_run(server: Connection, run: Run, on_rows: Callable[[int], None]) -> Document:

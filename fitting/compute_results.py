@@ -98,6 +98,7 @@ class ComputeVariantDoc(TypedDict):
     envelope: FitDoc
     frontiers: list[FrontierDoc]
     surface: Mapping[str, Any] | None
+    replica_sample: Mapping[str, list[Number]]
     warnings: list[str]
 
 

@@ -15,6 +15,7 @@ from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.compute_page import build_compute, summarise_compute
 from fitting.coverage import describe_coverage
 from fitting.figures import FIGURES
+from fitting.forecast_page import build_forecasts
 from fitting.models import Estimator, Study
 from fitting.optima import (
     build_legend,
@@ -42,6 +43,7 @@ TAB_LABELS = {
     "isoflop": "IsoFLOP",
     "parametric": "Parametric",
     "frontier": "Frontier",
+    "forecasts": "Forecasts",
     "runs": "Runs",
 }
 TABS = tuple(TAB_LABELS)
@@ -124,6 +126,7 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         **compute,
         "exclusions": describe_exclusions(view, view.compute if shows_compute else view.result),
         "coverage": describe_coverage(view),
+        **(build_forecasts(view, options) if tab == "forecasts" else {}),
         "n_runs": len(rows),
         "runs": [describe_row(row) for row in rows],
     }

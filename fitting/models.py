@@ -227,3 +227,37 @@ class Escalation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.diagnostic} of run {self.run_id}: {self.severity}"
+
+
+class Quantity(models.TextChoices):
+    """What a forecast predicts."""
+
+    LOSS = "loss", "final loss of a run of N parameters on D tokens"
+    OPTIMAL_SIZE = "optimal_size", "compute-optimal N at a budget C"
+    OPTIMAL_LR = "optimal_lr", "best learning rate at N parameters"
+
+
+class Forecast(models.Model):
+    """A prediction frozen before the runs that test it exist; it is never changed.
+
+    `target` holds variant, approach and those of n_params, n_tokens and flops that the quantity
+    needs. `known` names what the fit had seen of the target, so that only later evidence scores.
+    """
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="forecasts")
+    quantity = models.CharField(max_length=12, choices=Quantity.choices)
+    target = models.JSONField()
+    value = models.FloatField()
+    low = models.FloatField(null=True)
+    high = models.FloatField(null=True)
+    decades_beyond = models.FloatField(help_text="log10 of the target over the largest fitted one")
+    fit = models.ForeignKey(Fit, models.PROTECT, related_name="+")
+    known = models.JSONField(default=list)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-pk",)
+
+    def __str__(self) -> str:
+        return f"{self.quantity} of study {self.study_id}, frozen {self.created_at:%Y-%m-%d %H:%M}"

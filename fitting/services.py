@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from fitting import outbox
 from fitting.axes import AXES, CONFIG_PREFIX, SCALE_FACTS
+from fitting.forecasting import Prediction, Target, predict
 from fitting.hints import hints
-from fitting.models import Estimator, Study, StudyRun
+from fitting.models import Estimator, Forecast, Study, StudyRun
+from fitting.queries import StudyView
 from runs.models import NAME_LENGTH, Run
 from teams import audit
 from teams import services as teams
@@ -311,3 +313,30 @@ def _touch(study: Study) -> None:
 def _mark(study: Study) -> None:
     outbox.mark_studies([study.pk])
     transaction.on_commit(lambda: hints.send([study.pk]))
+
+
+# --- forecasts ---------------------------------------------------------------------------------
+@transaction.atomic
+def freeze_forecast(view: StudyView, user: User | None, target: Target) -> Forecast:
+    """Write down what the current fit predicts; the forecast never changes afterwards."""
+    found = predict(view, target)
+    if not isinstance(found, Prediction):
+        cure = f" What helps: {found['cure']}." if found["cure"] else ""
+        sentence = found["sentence"]
+        message = f"{sentence[:1].upper()}{sentence[1:]}.{cure}"
+        raise Refused("no_prediction", message, "/quantity")
+    forecast = Forecast.objects.create(
+        study=view.study,
+        quantity=target.quantity,
+        target=target.describe(),
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        decades_beyond=found.decades_beyond,
+        fit=found.fit,
+        known=found.known,
+        created_by=user,
+    )
+    audit.record("forecast.frozen", view.study.project, view.study.name, quantity=target.quantity)
+    Study.objects.filter(pk=view.study.pk).update(rev=F("rev") + 1)
+    return forecast

@@ -20,6 +20,7 @@ urlpatterns = [
     path(f"{STUDY}.json", views.read_study_page, name="study-json"),
     path(f"{STUDY}/edit", views.change_study, name="study-edit"),
     path(f"{STUDY}/figures/<slug:name>.json", views.read_figure, name="study-figure"),
+    path(f"{STUDY}/forecasts", views.freeze, name="forecast-freeze"),
     path(f"{STUDY}/runs/<slug:uid>/exclude", views.exclude, name="run-exclude"),
     path(f"{STUDY}/runs/<slug:uid>/include", views.include, name="run-include"),
 ]

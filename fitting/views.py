@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fitting import contexts, figures
+from fitting.forecast_page import read_target
+from fitting.forecasting import Prediction, predict
 from fitting.forms import ExclusionForm, StudyForm, read_study
 from fitting.models import Study, StudyRun
 from fitting.projects import build_projects, list_sources
@@ -18,6 +23,7 @@ from fitting.services import (
     add_runs,
     create_study,
     edit_study,
+    freeze_forecast,
     set_exclusion,
 )
 from runs.filters import BadFilter
@@ -29,6 +35,7 @@ from teams.models import Project, Role
 from teams.pages import answer_json, get_principal, get_project, require_sign_in
 from teams.queries import find_role
 
+FORECAST_KEYS = ("quantity", "n", "d", "c", "approach", "variant")
 Crumbs = list[tuple[str, str | None]]
 FIELD_OF_POINTER = {"/slug": "name", "/selection": "group", "/variant_keys": "variant_keys"}
 
@@ -175,6 +182,26 @@ def include(request: HttpRequest, slug: str, study_slug: str, uid: str) -> HttpR
     member = _get_member(request, slug, study_slug, uid)
     set_exclusion(member, request.user, excluded=False)
     return _back_to_runs(slug, study_slug)
+
+
+@require_sign_in
+@require_POST
+def freeze(request: HttpRequest, slug: str, study_slug: str) -> HttpResponse:
+    """Freeze what the current fit predicts, if it is still what the form showed."""
+    project = get_project(request, slug, Role.EDITOR)
+    view = view_study(_get_study(request, project, study_slug))
+    asked = {key: request.POST.get(key, "") for key in FORECAST_KEYS}
+    target, problem = read_target(asked)
+    found = None if problem else predict(view, target)
+    back = reverse("study", args=[slug, study_slug]) + "?tab=forecasts"
+    if not isinstance(found, Prediction):
+        return redirect(f"{back}&{urlencode(asked)}")
+    if found.fit.input_digest != request.POST.get("digest"):
+        messages.warning(request, "The fit has moved on; this is its new prediction. Freeze it?")
+        return redirect(f"{back}&{urlencode(asked)}")
+    freeze_forecast(view, request.user, target)
+    messages.success(request, "The forecast is frozen.")
+    return redirect(back)
 
 
 # --- inside --------------------------------------------------------------------------------------

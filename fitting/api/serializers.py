@@ -6,7 +6,7 @@ import math
 
 from rest_framework import serializers
 
-from fitting.models import Estimator, FitKind
+from fitting.models import Estimator, FitKind, Quantity
 from fitting.services import MAX_VARIANT_KEYS
 from runs.models import NAME_LENGTH, RunState
 from teams.api.fields import Choice, StrictSerializer, Text
@@ -216,3 +216,43 @@ class RevisionDocument(serializers.Serializer):
     parts = serializers.DictField(child=serializers.CharField())
     running = serializers.IntegerField()
     fitting = serializers.DictField(allow_null=True)
+
+
+class ForecastFreeze(serializers.Serializer):
+    """A target: N and D for a loss, C for a compute-optimal size, N for a learning rate."""
+
+    quantity = serializers.ChoiceField(Quantity.choices)
+    n = serializers.CharField(required=False, help_text="N in parameters, such as 400M")
+    d = serializers.CharField(required=False, help_text="D in tokens, such as 8B")
+    c = serializers.CharField(required=False, help_text="C in FLOPs, such as 1e21")
+    approach = serializers.CharField(required=False)
+    variant = serializers.CharField(required=False, allow_blank=True)
+
+
+class PredictionDocument(serializers.Serializer):
+    """A predicted number with its interval and the fit behind it."""
+
+    quantity = serializers.ChoiceField(Quantity.choices)
+    label = serializers.CharField()
+    target = serializers.DictField()
+    value = serializers.FloatField()
+    low = serializers.FloatField(allow_null=True)
+    high = serializers.FloatField(allow_null=True)
+    value_text = serializers.CharField()
+    interval_text = serializers.CharField()
+    decades_beyond = serializers.FloatField()
+    extrapolation = serializers.CharField()
+    basis = serializers.CharField()
+    fit_version = serializers.IntegerField()
+    input_digest = serializers.CharField()
+
+
+class ForecastDocument(PredictionDocument):
+    """A frozen prediction; only its score can still come."""
+
+    id = serializers.IntegerField()
+    target_text = serializers.CharField()
+    analysis = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    created_by = serializers.CharField(allow_null=True)
+    score = serializers.DictField(allow_null=True)

@@ -4,6 +4,7 @@ from django.urls import path
 
 from fitting.api.diagnoses import RunDiagnoses, RunOutcome, StudyRunDiagnoses
 from fitting.api.fits import Figure, Fits, Grid, OneFit
+from fitting.api.forecasts import Forecasts, Predict
 from fitting.api.members import Exclusions, OneStudyRun, StudyRuns
 from fitting.api.studies import OneStudy, Studies, StudyRevision
 
@@ -24,5 +25,7 @@ urlpatterns = [
     path(f"{STUDY}/fits/<int:version>", OneFit.as_view(), name="api-study-fit"),
     path(f"{STUDY}/grid", Grid.as_view(), name="api-study-grid"),
     path(f"{STUDY}/figures/<slug:name>", Figure.as_view(), name="api-study-figure"),
+    path(f"{STUDY}/predict", Predict.as_view(), name="api-study-predict"),
+    path(f"{STUDY}/forecasts", Forecasts.as_view(), name="api-study-forecasts"),
     path(f"{STUDY}/revision", StudyRevision.as_view(), name="study-revision"),
 ]

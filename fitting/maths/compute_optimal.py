@@ -23,7 +23,8 @@ PARAMETRIC, SECOND, ISOFLOP, ENVELOPE = (
     "isoflop",
     "chinchilla_envelope",
 )
-MAX_ENVELOPE_REPLICAS = 1000  # each reads every curve again: 3 ms for 49 curves
+MAX_ENVELOPE_REPLICAS = 1000
+REPLICA_SAMPLE = 400  # kept with the fit: 40 kB
 NO_CURVES = Refusal(
     "pending", "the envelope reads every loss curve and comes with the deep fit", "wait a moment"
 )
@@ -76,6 +77,7 @@ class ComputeVariant(Record):
     isoflop, parametric, second_opinion, envelope : approaches 2, 3, VPNLS and 1
     frontiers : N*, D* and loss of each approach over a range of budgets
     surface : approach 3 over compute and size; None where it was refused
+    replica_sample : parameters of some replicas of approach 3, for intervals of predictions
     warnings : sentences about the data behind all of them
     """
 
@@ -89,6 +91,7 @@ class ComputeVariant(Record):
     envelope: Fit | Refusal
     frontiers: tuple[Frontier, ...]
     surface: Surface | None
+    replica_sample: Mapping[str, FloatArray]
     warnings: tuple[str, ...]
 
 
@@ -188,8 +191,19 @@ def _analyse_variant(
             fits, cost, (float(rows.columns["flops"].min()), largest), settings.x_max_factor
         ),
         surface=draw_surface(parametric, cost, rows) if isinstance(parametric, Fit) else None,
+        replica_sample=_sample_replicas(parametric),
         warnings=tuple(_warn_cells(cells)),
     )
+
+
+def _sample_replicas(fit: Fit | Refusal) -> dict[str, FloatArray]:
+    """Return at most REPLICA_SAMPLE replicas, evenly spaced, without those that failed."""
+    if isinstance(fit, Refusal) or not fit.replica_params:
+        return {}
+    values = np.stack(list(fit.replica_params.values()))
+    usable = values[:, np.all(np.isfinite(values), axis=0)]
+    step = max(1, usable.shape[1] // REPLICA_SAMPLE)
+    return dict(zip(fit.replica_params, usable[:, ::step][:, :REPLICA_SAMPLE], strict=True))
 
 
 def make_rows(cells: Iterable[Cell]) -> Rows:

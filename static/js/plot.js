@@ -59,16 +59,30 @@ function themeLayout(layout, dark) {
   return themed;
 }
 
-/** On a narrow screen, widen the x axis so that the labels left of the lines clear its ticks. */
+/** On a narrow screen, widen the x axis so that the labels beside the lines clear its ends. */
 function makeRoom(layout, width) {
-  const labels = (layout.annotations ?? []).filter((note) => note.showarrow && note.ax < 0);
   const [low, high] = layout.xaxis?.range ?? [];
-  if (labels.length === 0 || high === undefined) return;
-  const wanted = Math.max(...labels.map(({ ax, text }) => text.length * LETTER_PX - ax + LABEL_PAD_PX));
-  const share = wanted / (width - layout.margin.l - layout.margin.r);
-  const first = Math.min(...labels.map(({ x }) => x));
-  if ((first - low) / (high - low) >= share || share > MOST_SHARE) return;
-  layout.xaxis.range = [(first - share * high) / (1 - share), high];
+  if (high === undefined) return;
+  const room = width - layout.margin.l - layout.margin.r;
+  const notes = (layout.annotations ?? []).filter((note) => note.showarrow && note.ax);
+  const share = (labels) =>
+    Math.max(...labels.map(({ ax, text }) => text.length * LETTER_PX + Math.abs(ax) + LABEL_PAD_PX)) / room;
+  const left = notes.filter(({ ax }) => ax < 0);
+  const right = notes.filter(({ ax }) => ax > 0);
+  if (left.length > 0) {
+    const first = Math.min(...left.map(({ x }) => x));
+    const wanted = share(left);
+    if ((first - low) / (high - low) < wanted && wanted <= MOST_SHARE) {
+      layout.xaxis.range = [(first - wanted * high) / (1 - wanted), high];
+    }
+  }
+  if (right.length > 0) {
+    const last = Math.max(...right.map(({ x }) => x));
+    const wanted = share(right);
+    if ((high - last) / (high - low) < wanted && wanted <= MOST_SHARE) {
+      layout.xaxis.range = [layout.xaxis.range[0], (last - wanted * low) / (1 - wanted)];
+    }
+  }
 }
 
 export function buildPlot(figure, dark) {

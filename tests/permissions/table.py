@@ -56,6 +56,12 @@ API_SHARE = {**API_EDIT, "a_write": 403}
 API_DELETED = {who: 409 if answer == OK else answer for who, answer in API_ADMIN.items()}
 API_OWN = everyone(**SIGNED_OUT, a_write=403, a_read=403)
 
+
+def refused(answers: Answers) -> Answers:
+    """Return the answers where the study of the world has no law to predict with."""
+    return {who: 422 if answer == OK else answer for who, answer in answers.items()}
+
+
 PUBLIC = {"GET": Call(everyone())}
 NEW_MEMBER = {"username": "newcomer", "role": "viewer"}
 NEW_PASSWORD = {
@@ -304,6 +310,7 @@ FITTING = {
     "study-json": {"GET": Call(READ_TWIN)},
     "study-edit": {"GET": Call(EDIT_PAGE), "POST": Call(EDIT_PAGE, STUDY_FORM)},
     "study-figure": {"GET": Call(READ_TWIN)},
+    "forecast-freeze": {"POST": Call(EDIT_PAGE, {"quantity": "loss"})},
     "run-exclude": {"POST": Call(EDIT_PAGE, {"reason": "noise"})},
     "run-include": {"POST": Call(EDIT_PAGE)},
     "api-studies": {
@@ -326,6 +333,11 @@ FITTING = {
     "api-study-grid": {"GET": Call(API_READ)},
     "api-study-diagnoses": {"GET": Call(API_READ)},
     "api-study-figure": {"GET": Call(API_READ)},
+    "api-study-predict": {"GET": Call(refused(API_READ), query="?quantity=loss&n=1k&d=1M")},
+    "api-study-forecasts": {
+        "GET": Call(API_READ),
+        "POST": Call(refused(API_EDIT), {"quantity": "loss", "n": "1k", "d": "1M"}),
+    },
     "study-revision": {"GET": Call(API_READ)},
 }
 TABLE: dict[str, dict[str, Call]] = {**SERVER, **TEAMS, **RUNS, **MLFLOW, **FITTING}
