@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -19,14 +20,31 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from fitting.maths.engine import fit_law  # noqa: E402
+from benchmarks import scipy_fits  # noqa: E402
+from fitting.maths.engine import fit_law, prepare_rows  # noqa: E402
 from fitting.maths.fitters import SeparableFitter  # noqa: E402
+from fitting.maths.lr_points import gather_points  # noqa: E402
 from fitting.maths.lr_sweep import LrSweepTable, analyse_lr_sweep  # noqa: E402
 from fitting.maths.registry import get_law  # noqa: E402
 from fitting.maths.schedules import make_constant, make_cosine, make_two_stage  # noqa: E402
-from fitting.maths.second_opinion import evaluate_objective  # noqa: E402
-from fitting.maths.separable import SeparableProblem, fit_replicas  # noqa: E402
-from fitting.maths.types import Rows, Separable, Settings  # noqa: E402
+from fitting.maths.separable import SeparableProblem, fit_point, fit_replicas  # noqa: E402
+from fitting.maths.types import FloatArray, Rows, Separable, Settings  # noqa: E402
+
+N_STARTS = 64
+REPLICAS, SCIPY_REPLICAS = 4000, 4
+SWEEP_REPLICAS, SCIPY_SWEEP_REPLICAS = 1000, 20
+POINT = Settings(replicas=0, hold_out="none")
+ANNEALING = POINT.with_options(**{"lambda": 0.999})
+
+
+@dataclass(frozen=True)
+class Line:
+    """One job: seconds here, seconds by scipy (NaN = not measured), and what the two agree on."""
+
+    work: str
+    seconds: float
+    scipy_seconds: float = np.nan
+    note: str = ""
 
 
 def measure(work: Callable[[], object], repeats: int = 3) -> float:
@@ -53,32 +71,14 @@ def read_rows() -> tuple[Rows, str]:
     return Rows({"n_params": n, "n_tokens": d}, loss), "240 synthetic"
 
 
-def make_problem(rows: Rows) -> SeparableProblem:
-    """Return the Chinchilla problem of the rows."""
-    law = get_law("chinchilla_parametric")
+def make_problem(slug: str, rows: Rows, settings: Settings = POINT) -> SeparableProblem:
+    """Return the numerical problem of a separable law on rows."""
+    law = get_law(slug)
+    options = law.read_options(settings.options)
+    prepared = prepare_rows(law, rows, options)
+    assert isinstance(prepared, Rows)
     assert isinstance(law.structure, Separable)
-    return SeparableFitter(law, law.structure, rows, law.read_options({})).make_problem()
-
-
-def search_by_lbfgs(problem: SeparableProblem, n_starts: int) -> tuple[float, int]:
-    """Return scipy's least objective from random starts, and how many starts reach it."""
-    from scipy.optimize import minimize
-
-    rng, found = np.random.default_rng(0), []
-    for _ in range(n_starts):
-        raw = [rng.choice([-1, 0, 1]), *rng.choice([0.0, 5, 10, 15, 20, 25], 2)]
-        exponents = rng.choice([0.0, 0.5, 1.0, 1.5, 2.0], 2)
-        theta = np.concatenate([raw - problem.centres @ exponents, exponents])
-
-        def scaled(vector: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = evaluate_objective(problem, vector)
-            return 1e3 * value, 1e3 * gradient
-
-        options = {"ftol": 1e-15, "gtol": 1e-12, "maxiter": 1000}
-        best = minimize(scaled, theta, jac=True, method="L-BFGS-B", options=options)
-        found.append(float(best.fun) / 1e3)
-    least = min(found)
-    return least, int(np.sum(np.array(found) < least * (1 + 1e-6)))
+    return SeparableFitter(law, law.structure, prepared, options).make_problem()
 
 
 def make_sweep(n_runs: int) -> LrSweepTable:
@@ -127,59 +127,103 @@ def make_schedule_rows(n_curves: int, total: int = 4000) -> Rows:
     return Rows({"step": step}, np.concatenate(losses), (), tuple(names), (), schedules)
 
 
-def main() -> None:
-    """Print the table."""
-    rows, label = read_rows()
-    problem = make_problem(rows)
-    point, boot = Settings(replicas=0, hold_out="none"), 4000
-    parametric, vpnls = get_law("chinchilla_parametric"), get_law("chinchilla_vpnls")
+def compare_point(work: str, problem: SeparableProblem) -> Line:
+    """Fit one problem cold, here and by scipy from many starts."""
+    here = float(fit_point(problem, 1e-12, 1000).objective[0])
+    found = scipy_fits.search(problem, N_STARTS)
+    seconds = measure(lambda: fit_point(problem, 1e-12, 1000))
+    by_scipy = measure(lambda: scipy_fits.search(problem, N_STARTS), 1)
+    note = (
+        f"{found.share:.0%} of {N_STARTS} starts at the best; "
+        f"scipy's objective {found.objective / here - 1:+.1e} relative"
+    )
+    return Line(work, seconds, by_scipy, note)
+
+
+def compare_bootstraps(label: str, problem: SeparableProblem) -> Line:
+    """Fit all replicas cold here, and a few of them by scipy from many starts each."""
+    n = problem.target.size
     rng = np.random.default_rng(42)
-    counts = rng.multinomial(rows.n, np.full(rows.n, 1 / rows.n), size=boot).astype(float)
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=REPLICAS).astype(float)
+    here: list[FloatArray] = []
+    seconds = measure(lambda: here.append(fit_replicas(problem, counts, 1e-7).objective))
+    there: list[FloatArray] = []
+    few = counts[:SCIPY_REPLICAS]
+    part = measure(
+        lambda: there.append(scipy_fits.search_replicas(problem, few, N_STARTS)), repeats=1
+    )
+    excess = float(np.max(here[0][:SCIPY_REPLICAS] / there[0] - 1))
+    note = (
+        f"scipy: {SCIPY_REPLICAS} replicas x {N_STARTS} starts, scaled; largest excess here "
+        f"{excess:+.1e}"
+    )
+    scaled = part * REPLICAS / SCIPY_REPLICAS
+    return Line(f"Chinchilla, {label} rows, {REPLICAS} cold bootstraps", seconds, scaled, note)
+
+
+def compare_sweep() -> Line:
+    """Analyse a sweep here; by scipy only its parabolas, scale by scale and replica by replica."""
+    table = make_sweep(2000)
+    seconds = measure(lambda: analyse_lr_sweep(table))
+    names, sizes = np.array(table.variant), table.scale
+
+    def fit_parabolas() -> None:
+        for variant in np.unique(names):
+            for size in np.unique(sizes):
+                here = (names == variant) & (sizes == size)
+                quiet = np.zeros(int(here.sum()), dtype=bool)
+                points = gather_points(table.peak_lr[here], table.loss[here], quiet)
+                scipy_fits.find_vertices(points, SCIPY_SWEEP_REPLICAS, 0.01)
+
+    scaled = measure(fit_parabolas, 1) * SWEEP_REPLICAS / SCIPY_SWEEP_REPLICAS
+    note = f"scipy: the parabolas alone, {SCIPY_SWEEP_REPLICAS} replicas x 4 starts, scaled"
+    return Line("LR sweep, 2,000 runs, 1,000 replicas, all of it", seconds, scaled, note)
+
+
+def list_lines() -> list[Line]:
+    """Measure every job."""
+    rows, label = read_rows()
+    chinchilla, curves = make_problem("chinchilla_parametric", rows), make_schedule_rows(100)
     x = np.geomspace(1, 1e4, 30)
-    ladder = Rows({"x": x}, (1.7 + 2 * x**-0.25) * (1 + 0.002 * rng.standard_normal(30)))
-    sweep, curves = make_sweep(2000), make_schedule_rows(100)
+    noise = 1 + 0.002 * np.random.default_rng(1).standard_normal(30)
+    ladder = Rows({"x": x}, (1.7 + 2 * x**-0.25) * noise)
     broken = get_law("broken_power")
     assert broken.design is not None
     bx = broken.design()["x"]
     by = 0.05 + 1.5 * bx**-0.1 * (1 + (bx / 100) ** (1 / 0.3)) ** (-0.4 * 0.3)
-    annealing = point.with_options(**{"lambda": 0.999})
-    least, reached = search_by_lbfgs(problem, 64)
-    table: list[tuple[str, float]] = [
-        (
-            f"Chinchilla, {label} rows, cold point",
-            measure(lambda: fit_replicas(problem, np.ones((1, rows.n)), 1e-12, 1000)),
-        ),
-        (
-            f"the same by 64 starts of L-BFGS-B ({reached} reach {least:.6e})",
-            measure(lambda: search_by_lbfgs(problem, 64), 1),
-        ),
-        (
-            f"Chinchilla, {boot} cold bootstraps",
-            measure(lambda: fit_replicas(problem, counts, 1e-7)),
-        ),
-        ("VPNLS", measure(lambda: fit_law(vpnls, rows, point))),
-        ("approach 3, all of a fit, 1,000 replicas", measure(lambda: fit_law(parametric, rows))),
-        (
-            "power_law_constant, 30 rows, 1,000 replicas",
-            measure(lambda: fit_law(get_law("power_law_constant"), ladder)),
-        ),
-        ("LR sweep, 2,000 runs, 1,000 replicas", measure(lambda: analyse_lr_sweep(sweep))),
-        (
-            "lr_annealing, 100 curves, one lambda",
-            measure(lambda: fit_law(get_law("lr_annealing"), curves, annealing)),
-        ),
-        (
+    annealing = make_problem("lr_annealing", curves, ANNEALING)
+
+    def fit(slug: str, rows: Rows, settings: Settings = POINT) -> float:
+        return measure(lambda: fit_law(get_law(slug), rows, settings))
+
+    return [
+        compare_point(f"Chinchilla, {label} rows, cold point", chinchilla),
+        compare_bootstraps(label, chinchilla),
+        compare_sweep(),
+        compare_point("lr_annealing, 100 curves, cold point", annealing),
+        Line("the same, all of a fit", fit("lr_annealing", curves, ANNEALING)),
+        Line("VPNLS, all of a fit", fit("chinchilla_vpnls", rows)),
+        Line("approach 3, all of a fit, 1,000 replicas", fit(APPROACH_3, rows, Settings())),
+        Line("power_law_constant, 30 rows, 1,000 replicas", fit(LADDER, ladder, Settings())),
+        Line(
             "multi_power, 3 curves of 4,000 steps, 12 starts",
-            measure(lambda: fit_law(get_law("multi_power"), make_schedule_rows(3), point)),
+            fit("multi_power", make_schedule_rows(3)),
         ),
-        (
-            "broken_power, one break, 60 starts",
-            measure(lambda: fit_law(broken, Rows({"x": bx}, by), point)),
-        ),
+        Line("broken_power, one break, 60 starts", fit("broken_power", Rows({"x": bx}, by))),
     ]
-    print(f"{'work':<64}{'seconds':>10}")
-    for work, seconds in table:
-        print(f"{work:<64}{seconds:>10.3f}")
+
+
+APPROACH_3, LADDER = "chinchilla_parametric", "power_law_constant"
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"{'work':<54}{'seconds':>9}{'L-BFGS-B':>11}{'ratio':>9}  note")
+    for line in list_lines():
+        known = np.isfinite(line.scipy_seconds)
+        there = f"{line.scipy_seconds:>11.2f}" if known else " " * 11
+        ratio = f"{line.scipy_seconds / line.seconds:>8.0f}x" if known else " " * 9
+        print(f"{line.work:<54}{line.seconds:>9.3f}{there}{ratio}  {line.note}".rstrip())
 
 
 if __name__ == "__main__":

@@ -30,6 +30,10 @@ def split_budget(params: Params, flops: FloatArray | float) -> tuple[FloatArray,
     Returns
     -------
     n_params, n_tokens : ndarrays of the broadcast shape, ``6 N* D* = C``
+
+    References
+    ----------
+    Hoffmann et al. 2022, arXiv 2203.15556, eq. 4
     """
     alpha, beta = params["alpha"], params["beta"]
     log_g = np.log(alpha * params["A"] / (beta * params["B"])) / (alpha + beta)
@@ -45,6 +49,14 @@ def predict_loss(params: Params, n_params: FloatArray, n_tokens: FloatArray) -> 
     ----------
     params : name -> ndarray; E, A, B, alpha, beta
     n_params, n_tokens : ndarrays that broadcast against each other and the parameters
+
+    Returns
+    -------
+    ndarray of the broadcast shape
+
+    References
+    ----------
+    Hoffmann et al. 2022, arXiv 2203.15556, section 3.3 and eq. 10
     """
     size = params["A"] * n_params ** -params["alpha"]
     data = params["B"] * n_tokens ** -params["beta"]
@@ -142,6 +154,14 @@ def draw_frontier(
     params : name -> ndarray; E, A, B, alpha, beta
     columns, options : unused; every law draws its curve through this signature
     flops : ndarray of budgets in FLOPs
+
+    Returns
+    -------
+    ndarray of the broadcast shape, nats per token
+
+    References
+    ----------
+    Hoffmann et al. 2022, arXiv 2203.15556, eq. 4
     """
     return predict_loss(params, *split_budget(params, flops))
 

@@ -172,6 +172,10 @@ def measure_range(rows: Rows) -> FlopsRange:
     Returns
     -------
     FLOPs of the smallest and the largest run; NaN where the rows have no compute
+
+    References
+    ----------
+    Kaplan et al. 2020, arXiv 2001.08361, section 2.1 (C = 6 N D)
     """
     size = measure_size(rows)
     finite = np.empty(0) if size is None else size[np.isfinite(size) & (size > 0)]

@@ -1,4 +1,7 @@
-"""Bounded least squares of a general curve, many starts or replicas at once."""
+"""Bounded least squares of a general curve, many starts or replicas at once.
+
+Levenberg-Marquardt (Moré 1978, Lecture Notes in Mathematics 630) inside bounds.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +114,16 @@ class CurveProblem:
 
 
 def find_centres(columns: Columns) -> dict[str, float]:
-    """Return the geometric mean of each positive column, and its ends as role_min, role_max."""
+    """Return the geometric mean of each positive column, and its ends as role_min, role_max.
+
+    Parameters
+    ----------
+    columns : role -> ndarray, shape (n,)
+
+    Returns
+    -------
+    role -> geometric mean, and role_min and role_max -> ends; roles with a value <= 0 are absent
+    """
     found = {}
     for role, values in columns.items():
         if np.all(values > 0):
@@ -131,7 +143,19 @@ def fit_curves(
 
     Parameters
     ----------
-    counts, theta : ndarray, shapes (B, n) and (B, p)
+    problem : the law on fixed rows
+    counts : ndarray, shape (B, n), how often each row counts in each replica
+    theta : ndarray, shape (B, p), starts in the search space
+    tolerance : relative improvement that counts as none
+    max_iterations : after which a replica counts as not converged
+
+    Returns
+    -------
+    theta (B, p), objective (B,) and whether each replica settled
+
+    References
+    ----------
+    Moré 1978, The Levenberg-Marquardt algorithm, Lecture Notes in Mathematics 630
     """
     parts = []
     for first in range(0, counts.shape[0], BLOCK):

@@ -24,10 +24,19 @@ def predict_error(
     loss_fit : of a loss law, such as overtraining
     error_fit : of error_vs_loss
     target : role -> ndarray of one value, inputs of the loss law
+    level : nominal coverage of the intervals
+
+    Returns
+    -------
+    loss in nats per token and error as a fraction, each with its interval
 
     Notes
     -----
     Replicas of the two fits are paired in their order; both are drawn through.
+
+    References
+    ----------
+    Gadre et al. 2024, arXiv 2403.08540
     """
     loss = evaluate_point(loss_fit, target)
     error = evaluate_point(error_fit, {"loss": loss})

@@ -85,13 +85,23 @@ def find_crossing(
 
     Parameters
     ----------
+    first, second : fits of one variable, with replicas
     flops_min, flops_max : range of the fitted data of both; the search goes from a tenth of the
         least to a hundred times the largest
+
+    Returns
+    -------
+    the crossing in FLOPs with interval and the shares of replicas that cross never, once and
+    several times; or a Refusal where fewer than half cross once
 
     Notes
     -----
     Replicas of the two fits are independent and paired in their order. A crossing inside the data
     is robust although the asymptotes are not.
+
+    References
+    ----------
+    Xiao 2024, arXiv 2409.15156
     """
     grid = np.geomspace(flops_min / 10, flops_max * 100, N_SAMPLES)
     point = _evaluate(second, grid) - _evaluate(first, grid)
@@ -122,7 +132,21 @@ def find_crossing(
 
 
 def cross_replicas(first: Fit, second: Fit, flops_min: float, flops_max: float) -> FloatArray:
-    """Return log C of each pair of replicas that cross exactly once; NaN for the others."""
+    """Return log C of each pair of replicas that cross exactly once; NaN for the others.
+
+    Parameters
+    ----------
+    first, second : fits of one variable, with replicas
+    flops_min, flops_max : range of the fitted data of both, in FLOPs
+
+    Returns
+    -------
+    ndarray, shape (B,), natural logarithm of FLOPs
+
+    References
+    ----------
+    Xiao 2024, arXiv 2409.15156
+    """
     grid = np.geomspace(flops_min / 10, flops_max * 100, N_SAMPLES)
     a, b = _pair(evaluate_replicas(first, _axis(first, grid)), second, grid)
     return _cross_each(b - a, grid)[0]
@@ -135,7 +159,18 @@ def measure_gain(
 
     Parameters
     ----------
-    reference_range : least and largest compute of the reference's data
+    reference, new : fits of one variable
+    flops : compute of the new variant, in FLOPs
+    reference_range : least and largest compute of the reference's data, in FLOPs
+
+    Returns
+    -------
+    the gain C'/C with f_ref(C') = f_new(C) and its interval, or a Refusal where C' lies more than a
+    decade outside the reference's data
+
+    References
+    ----------
+    Davidson et al. 2023, arXiv 2312.07413
     """
     low, high = reference_range
     grid = np.geomspace(low / DECADE, high * DECADE, N_SAMPLES)

@@ -1,4 +1,7 @@
-"""pass@k of repeated sampling, shared by the coverage laws."""
+"""pass@k of repeated sampling, shared by the coverage laws.
+
+Unbiased pass@k: Chen et al. 2021, arXiv 2107.03374.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,17 @@ COVERAGE_TARGET = LawInput("n_correct", "c", "samples that passed", positive=Fal
 
 
 def refuse_counts(rows: Rows, options: Options) -> Refusal | None:
-    """Refuse counts that are no counts: not whole, negative, or more passes than samples."""
+    """Refuse counts that are no counts: not whole, negative, or more passes than samples.
+
+    Parameters
+    ----------
+    rows : n_samples; target = passes
+    options : unused
+
+    Returns
+    -------
+    a Refusal with the first bad problem, or None
+    """
     n, c = rows.columns["n_samples"], rows.target
     bad = (n < 1) | (n != np.round(n)) | (c != np.round(c)) | (c < 0) | (c > n)
     if not bad.any():
@@ -39,6 +52,14 @@ def estimate_pass(n: FloatArray, c: FloatArray, k: float) -> FloatArray:
     ----------
     n, c : ndarray, shape (n_problems,), samples and correct samples
     k : at most min(n)
+
+    Returns
+    -------
+    ndarray, shape (n_problems,), probabilities
+
+    References
+    ----------
+    Chen et al. 2021, arXiv 2107.03374, eq. 1 (unbiased pass@k)
     """
     j = np.arange(int(k), dtype=np.float64)[None, :]
     left = np.maximum((n - c)[:, None] - j, 0.0)
@@ -56,6 +77,19 @@ def tabulate_pass(rows: Rows, ks: FloatArray) -> FloatArray:
     """Return pass@k of every problem at every k, shape (n_problems, n_k).
 
     The product over k is built once: ``binom(n-c, k)/binom(n, k) = prod_j (n-c-j)/(n-j)``.
+
+    Parameters
+    ----------
+    rows : n_samples; target = passes
+    ks : ndarray, shape (n_k,), whole numbers from 1 to the least number of samples
+
+    Returns
+    -------
+    ndarray, shape (n_problems, n_k), probabilities
+
+    References
+    ----------
+    Chen et al. 2021, arXiv 2107.03374, eq. 1 (unbiased pass@k)
     """
     n, c = rows.columns["n_samples"], rows.target
     pairs, place = np.unique(np.stack([n, c], axis=1), axis=0, return_inverse=True)
@@ -67,13 +101,41 @@ def tabulate_pass(rows: Rows, ks: FloatArray) -> FloatArray:
 
 
 def choose_ks(rows: Rows, points: int) -> FloatArray:
-    """Return log-spaced whole k from 1 to the least number of samples."""
+    """Return log-spaced whole k from 1 to the least number of samples.
+
+    Parameters
+    ----------
+    rows : n_samples
+    points : about how many
+
+    Returns
+    -------
+    ndarray, ascending whole numbers
+
+    References
+    ----------
+    Brown et al. 2024, arXiv 2407.21787
+    """
     largest = int(rows.columns["n_samples"].min())
     return np.unique(np.round(np.geomspace(1, largest, points)))
 
 
 def measure_coverage(rows: Rows, k: int) -> float | Refusal:
-    """Return the mean pass@k; refused beyond the least number of samples."""
+    """Return the mean pass@k; refused beyond the least number of samples.
+
+    Parameters
+    ----------
+    rows : n_samples; target = passes
+    k : samples per problem
+
+    Returns
+    -------
+    share of the problems solved by k samples, or a Refusal
+
+    References
+    ----------
+    Brown et al. 2024, arXiv 2407.21787
+    """
     least = int(rows.columns["n_samples"].min())
     if k > least:
         return Refusal(

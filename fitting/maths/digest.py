@@ -14,6 +14,15 @@ def digest_columns(ids: Sequence[str], columns: Mapping[str, FloatArray]) -> str
     """Return the SHA-256 of the float64 columns, rows ordered by id, columns by name.
 
     Every NaN counts as the same NaN and -0.0 as 0.0, so that the digest follows the logical data.
+
+    Parameters
+    ----------
+    ids : identifier of each row
+    columns : name -> ndarray, shape (n,)
+
+    Returns
+    -------
+    64 hexadecimal digits
     """
     order = sorted(range(len(ids)), key=lambda i: ids[i])
     hasher = hashlib.sha256()
@@ -26,6 +35,15 @@ def digest_columns(ids: Sequence[str], columns: Mapping[str, FloatArray]) -> str
 
 
 def encode_labels(labels: Sequence[str]) -> FloatArray:
-    """Return each label's place among the sorted distinct labels, for the digest."""
+    """Return each label's place among the sorted distinct labels, for the digest.
+
+    Parameters
+    ----------
+    labels : one per row
+
+    Returns
+    -------
+    ndarray, shape (n,), whole numbers
+    """
     codes = {label: float(place) for place, label in enumerate(sorted(set(labels)))}
     return np.array([codes[label] for label in labels], dtype=np.float64)

@@ -311,7 +311,17 @@ class _Work:
 
 
 def find_axis(role: str, rows: Rows) -> FloatArray | None:
-    """Return the values that a curve over `role` covers; flops default to 6 N D."""
+    """Return the values that a curve over `role` covers; flops default to 6 N D.
+
+    Parameters
+    ----------
+    role : of the x axis
+    rows : the fitted rows
+
+    Returns
+    -------
+    ndarray, shape (n,), in the unit of the role; None where the rows do not have it
+    """
     if role in rows.columns:
         return rows.columns[role]
     if role == "flops" and {"n_params", "n_tokens"} <= set(rows.columns):

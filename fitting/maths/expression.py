@@ -48,6 +48,10 @@ def select_rows(expression: str, columns: Mapping[str, Sequence[str]]) -> BoolAr
     expression : see the module; a column whose name is no plain word stands in backticks
     columns : name -> texts as they stand in the file
 
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
     Raises
     ------
     ExpressionError
@@ -62,7 +66,16 @@ def select_rows(expression: str, columns: Mapping[str, Sequence[str]]) -> BoolAr
 
 
 def read_numbers(texts: Sequence[str]) -> FloatArray:
-    """Return texts as float64; what is no number becomes NaN."""
+    """Return texts as float64; what is no number becomes NaN.
+
+    Parameters
+    ----------
+    texts : as they stand in a file
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
     return np.array([_read_number(text) for text in texts], dtype=np.float64)
 
 

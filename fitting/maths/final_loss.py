@@ -40,17 +40,50 @@ class FinalLoss(Record):
 
 
 def estimate_last(steps: FloatArray, values: FloatArray, tail_fraction: float) -> float:
-    """Return the value at the largest step."""
+    """Return the value at the largest step.
+
+    Parameters
+    ----------
+    steps : ndarray, shape (n,), optimizer steps in any order
+    values : ndarray, shape (n,), the metric, finite
+    tail_fraction : share in (0, 1] of the step range; unused
+
+    Returns
+    -------
+    one value in the unit of the metric
+    """
     return float(values[-1])
 
 
 def estimate_tail_mean(steps: FloatArray, values: FloatArray, tail_fraction: float) -> float:
-    """Return the mean over the last `tail_fraction` of the step range."""
+    """Return the mean over the last `tail_fraction` of the step range.
+
+    Parameters
+    ----------
+    steps : ndarray, shape (n,), optimizer steps in any order
+    values : ndarray, shape (n,), the metric, finite
+    tail_fraction : share in (0, 1] of the step range
+
+    Returns
+    -------
+    one value in the unit of the metric
+    """
     return float(np.mean(_cut_tail(steps, values, tail_fraction)))
 
 
 def estimate_tail_median(steps: FloatArray, values: FloatArray, tail_fraction: float) -> float:
-    """Return the median over the last `tail_fraction` of the step range."""
+    """Return the median over the last `tail_fraction` of the step range.
+
+    Parameters
+    ----------
+    steps : ndarray, shape (n,), optimizer steps in any order
+    values : ndarray, shape (n,), the metric, finite
+    tail_fraction : share in (0, 1] of the step range
+
+    Returns
+    -------
+    one value in the unit of the metric
+    """
     return float(np.median(_cut_tail(steps, values, tail_fraction)))
 
 
@@ -59,6 +92,20 @@ def estimate_ema(steps: FloatArray, values: FloatArray, tail_fraction: float) ->
 
     ``s_t = w s_(t-1) + (1 - w) v_t``, shown ``s_t / (1 - w^t)``; the decay w gives a mean age of
     `tail_fraction` of the number of points: ``w = 1 - 1 / max(1, tail_fraction * n)``.
+
+    Parameters
+    ----------
+    steps : ndarray, shape (n,), optimizer steps in any order
+    values : ndarray, shape (n,), the metric, finite
+    tail_fraction : share in (0, 1] of the step range
+
+    Returns
+    -------
+    one value in the unit of the metric
+
+    References
+    ----------
+    Kingma and Ba 2015, arXiv 1412.6980, section 3 (bias correction)
     """
     decay = 1.0 - 1.0 / max(1.0, tail_fraction * values.size)
     if decay == 0.0:
@@ -68,7 +115,18 @@ def estimate_ema(steps: FloatArray, values: FloatArray, tail_fraction: float) ->
 
 
 def estimate_best(steps: FloatArray, values: FloatArray, tail_fraction: float) -> float:
-    """Return the smallest value of the curve; meant for a held-out metric."""
+    """Return the smallest value of the curve; meant for a held-out metric.
+
+    Parameters
+    ----------
+    steps : ndarray, shape (n,), optimizer steps in any order
+    values : ndarray, shape (n,), the metric, finite
+    tail_fraction : share in (0, 1] of the step range; unused
+
+    Returns
+    -------
+    one value in the unit of the metric
+    """
     return float(np.min(values))
 
 
@@ -96,6 +154,10 @@ def estimate_final_loss(
     values : ndarray, shape (n,), the metric; may hold non-finite values
     estimator : a key of ``ESTIMATORS``
     tail_fraction : share in (0, 1] of the step range from the first to the last step
+
+    Returns
+    -------
+    the value with its estimator and tail, or why there is none
 
     Raises
     ------

@@ -66,7 +66,18 @@ class Fitter(Protocol):
 
 
 def make_fitter(law: Law, rows: Rows, options: Options) -> Fitter:
-    """Return the fitter of a law's structure."""
+    """Return the fitter of a law's structure.
+
+    Parameters
+    ----------
+    law : from the registry
+    rows : prepared rows
+    options : all options of the law
+
+    Returns
+    -------
+    the fitter that estimates, replicates and predicts
+    """
     if isinstance(law.structure, Separable):
         return SeparableFitter(law, law.structure, rows, options)
     if isinstance(law.structure, CurveForm):
@@ -283,7 +294,17 @@ class ProcedureFitter:
 
 
 def read_objective(law: Law, options: Options) -> Objective:
-    """Return the law's objective with the delta and space that the options choose."""
+    """Return the law's objective with the delta and space that the options choose.
+
+    Parameters
+    ----------
+    law : from the registry
+    options : all options of the law
+
+    Returns
+    -------
+    what is minimised, completely
+    """
     chosen = law.objective
     delta = options.get("delta", chosen.delta)
     space = str(options.get("space", chosen.space))

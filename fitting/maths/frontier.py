@@ -1,4 +1,8 @@
-"""Points on the compute frontier: what the best run at each budget reached."""
+"""Points on the compute frontier: what the best run at each budget reached.
+
+Octave minima and the monotone filter: arXiv 2506.04598. Splits of a budget: Hoffmann et al. 2022,
+arXiv 2203.15556.
+"""
 
 from __future__ import annotations
 

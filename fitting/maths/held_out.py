@@ -139,7 +139,19 @@ def score_rows(
 def predict_rows(
     law: Law, params: Mapping[str, float], rows: Rows, options: Options
 ) -> FloatArray | None:
-    """Return a law's predictions of prepared rows; None where it predicts nothing."""
+    """Return a law's predictions of prepared rows; None where it predicts nothing.
+
+    Parameters
+    ----------
+    law : from the registry
+    params : name -> value
+    rows : prepared rows
+    options : all options of the law
+
+    Returns
+    -------
+    ndarray, shape (n,), in the unit of the target, or None
+    """
     if isinstance(law.structure, Procedure) and law.structure.predict_rows is not None:
         return law.structure.predict_rows(params, rows, options)
     wide = {name: np.array([value]) for name, value in params.items()}

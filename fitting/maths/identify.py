@@ -32,7 +32,22 @@ class Identification:
 
 
 def identify(law: Law, estimated: Estimated) -> Identification:
-    """Judge the Jacobian at the estimate."""
+    """Judge the Jacobian at the estimate.
+
+    Parameters
+    ----------
+    law : from the registry
+    estimated : the point estimate with its Jacobian in centred coordinates
+
+    Returns
+    -------
+    rank, condition and correlations, with warnings, or the Refusal of a direction that the rows do
+    not determine
+
+    References
+    ----------
+    Belsley, Kuh and Welsch 1980, Regression Diagnostics, chapter 3 (column-scaled condition)
+    """
     jacobian = estimated.jacobian
     if jacobian.size == 0:
         return Identification(np.nan, np.nan, np.empty((0, 0)))

@@ -21,13 +21,17 @@ LOSS_LINE_PARAMS = (
 )
 
 
-def fit_loss_lines(log_c: FloatArray, loss: FloatArray) -> dict[str, FloatArray]:
+def fit_loss_lines(
+    log_c: FloatArray, loss: FloatArray, grid: FloatArray = GRID, relative: bool = True
+) -> dict[str, FloatArray]:
     """Fit a power law with a constant to the losses at the budgets of each replica.
 
     Parameters
     ----------
     log_c : ndarray, shape (k,), natural logarithm of the budgets in FLOPs
     loss : ndarray, shape (B, k), least loss at each budget in nats per token; NaN = no minimum
+    grid : ndarray, ascending exponents at which the search starts
+    relative : residuals relative to the loss; else in nats
 
     Returns
     -------
@@ -36,8 +40,8 @@ def fit_loss_lines(log_c: FloatArray, loss: FloatArray) -> dict[str, FloatArray]
 
     Notes
     -----
-    Least squares of relative residuals. The exponent is searched on a grid of 60 and refined by
-    golden section; the constant is not negative.
+    Least squares. The exponent is searched on the grid and refined by golden section; the constant
+    is not negative.
 
     References
     ----------
@@ -45,16 +49,17 @@ def fit_loss_lines(log_c: FloatArray, loss: FloatArray) -> dict[str, FloatArray]
     """
     z = log_c - log_c.mean()
     losses = np.where(np.isfinite(loss), loss, 0.0)
-    weights = np.where(losses > 0.0, 1.0 / np.where(losses > 0.0, losses, 1.0) ** 2, 0.0)
+    scale = np.where(losses > 0.0, losses, 1.0) if relative else 1.0
+    weights = np.where(losses > 0.0, 1.0 / scale**2, 0.0)
 
     def score(exponents: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         return _project(z, losses, weights, exponents)
 
     with np.errstate(all="ignore"):
-        every = np.stack([score(np.full(len(losses), power))[0] for power in GRID], axis=1)
+        every = np.stack([score(np.full(len(losses), power))[0] for power in grid], axis=1)
         best = np.argmin(every, axis=1)
-        low = np.log(GRID[np.maximum(best - 1, 0)])
-        high = np.log(GRID[np.minimum(best + 1, GRID.size - 1)])
+        low = np.log(grid[np.maximum(best - 1, 0)])
+        high = np.log(grid[np.minimum(best + 1, grid.size - 1)])
         for _ in range(N_STEPS):
             left, right = high - GOLDEN_RATIO * (high - low), low + GOLDEN_RATIO * (high - low)
             falls = score(np.exp(left))[0] < score(np.exp(right))[0]

@@ -55,11 +55,20 @@ def fit_exponent(
     scale : parameters or width of each scale
     optima : of the same scales; censored ones are left out and counted
     seed : of the residual bootstrap where the optima carry no replicas
+    x_max_factor : the curve is drawn to this multiple of the largest scale
+
+    Returns
+    -------
+    exponent and factor with intervals and the sampled line, or a Refusal
 
     Notes
     -----
     The line is weighted by 1/se^2 when every optimum has a standard error above zero. Its interval
     comes from the optima's own replicas; without them from the residuals of at least four scales.
+
+    References
+    ----------
+    Everett et al. 2024, arXiv 2407.05872 (exponents to expect)
     """
     used = [place for place, optimum in enumerate(optima) if not optimum.censored]
     n_censored = len(optima) - len(used)

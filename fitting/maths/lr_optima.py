@@ -1,4 +1,7 @@
-"""Best learning rate of one scale, from a parabola in log lr through the best points."""
+"""Best learning rate of one scale, from a parabola in log lr through the best points.
+
+Optima from parabolas in the logarithm of the learning rate: LAWS, lr_optimum.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +63,10 @@ def find_optimum(
     neighbours : points on each side of the best that enter the parabola
     replicas : number of replicas of the interval
     seed : of the replicas
+
+    Returns
+    -------
+    the optimum with its interval, censored where it lies at the edge, or a Refusal
 
     Notes
     -----

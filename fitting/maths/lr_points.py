@@ -45,6 +45,10 @@ def gather_points(lr: FloatArray, loss: FloatArray, diverged: BoolArray) -> LrPo
     ----------
     lr, loss : ndarray, shape (n,), finished runs of one scale and variant
     diverged : ndarray, shape (n,); these runs are left out of the means
+
+    Returns
+    -------
+    learning rates, ascending, with mean, spread and number of the runs at each
     """
     lr = unify_lr(lr)
     stable = ~diverged
@@ -59,7 +63,16 @@ def gather_points(lr: FloatArray, loss: FloatArray, diverged: BoolArray) -> LrPo
 
 
 def unify_lr(lr: FloatArray) -> FloatArray:
-    """Give learning rates that agree to one part in a million the same value."""
+    """Give learning rates that agree to one part in a million the same value.
+
+    Parameters
+    ----------
+    lr : ndarray, shape (n,)
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
     if lr.size == 0:
         return lr
     levels = np.unique(lr)
@@ -70,5 +83,14 @@ def unify_lr(lr: FloatArray) -> FloatArray:
 
 
 def count_points(n: int) -> str:
-    """Return "1 point" or "n points"."""
+    """Return "1 point" or "n points".
+
+    Parameters
+    ----------
+    n : number
+
+    Returns
+    -------
+    the words
+    """
     return "1 point" if n == 1 else f"{n} points"

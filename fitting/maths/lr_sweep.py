@@ -149,11 +149,20 @@ def analyse_lr_sweep(table: LrSweepTable, settings: LrSweepSettings | None = Non
     table : one row per run
     settings : None = the defaults
 
+    Returns
+    -------
+    per scale and variant the optimum, the sensitivity and the highest stable rate, per variant the
+    exponents; each a result or a Refusal
+
     Notes
     -----
     A run is diverged here when it is marked so, its final loss is not finite or its final loss
     exceeds its loss at initialisation. Diverged runs are dropped from the parabolas and enter the
     sensitivity as their initial loss; unfinished runs that did not diverge take no part in either.
+
+    References
+    ----------
+    Wortsman et al. 2023, arXiv 2309.14322; Everett et al. 2024, arXiv 2407.05872
     """
     settings = settings or LrSweepSettings()
     lost = ~np.isfinite(table.loss) | (table.loss > table.loss_at_init)

@@ -1,4 +1,7 @@
-"""Least-squares parabolas through a minimum, for many replicas at once."""
+"""Least-squares parabolas through a minimum, for many replicas at once.
+
+Weighted least squares (Draper and Smith 1998, Applied Regression Analysis, chapter 9).
+"""
 
 from __future__ import annotations
 
@@ -68,6 +71,10 @@ def fit_parabola(x: FloatArray, y: FloatArray, weights: FloatArray | None = None
     x, y : ndarray, shape (n,), at least three distinct x
     weights : ndarray, shape (n,), of the squared residual: 1 / variance
 
+    Returns
+    -------
+    coefficients in centred x, the vertex and whether it is a minimum inside the points
+
     Raises
     ------
     ValueError
@@ -92,6 +99,11 @@ def minimise_replicas(
     ----------
     fitted : the point estimate; gives x
     y : ndarray, shape (B, n)
+    weights : ndarray, shape (n,), of the squared residual; None = 1
+
+    Returns
+    -------
+    ndarray, shape (B,), in the unit of x
     """
     solver = _make_solver(fitted.x, fitted.centre, fitted.spread, weights)
     c = y @ solver.T
@@ -104,7 +116,17 @@ def minimise_replicas(
 
 
 def vary_vertex(fitted: Parabola, weights: FloatArray) -> float:
-    """Return the variance of the vertex for unit noise of variance 1 / weight in each point."""
+    """Return the variance of the vertex for unit noise of variance 1 / weight in each point.
+
+    Parameters
+    ----------
+    fitted : the parabola
+    weights : ndarray, shape (n,), of the squared residual
+
+    Returns
+    -------
+    variance, in the squared unit of x per unit of noise
+    """
     solver = _make_solver(fitted.x, fitted.centre, fitted.spread, weights)
     _, c1, c2 = fitted.coefficients
     gradient = np.array([0.0, -0.5 / c2, 0.5 * c1 / c2**2]) * fitted.spread

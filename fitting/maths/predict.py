@@ -80,7 +80,13 @@ def predict_target(fit: Fit, target: Columns, fitted: Rows) -> Prediction | Refu
 
     Parameters
     ----------
+    fit : of a law that predicts single runs
+    target : role -> ndarray of one value, in the units of the fitted rows
     fitted : the rows of the fit, for the distance to the data
+
+    Returns
+    -------
+    the value with interval and the decades beyond the data
     """
     values = evaluate_point(fit, target)
     draws = evaluate_replicas(fit, target)[:, 0] if fit.replica_params else None

@@ -20,6 +20,14 @@ def to_plain(value: object) -> object:
     Non-finite floats stay floats: whoever encodes the result decides how they are written.
     Functions are left out, for they are code and not a result; so are fields marked with
     ``INTERNAL``, such as the replicas.
+
+    Parameters
+    ----------
+    value : anything that a result holds
+
+    Returns
+    -------
+    dicts, lists, strings, numbers, True, False and None
     """
     if is_dataclass(value) and not isinstance(value, type):
         shown = (item for item in fields(value) if item.metadata.get("plain", True))

@@ -12,7 +12,12 @@ from fitting.maths.types import Law
 
 @cache
 def list_laws() -> dict[str, Law]:
-    """Return slug -> law, in the order of the slugs."""
+    """Return slug -> law, in the order of the slugs.
+
+    Returns
+    -------
+    slug -> law
+    """
     found = {}
     for module in sorted(item.name for item in iter_modules(laws.__path__)):
         law = getattr(import_module(f"{laws.__name__}.{module}"), "LAW", None)
@@ -23,6 +28,14 @@ def list_laws() -> dict[str, Law]:
 
 def get_law(slug: str) -> Law:
     """Return one law.
+
+    Parameters
+    ----------
+    slug : name of the law's file
+
+    Returns
+    -------
+    the law
 
     Raises
     ------

@@ -1,4 +1,7 @@
-"""Ordinary least squares on resampled rows, all replicas at once."""
+"""Ordinary least squares on resampled rows, all replicas at once.
+
+Weighted least squares (Draper and Smith 1998, Applied Regression Analysis, chapter 9).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Noise of the target from configurations that were run more than once."""
+"""Noise of the target from configurations that were run more than once.
+
+Pure error from repeats (Draper and Smith 1998, Applied Regression Analysis, section 2.1).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,14 @@ def estimate_noise(rows: Rows) -> float:
     """Return the pooled relative standard deviation over repeats; NaN without any.
 
     Rows with equal inputs are repeats, such as seeds of one configuration.
+
+    Parameters
+    ----------
+    rows : prepared rows; target positive
+
+    Returns
+    -------
+    relative standard deviation of one run
     """
     if rows.n == 0 or not rows.columns:
         return float("nan")

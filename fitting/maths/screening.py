@@ -61,8 +61,18 @@ def _list_rules(law: Law, rows: Rows) -> list[tuple[str, str, BoolArray]]:
     return rules
 
 
-def _find_together(law: Law, rows: Rows) -> Refusal | None:
-    """Refuse two inputs of the same part that grow together: their terms could change places."""
+def refuse_together(law: Law, rows: Rows) -> Refusal | None:
+    """Refuse two inputs of the same part that grow together: their terms could change places.
+
+    Parameters
+    ----------
+    law : from the registry; its `apart` names the pairs
+    rows : usable rows, at least two
+
+    Returns
+    -------
+    a Refusal that names the pair and the power, or None
+    """
     for first, second in law.apart:
         if first not in rows.columns or second not in rows.columns:
             continue
@@ -113,7 +123,7 @@ def refuse_rows(law: Law, rows: Rows, n_params: int) -> Refusal | None:
                 f"needs at least a factor {2**item.octaves:.3g}",
                 f"add runs with {item.role} further apart",
             )
-    together = _find_together(law, rows)
+    together = refuse_together(law, rows)
     if together is not None:
         return together
     if law.flat_target_means:

@@ -17,6 +17,15 @@ def add_second_opinion(fitter: Fitter, estimated: Estimated) -> Estimated:
     """Record how L-BFGS-B from a generic start compares, for separable laws.
 
     The relative gap is (second - first) / first: negative means that the first missed a minimum.
+
+    Parameters
+    ----------
+    fitter : of the law on its rows
+    estimated : what the first optimiser found
+
+    Returns
+    -------
+    the same estimate with the gap; unchanged for laws that are not separable
     """
     reached = estimated.point.objective
     if not isinstance(fitter, SeparableFitter) or reached < 1e-20:
@@ -31,6 +40,18 @@ def minimise_again(problem: SeparableProblem) -> float:
     The objective is scaled to order one (its usual 1e-3 stops the optimiser at once), the gradient
     is analytic, and each restart forgets the curvature that a kink of the Huber loss had spoilt.
     NaN where it ends at a negative exponent, which is another law.
+
+    Parameters
+    ----------
+    problem : the law on its rows
+
+    Returns
+    -------
+    the objective
+
+    References
+    ----------
+    Besiroglu et al. 2024, arXiv 2404.10102 (early-stopped optimiser of a published fit)
     """
     from scipy.optimize import minimize
 
@@ -63,7 +84,17 @@ def minimise_again(problem: SeparableProblem) -> float:
 
 
 def evaluate_objective(problem: SeparableProblem, theta: FloatArray) -> tuple[float, FloatArray]:
-    """Return the objective and its gradient at one theta (p,)."""
+    """Return the objective and its gradient at one theta (p,).
+
+    Parameters
+    ----------
+    problem : the law on its rows
+    theta : ndarray, shape (p,), centred log coefficients, then exponents
+
+    Returns
+    -------
+    objective and its gradient (p,); a huge value where the prediction is not finite
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         terms = problem.evaluate_terms(theta[None, :])
         residuals = problem.read_residuals(terms.sum(axis=1))

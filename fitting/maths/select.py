@@ -54,13 +54,22 @@ def compare_laws(
 
     Parameters
     ----------
-    fits : name -> fit; all to the same rows and the same target quantity
+    fits : name -> fit or refusal; all to the same rows and the same target quantity
+    rows : the rows
     target : role -> ndarray of one value, where the predictions are compared
+
+    Returns
+    -------
+    criteria and held-out errors of each law, and the spread of the predictions
 
     Notes
     -----
     AICc is taken on log residuals for every law, whatever its own objective, so that the numbers
     are comparable. It says nothing about extrapolation; the held-out error does.
+
+    References
+    ----------
+    Burnham and Anderson 2002, Model Selection and Multimodel Inference, section 2.4
     """
     good = {name: fit for name, fit in fits.items() if isinstance(fit, Fit)}
     scores = {name: score_aicc(fit, rows) for name, fit in good.items()}
@@ -79,7 +88,21 @@ def compare_laws(
 
 
 def score_aicc(fit: Fit, rows: Rows) -> float:
-    """Return AICc of the log residuals; the noise counts as a parameter."""
+    """Return AICc of the log residuals; the noise counts as a parameter.
+
+    Parameters
+    ----------
+    fit : of a law that predicts single runs
+    rows : with positive targets
+
+    Returns
+    -------
+    AICc up to a constant; NaN below p + 3 rows
+
+    References
+    ----------
+    Hurvich and Tsai 1989, Biometrika 76(2), 297-307
+    """
     residuals: FloatArray = np.log(rows.target) - np.log(evaluate_point(fit, rows.columns))
     n, k = rows.n, fit.n_params + 1
     if n <= k + 1:

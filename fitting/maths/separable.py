@@ -8,124 +8,30 @@ logarithms, where amplitude and exponent are no longer collinear (LAWS 2.1, 2.2)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import combinations_with_replacement, product
 
 import numpy as np
 
-from fitting.maths.types import BoolArray, FloatArray, IntArray, Objective, Separable, Terms
+from fitting.maths.separable_grid import GridMoments, solve_normal
+from fitting.maths.separable_problem import SeparableProblem
+from fitting.maths.types import BoolArray, FloatArray, IntArray
+
+__all__ = [
+    "GridMoments",
+    "Polished",
+    "SeparableProblem",
+    "fit_point",
+    "fit_replicas",
+    "make_jacobian",
+    "polish",
+    "propose_steps",
+    "solve_normal",
+]
 
 BLOCK = 250
-N_POINT_STARTS = 24
+N_POINT_STARTS = (8, 24)  # with one nonlinear parameter, and with more
 RESIDUAL_FLOOR = 1e-12
 PATIENCE = 6
 NOISE_FREE = 1e-26
-SINGULAR = -1.0  # what an undetermined coefficient reads as: no start has one
-
-
-@dataclass(frozen=True)
-class SeparableProblem:
-    """A separable law on fixed rows.
-
-    Parameters
-    ----------
-    form : the law's structure
-    terms : factor and logs at the rows, not centred
-    target : ndarray, shape (n,)
-    objective : space and delta; least squares where delta is None
-    weights : ndarray, shape (n,), weight of each row besides its count
-    frozen : places in the search vector that keep their start, for profiles
-    """
-
-    form: Separable
-    terms: Terms
-    target: FloatArray
-    objective: Objective
-    weights: FloatArray
-    frozen: tuple[int, ...] = ()
-
-    @property
-    def n_terms(self) -> int:
-        """Return the number of linear coefficients."""
-        return len(self.form.linear)
-
-    @property
-    def n_params(self) -> int:
-        """Return the number of parameters."""
-        return self.n_terms + len(self.form.nonlinear)
-
-    @property
-    def is_log(self) -> bool:
-        """Whether residuals are taken in the logarithm."""
-        return self.objective.space == "log"
-
-    @cached_property
-    def centres(self) -> FloatArray:
-        """Return the means of the logs, shape (k, m)."""
-        means: FloatArray = self.terms.logs.mean(axis=2)
-        return means
-
-    @cached_property
-    def centred(self) -> FloatArray:
-        """Return the logs with their means taken away, shape (k, m, n)."""
-        centred: FloatArray = self.terms.logs - self.centres[:, :, None]
-        return centred
-
-    @cached_property
-    def directions(self) -> FloatArray:
-        """Return the derivative of each log term by each parameter, shape (k, p, n)."""
-        k, n = self.n_terms, self.target.size
-        own = np.zeros((k, k, n))
-        own[np.arange(k), np.arange(k)] = 1.0
-        return np.concatenate([own, -self.centred], axis=1)
-
-    @cached_property
-    def observed(self) -> FloatArray:
-        """Return the target in the space of the residual."""
-        return np.log(self.target) if self.is_log else self.target
-
-    def evaluate_terms(self, theta: FloatArray) -> FloatArray:
-        """Return each term at theta (B, p), shape (B, k, n)."""
-        k = self.n_terms
-        exponent = np.repeat(theta[:, :k, None], self.target.size, axis=2)
-        for term, param in np.argwhere(np.any(self.centred != 0.0, axis=2)):
-            exponent[:, term] -= theta[:, k + param, None] * self.centred[term, param]
-        moving = [t for t in range(k) if np.any(self.centred[t] != 0.0)]
-        still = [t for t in range(k) if t not in moving]
-        exponent[:, still] = np.exp(exponent[:, still, :1])
-        exponent[:, moving] = np.exp(exponent[:, moving])
-        exponent *= self.terms.factor
-        return exponent
-
-    def read_residuals(self, total: FloatArray) -> FloatArray:
-        """Return observed minus predicted in the residual's space; NaN where log fails."""
-        if not self.is_log:
-            return self.observed - total
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return self.observed - np.log(total)
-
-    def score(self, residuals: FloatArray, counts: FloatArray) -> FloatArray:
-        """Return the objective of each replica; infinite where a residual is not finite."""
-        delta = self.objective.delta
-        if delta is None:
-            losses = 0.5 * residuals**2
-        else:
-            size = np.abs(residuals)
-            inner = np.minimum(size, delta)
-            losses = inner * (size - 0.5 * inner)
-        total: FloatArray = np.einsum("bn,bn->b", counts, losses)
-        return np.where(np.isfinite(total), total, np.inf)
-
-    def read_params(self, theta: FloatArray) -> dict[str, FloatArray]:
-        """Return the parameters, un-centred, name -> (B,)."""
-        k = self.n_terms
-        log_c = theta[:, :k] + theta[:, k:] @ self.centres.T
-        linear = {
-            name: np.exp(np.clip(log_c[:, place], -700.0, 700.0))
-            for place, name in enumerate(self.form.linear)
-        }
-        nonlinear = {name: theta[:, k + m] for m, name in enumerate(self.form.nonlinear)}
-        return {**linear, **nonlinear}
 
 
 @dataclass(frozen=True)
@@ -153,8 +59,18 @@ def fit_replicas(
 
     Parameters
     ----------
+    problem : the law on fixed rows
     counts : ndarray, shape (B, n), how often each row counts in each replica
     tolerance : relative improvement that counts as none
+    max_iterations : after which a replica counts as not converged
+
+    Returns
+    -------
+    theta (B, p), objective (B,) and whether each replica settled
+
+    References
+    ----------
+    Golub and Pereyra 2003, Inverse Problems 19, R1-R26 (variable projection)
     """
     nodes = GridMoments.build(problem)
     parts = []
@@ -174,9 +90,23 @@ def fit_point(problem: SeparableProblem, tolerance: float, max_iterations: int) 
     """Fit once from the best nodes of the grid; the results of all starts, best first.
 
     An optimum with a negative exponent, a term that grows with its variable, comes last.
+
+    Parameters
+    ----------
+    problem : the law on fixed rows
+    tolerance, max_iterations : as for `fit_replicas`
+
+    Returns
+    -------
+    theta and objective of every start, best first
+
+    References
+    ----------
+    Golub and Pereyra 2003, Inverse Problems 19, R1-R26 (variable projection)
     """
     counts = np.ones((1, problem.target.size)) * problem.weights
-    theta = GridMoments.build(problem).list_starts(counts, N_POINT_STARTS)
+    n_starts = N_POINT_STARTS[len(problem.form.nonlinear) > 1]
+    theta = GridMoments.build(problem).list_starts(counts, n_starts)
     repeated = np.repeat(counts, theta.shape[0], axis=0)
     found = polish(problem, repeated, theta, tolerance, max_iterations)
     rising = np.any(found.theta[:, problem.n_terms :] <= 0.0, axis=1)
@@ -184,95 +114,6 @@ def fit_point(problem: SeparableProblem, tolerance: float, max_iterations: int) 
     return Polished(
         found.theta[order], found.objective[order], found.iterations, found.converged[order]
     )
-
-
-@dataclass(frozen=True)
-class GridMoments:
-    """The projected linear least squares at all grid nodes, as one product per pair of terms."""
-
-    problem: SeparableProblem
-    nodes: FloatArray
-    products: dict[tuple[int, int], tuple[FloatArray, IntArray]]
-    cross: dict[int, tuple[FloatArray, IntArray]]
-
-    @classmethod
-    def build(cls, problem: SeparableProblem) -> GridMoments:
-        """Evaluate the basis at every node; pairs that share no parameter are not repeated."""
-        grids = problem.form.grids
-        nodes = np.array(list(product(*grids)), dtype=np.float64)
-        relevant = np.any(problem.centred != 0.0, axis=2)
-        products, cross = {}, {}
-        for one in range(problem.n_terms):
-            cross[one] = cls._tabulate(problem, nodes, relevant, (one,))
-        for one, other in combinations_with_replacement(range(problem.n_terms), 2):
-            products[one, other] = cls._tabulate(problem, nodes, relevant, (one, other))
-        return cls(problem, nodes, products, cross)
-
-    @staticmethod
-    def _tabulate(
-        problem: SeparableProblem, nodes: FloatArray, relevant: BoolArray, terms: tuple[int, ...]
-    ) -> tuple[FloatArray, IntArray]:
-        used = np.any(relevant[list(terms)], axis=0)
-        shown = np.where(used, nodes, nodes[0])
-        distinct, place = np.unique(shown, axis=0, return_inverse=True)
-        exponent = -distinct @ sum(problem.centred[term] for term in terms)
-        factor = np.prod(problem.terms.factor[list(terms)], axis=0)
-        return factor * np.exp(exponent), place.reshape(-1)
-
-    def find_starts(self, counts: FloatArray) -> FloatArray:
-        """Return the best node of each replica with its coefficients, shape (B, p)."""
-        coefficients, score = self._score_nodes(counts)
-        best = np.argmax(score, axis=1)
-        chosen = coefficients[:, np.arange(best.size), best].T
-        return np.concatenate([self._log_positive(chosen), self.nodes[best]], axis=1)
-
-    def list_starts(self, counts: FloatArray, n_starts: int) -> FloatArray:
-        """Return the best nodes of one set of counts (1, n), with their coefficients."""
-        coefficients, score = self._score_nodes(counts)
-        best = np.argsort(-score[0], kind="stable")[:n_starts]
-        chosen = coefficients[:, 0, best].T
-        return np.concatenate([self._log_positive(chosen), self.nodes[best]], axis=1)
-
-    def _score_nodes(self, counts: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the coefficients (k, B, nodes) and what each node explains (B, nodes)."""
-        y, k = self.problem.target, self.problem.n_terms
-        weights = counts / y**2 if self.problem.is_log else counts
-        gram = np.empty((k, k, counts.shape[0], self.nodes.shape[0]))
-        for (one, other), (values, place) in self.products.items():
-            gram[one, other] = gram[other, one] = (weights @ values.T)[:, place]
-        right = np.empty((k, counts.shape[0], self.nodes.shape[0]))
-        for one, (values, place) in self.cross.items():
-            right[one] = ((weights * y) @ values.T)[:, place]
-        coefficients = solve_normal(gram, right)
-        gain = np.sum(coefficients * right, axis=0)
-        positive = np.all(coefficients > 0.0, axis=0)
-        score = np.where(positive, gain, -np.inf)
-        none = ~positive.any(axis=1)
-        score[none] = np.where(np.isfinite(gain[none]), gain[none], -np.inf)
-        return coefficients, score
-
-    def _log_positive(self, coefficients: FloatArray) -> FloatArray:
-        scale = np.abs(self.problem.target).mean() / np.abs(self.problem.terms.factor).mean(axis=1)
-        floored = np.where(coefficients > 1e-6 * scale, coefficients, 1e-2 * scale)
-        logs: FloatArray = np.log(floored)
-        return logs
-
-
-def solve_normal(gram: FloatArray, right: FloatArray) -> FloatArray:
-    """Solve many small symmetric positive systems by elimination; (k, k, ...) and (k, ...)."""
-    k = right.shape[0]
-    left, solution = gram.copy(), right.copy()
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for pivot in range(k):
-            for row in range(pivot + 1, k):
-                ratio = left[row, pivot] / left[pivot, pivot]
-                left[row, pivot:] -= ratio * left[pivot, pivot:]
-                solution[row] -= ratio * solution[pivot]
-        for row in reversed(range(k)):
-            for later in range(row + 1, k):
-                solution[row] -= left[row, later] * solution[later]
-            solution[row] /= left[row, row]
-    return np.where(np.isfinite(solution), solution, SINGULAR)
 
 
 def polish(
@@ -286,6 +127,21 @@ def polish(
 
     Each iteration tries the Newton step and the step of iteratively reweighted least squares,
     both with Levenberg-Marquardt damping, and keeps the better; only a lower objective is accepted.
+
+    Parameters
+    ----------
+    problem : the law on fixed rows
+    counts : ndarray, shape (B, n), counts times weights
+    theta : ndarray, shape (B, p), starts
+    tolerance, max_iterations : as for `fit_replicas`
+
+    Returns
+    -------
+    theta (B, p), objective (B,) and whether each replica settled
+
+    References
+    ----------
+    Huber and Ronchetti 2009, Robust Statistics, section 7.8 (reweighted least squares)
     """
     b = theta.shape[0]
     theta = theta.copy()
@@ -342,7 +198,24 @@ def propose_steps(
     counts: FloatArray,
     damping: FloatArray,
 ) -> list[FloatArray]:
-    """Return the damped Newton step and the damped reweighted least-squares step."""
+    """Return the damped Newton step and the damped reweighted least-squares step.
+
+    Parameters
+    ----------
+    problem : the law on fixed rows
+    terms : ndarray, shape (B, k, n)
+    residuals : ndarray, shape (B, n)
+    counts : ndarray, shape (B, n), counts times weights
+    damping : ndarray, shape (B,)
+
+    Returns
+    -------
+    two ndarrays, shape (B, p)
+
+    References
+    ----------
+    Moré 1978, The Levenberg-Marquardt algorithm, Lecture Notes in Mathematics 630
+    """
     jacobian, share = make_jacobian(problem, terms)
     delta = problem.objective.delta
     pull, inside = residuals, np.ones_like(residuals)
@@ -367,7 +240,17 @@ def propose_steps(
 
 
 def make_jacobian(problem: SeparableProblem, terms: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return d prediction / d theta (B, p, n) in the residual's space, and the terms' shares."""
+    """Return d prediction / d theta (B, p, n) in the residual's space, and the terms' shares.
+
+    Parameters
+    ----------
+    problem : the law on fixed rows
+    terms : ndarray, shape (B, k, n)
+
+    Returns
+    -------
+    ndarrays, shapes (B, p, n) and (B, k, n)
+    """
     share = terms / terms.sum(axis=1, keepdims=True) if problem.is_log else terms
     k = problem.n_terms
     slopes = np.zeros((terms.shape[0], problem.n_params, terms.shape[2]))

@@ -35,7 +35,21 @@ N_LOSSES = 64  # points of the envelope that L*(C) is fitted to
 
 
 def smooth_curve(values: FloatArray, window: int) -> FloatArray:
-    """Return the centred moving average; the window shrinks at the ends."""
+    """Return the centred moving average; the window shrinks at the ends.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,), losses of one curve in order
+    window : rows of the average
+
+    Returns
+    -------
+    ndarray, shape (n,)
+
+    References
+    ----------
+    Hoffmann et al. 2022, arXiv 2203.15556, section 3.1
+    """
     if window <= 1:
         return values
     half = window // 2

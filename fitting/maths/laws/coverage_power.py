@@ -42,7 +42,21 @@ def _fit(coverage: FloatArray, ks: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def fit_coverage(ks: FloatArray, coverage: FloatArray) -> tuple[float, float]:
-    """Return (a, b) of one coverage curve by least squares of log(-log coverage) on log k."""
+    """Return (a, b) of one coverage curve by least squares of log(-log coverage) on log k.
+
+    Parameters
+    ----------
+    ks : ndarray, shape (n_k,), samples per problem
+    coverage : ndarray, shape (n_k,), share solved, strictly between 0 and 1
+
+    Returns
+    -------
+    a and b of ``coverage = exp(-a k^-b)``
+
+    References
+    ----------
+    Brown et al. 2024, arXiv 2407.21787
+    """
     a, b = _fit(coverage[None, :], ks)
     return float(a[0]), float(b[0])
 

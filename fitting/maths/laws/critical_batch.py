@@ -95,6 +95,14 @@ def estimate_noise_scale(
     batches : B1 < B2, tokens
     gradients : squared gradient norms at each, any number of measurements; their means are taken
         before the ratio, numerator and denominator apart
+
+    Returns
+    -------
+    B_simple in tokens, or a Refusal where the estimated signal is not positive
+
+    References
+    ----------
+    McCandlish et al. 2018, arXiv 1812.06162, appendix A.1
     """
     (b1, b2), (g1, g2) = batches, (float(np.mean(g)) for g in gradients)
     signal = (b2 * g2 - b1 * g1) / (b2 - b1)

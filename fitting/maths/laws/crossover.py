@@ -43,7 +43,22 @@ def refuse(rows: Rows, options: Options) -> Refusal | None:
 
 
 def fit_ladders(rows: Rows, replicas: int, seed: int) -> tuple[Fit, Fit] | Refusal:
-    """Fit a power law with a constant to each ladder, in order of their labels."""
+    """Fit a power law with a constant to each ladder, in order of their labels.
+
+    Parameters
+    ----------
+    rows : flops, groups = ladder; loss
+    replicas : of each fit
+    seed : of the first; the second takes the next
+
+    Returns
+    -------
+    both fits, or the Refusal of the first that failed
+
+    References
+    ----------
+    Henighan et al. 2020, arXiv 2010.14701
+    """
     from fitting.maths.engine import fit_law
     from fitting.maths.registry import get_law
 

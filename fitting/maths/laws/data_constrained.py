@@ -8,6 +8,7 @@ import numpy as np
 
 from fitting.maths.batched import CurveProblem, fit_curves
 from fitting.maths.laws.chinchilla_parametric import LAW as CHINCHILLA
+from fitting.maths.screening import refuse_together
 from fitting.maths.separable import SeparableProblem, fit_replicas
 from fitting.maths.types import (
     Columns,
@@ -38,13 +39,42 @@ MAX_TREND_T = 3.0
 
 
 def saturate(unique: FloatArray, repeats: FloatArray, scale: FloatArray) -> FloatArray:
-    """Return ``U + U R* (1 - exp(-R / R*))``."""
+    """Return ``U + U R* (1 - exp(-R / R*))``.
+
+    Parameters
+    ----------
+    unique : ndarray, U, unique tokens or parameters
+    repeats : ndarray, R, how often each is repeated beyond the first
+    scale : ndarray, R*, repetitions to 1 - 1/e of all they can give
+
+    Returns
+    -------
+    ndarray of the broadcast shape, the worth in unique ones
+
+    References
+    ----------
+    Muennighoff et al. 2023, arXiv 2305.16264, section 3.1 and appendix A
+    """
     effective: FloatArray = unique + unique * scale * -np.expm1(-repeats / scale)
     return effective
 
 
 def find_matched_size(params: Params, unique: FloatArray) -> FloatArray:
-    """Return N*(U_D), the size for which U_D tokens are compute-optimal."""
+    """Return N*(U_D), the size for which U_D tokens are compute-optimal.
+
+    Parameters
+    ----------
+    params : A, B, alpha, beta
+    unique : ndarray, unique tokens
+
+    Returns
+    -------
+    ndarray, parameters
+
+    References
+    ----------
+    Muennighoff et al. 2023, arXiv 2305.16264, section 3.1 and appendix A
+    """
     alpha, beta = params["alpha"], params["beta"]
     log_g = np.log(alpha * params["A"] / (beta * params["B"])) / (alpha + beta)
     matched: FloatArray = np.exp(log_g + (np.log(unique) + log_g) * beta / alpha)
@@ -91,6 +121,9 @@ def _fit_base(rows: Rows, counts: FloatArray, options: Options) -> FloatArray | 
     form = CHINCHILLA.structure
     assert isinstance(form, Separable)
     once = rows.take(single)
+    together = refuse_together(CHINCHILLA, once)
+    if together is not None:
+        return replace(together, sentence=f"among the single-epoch runs, {together.sentence}")
     problem = SeparableProblem(
         form, form.terms(once.columns, {}), once.target, CHINCHILLA.objective, np.ones(once.n)
     )

@@ -47,7 +47,21 @@ def refuse(rows: Rows, options: Options) -> Refusal | None:
 
 
 def fit_sum(log_product: FloatArray, loss: FloatArray) -> float:
-    """Return p_e + p_d from rows whose encoder and decoder grow together."""
+    """Return p_e + p_d from rows whose encoder and decoder grow together.
+
+    Parameters
+    ----------
+    log_product : ndarray, shape (n,), log of N_e times log of N_d, summed
+    loss : ndarray, shape (n,), nats per token
+
+    Returns
+    -------
+    the sum of the exponents
+
+    References
+    ----------
+    Ghorbani et al. 2021, arXiv 2109.07740, abstract
+    """
     x = log_product / 2.0
     best = (np.inf, np.nan)
     for exponent in np.geomspace(0.02, 3.0, 2000):

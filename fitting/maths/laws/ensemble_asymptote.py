@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from fitting.maths.laws.power_law_constant import LAW as POWER
+from fitting.maths.loss_line import fit_loss_lines
 from fitting.maths.separable import SeparableProblem, fit_replicas
 from fitting.maths.types import (
     Columns,
@@ -24,16 +26,40 @@ from fitting.maths.types import (
     Review,
     Rows,
     Separable,
+    Settings,
     Terms,
 )
+from fitting.maths.uncertainty import draw_counts
 
 MIN_MEMBERS, MIN_SIZES, MIN_SIZES_INTERVAL = 4, 4, 5
 SOURCE = "Kim et al. 2025, Pre-training under infinite compute, sections 2-5"
 LEAST = Objective("least_squares", "linear")
+LIMIT_GRID = np.geomspace(0.02, 4.0, 80)
 
 
 def fit_asymptotes(rows: Rows) -> tuple[FloatArray, FloatArray, float]:
-    """Return sizes, their asymptotes E_N and the exponent of K that they share."""
+    """Return sizes, their asymptotes E_N and the exponent of K that they share.
+
+    Parameters
+    ----------
+    rows : n_params, k_members; loss in nats per token
+
+    Returns
+    -------
+    sizes (k,), asymptotes (k,) in nats per token, the exponent
+
+    References
+    ----------
+    Kim et al. 2025, Pre-training under infinite compute, sections 2-5
+    """
+    sizes, limits, alpha = _fit_counts(rows, np.ones((1, rows.n)), 1e-13)
+    return sizes, limits[0], float(alpha[0])
+
+
+def _fit_counts(
+    rows: Rows, counts: FloatArray, tolerance: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return sizes (k,), asymptotes (B, k) and the shared exponent (B,) of each replica."""
     sizes = np.unique(rows.columns["n_params"])
     own = (rows.columns["n_params"][None, :] == sizes[:, None]).astype(np.float64)
     log_k = np.log(rows.columns["k_members"])
@@ -43,10 +69,11 @@ def fit_asymptotes(rows: Rows) -> tuple[FloatArray, FloatArray, float]:
     problem = SeparableProblem(
         form, Terms(np.tile(own, (2, 1)), logs), rows.target, LEAST, np.ones(rows.n)
     )
-    found = fit_replicas(problem, np.ones((1, rows.n)), 1e-13, 500)
+    found = fit_replicas(problem, counts, tolerance, 500)
     params = problem.read_params(found.theta)
-    limits = np.array([params[f"E{place}"][0] for place in range(sizes.size)])
-    return sizes, limits, float(params["alpha"][0])
+    limits = np.stack([params[f"E{place}"] for place in range(sizes.size)], axis=1)
+    members = own @ (counts > 0).T.astype(np.float64)
+    return sizes, np.where(members.T >= 2, limits, np.nan), params["alpha"]
 
 
 def _no_terms(columns: Columns, options: Options) -> Terms:
@@ -54,10 +81,24 @@ def _no_terms(columns: Columns, options: Options) -> Terms:
 
 
 def fit_limit(sizes: FloatArray, limits: FloatArray) -> Mapping[str, float]:
-    """Return (E, A, alpha') of ``E_N = A N^-alpha' + E``."""
+    """Return (E, A, alpha') of ``E_N = A N^-alpha' + E``.
+
+    Parameters
+    ----------
+    sizes : ndarray, shape (k,), parameters
+    limits : ndarray, shape (k,), asymptotes in nats per token
+
+    Returns
+    -------
+    name -> value; E in nats per token
+
+    References
+    ----------
+    Kim et al. 2025, Pre-training under infinite compute, sections 2-5
+    """
     form = POWER.structure
     assert isinstance(form, Separable)
-    grid = Separable(form.linear, form.nonlinear, (np.geomspace(0.02, 4.0, 80),), form.terms)
+    grid = Separable(form.linear, form.nonlinear, (LIMIT_GRID,), form.terms)
     problem = SeparableProblem(
         grid, form.terms({"x": sizes}, {}), limits, LEAST, np.ones(sizes.size)
     )
@@ -108,6 +149,23 @@ def run(rows: Rows, options: Options) -> Point | Refusal:
     return Point({**found, "alpha_K": alpha}, table=table)
 
 
+def replicate(rows: Rows, settings: Settings) -> Params:
+    """Resample the ensembles of each size and refit both steps; NaN where a limit rises."""
+    sizes = tuple(f"{size:.17g}" for size in rows.columns["n_params"])
+    grouped = replace(rows, groups=sizes)
+    counts = draw_counts(grouped, settings.replicas, settings.seed, within_groups=True)
+    n, limits, alpha = _fit_counts(rows, counts, 1e-8)
+    line = fit_loss_lines(np.log(n), limits, LIMIT_GRID, relative=False)
+    params = {
+        "E": line["L_inf"],
+        "A": np.exp(line["log_l_factor"]),
+        "alpha_N": line["l"],
+        "alpha_K": alpha,
+    }
+    falls = np.all(np.diff(limits, axis=1) <= 0, axis=1) & (line["L_inf"] <= rows.target.min())
+    return {name: np.where(falls, values, np.nan) for name, values in params.items()}
+
+
 def review(rows: Rows, params: Mapping[str, float], replicas: Params) -> Review:
     """Withhold the interval of three parameters on four sizes."""
     n_sizes = np.unique(rows.columns["n_params"]).size
@@ -133,7 +191,7 @@ LAW = Law(
         LawParam("alpha_N", "exponent of size"),
         LawParam("alpha_K", "exponent of members, shared by the sizes"),
     ),
-    structure=Procedure(run, "rows"),
+    structure=Procedure(run, "within_groups", replicate),
     objective=LEAST,
     source=SOURCE,
     procedure="Per size a power of K with one shared exponent, then a power of N through the "

@@ -55,7 +55,22 @@ def _solve(
 
 
 def fit_family(family: str, x: FloatArray, y: FloatArray) -> dict[str, float]:
-    """Fit ``c + a f(x; r)`` with c, a >= 0; x is the step over the horizon, in (0, 1]."""
+    """Fit ``c + a f(x; r)`` with c, a >= 0; x is the step over the horizon, in (0, 1].
+
+    Parameters
+    ----------
+    family : its name
+    x : ndarray, shape (n,), step over the horizon
+    y : ndarray, shape (n,), loss
+
+    Returns
+    -------
+    c, a and the rate
+
+    References
+    ----------
+    Domhan et al. 2015, IJCAI (families); automl/pylearningcurvepredictor@4434802
+    """
     if family == "power":
         return _solve(_make_terms(family, x), y, (np.geomspace(0.02, 3.0, 40),))[0]
     if family == "exponential":
@@ -70,7 +85,22 @@ def fit_family(family: str, x: FloatArray, y: FloatArray) -> dict[str, float]:
 
 
 def evaluate_family(family: str, params: dict[str, float], x: FloatArray) -> FloatArray:
-    """Return the curve of a family."""
+    """Return the curve of a family.
+
+    Parameters
+    ----------
+    family : its name
+    params : c, a and the rate
+    x : ndarray, step over the horizon
+
+    Returns
+    -------
+    ndarray of the shape of x, loss
+
+    References
+    ----------
+    Domhan et al. 2015, IJCAI (families); automl/pylearningcurvepredictor@4434802
+    """
     r = params["r"]
     if family == "power":
         shape = x**-r
@@ -86,6 +116,19 @@ def forecast(x: FloatArray, y: FloatArray) -> tuple[dict[str, float], dict[str, 
     """Return the end value and the weight of each family, and the mean curve at x.
 
     Each family is fitted to the first 80 % and weighed by 1/MSE on the rest, then refitted.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,), step over the horizon, ascending
+    y : ndarray, shape (n,), loss
+
+    Returns
+    -------
+    family -> loss at x = 1, family -> weight, and the weighted curve (n,)
+
+    References
+    ----------
+    Domhan et al. 2015, IJCAI (families); automl/pylearningcurvepredictor@4434802
     """
     n_fit = int(FIT_SHARE * x.size)
     weights, ends, curve = {}, {}, np.zeros_like(x)
@@ -118,6 +161,13 @@ def refuse(rows: Rows, options: Options) -> Refusal | None:
             f"{rows.n} points over {seen:.0%} of the steps; a forecast needs {MIN_POINTS} over "
             f"{MIN_SEEN:.0%}",
             "wait for more of the run",
+        )
+    if seen > 1.0 + 1e-9:
+        return Refusal(
+            "not_interior",
+            f"the last step {rows.columns['step'].max():.6g} lies beyond the horizon "
+            f"{float(str(options['horizon'])):.6g}: there is nothing left to forecast",
+            "give step and horizon in the same unit",
         )
     lr = rows.columns.get("lr")
     if lr is None or np.all(lr >= MIN_LR_RATIO * lr.max()):

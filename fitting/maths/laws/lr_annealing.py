@@ -61,7 +61,23 @@ def prepare(rows: Rows, options: Options) -> Rows | Refusal:
 def predict_schedule(
     params: Mapping[str, float], schedule: FloatArray, decay: float, steps: FloatArray
 ) -> FloatArray:
-    """Return the predicted loss at steps of another schedule."""
+    """Return the predicted loss at steps of another schedule.
+
+    Parameters
+    ----------
+    params : L0, A, C, alpha
+    schedule : ndarray, shape (n_steps,), learning rate of every step
+    decay : lambda
+    steps : ndarray, whole numbers below n_steps
+
+    Returns
+    -------
+    ndarray of the shape of steps, loss
+
+    References
+    ----------
+    Tissue et al. 2024, arXiv 2408.11029
+    """
     at = steps.astype(np.int64)
     s1, s2 = np.cumsum(schedule)[at], sum_momentum(schedule, decay)[at]
     power = params["A"] * s1 ** -params["alpha"]
@@ -70,7 +86,22 @@ def predict_schedule(
 
 
 def measure_error(params: Params, rows: Rows, options: Options) -> float:
-    """Return the mean absolute error of parameters on prepared rows."""
+    """Return the mean absolute error of parameters on prepared rows.
+
+    Parameters
+    ----------
+    params : name -> ndarray of one value
+    rows : prepared rows
+    options : all options of the law
+
+    Returns
+    -------
+    mean absolute error in the unit of the loss
+
+    References
+    ----------
+    Tissue et al. 2024, arXiv 2408.11029
+    """
     terms = make_terms(rows.columns, options)
     wide = {name: float(np.ravel(value)[0]) for name, value in params.items()}
     power = wide["A"] * np.exp(-wide["alpha"] * terms.logs[1, 0])
@@ -84,7 +115,7 @@ LAW = Law(
     formula="L(t) = L0 + A S1(t)^-alpha - C S2(t)",
     tex=r"L(t) = L_0 + A\,S_1(t)^{-\alpha} - C\,S_2(t)",
     inputs=(
-        LawInput("step", "t", "optimizer step, from 0", positive=False),
+        LawInput("step", "t", "optimizer step, from 0", positive=False, octaves=1.0),
         LawInput("lr", "lr", "learning rate at the row", positive=False, optional=True),
     ),
     target=LawInput("loss", "L", "nats per token"),

@@ -37,7 +37,16 @@ Row = Mapping[str, object]
 
 
 def read_scale(rows: Rows) -> FloatArray:
-    """Return what the exponent is in: width where given, else parameters."""
+    """Return what the exponent is in: width where given, else parameters.
+
+    Parameters
+    ----------
+    rows : width or n_params
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
     return rows.columns["width"] if "width" in rows.columns else rows.columns["n_params"]
 
 

@@ -90,12 +90,22 @@ def measure_sensitivity(
     ----------
     lr, loss : ndarray, shape (n,), finished runs; a diverged run has any loss, also NaN
     loss_at_init : ndarray, shape (n,), loss at initialisation; NaN = the median of the others
+    replicas : number of replicas of the interval
+    seed : of the replicas
+
+    Returns
+    -------
+    the sensitivity in nats with its interval and coverage, or a Refusal
 
     Notes
     -----
     Runs that were merely unfinished must not be in the input. Series are comparable only where
     `grid`, `coverage` and `lrs` agree: the range decides the number. Short runs are undertrained
     at low learning rates; look at `left` and `right` apart.
+
+    References
+    ----------
+    Wortsman et al. 2023, arXiv 2309.14322, section 2.2
     """
     lr, initial = unify_lr(lr), loss_at_init
     known = np.isfinite(initial)
@@ -137,7 +147,20 @@ def measure_sensitivity(
 
 
 def compare_grids(first: LrSensitivity, second: LrSensitivity) -> Refusal | None:
-    """Return why two sensitivities must not be compared, or None where they may."""
+    """Return why two sensitivities must not be compared, or None where they may.
+
+    Parameters
+    ----------
+    first, second : of two series
+
+    Returns
+    -------
+    a Refusal, or None
+
+    References
+    ----------
+    Wortsman et al. 2023, arXiv 2309.14322, section 2.2
+    """
     same = first.lrs.size == second.lrs.size and bool(
         np.all(np.isclose(first.lrs, second.lrs, rtol=SAME_GRID_LR))
     )
@@ -159,6 +182,14 @@ def integrate_range(lr: FloatArray, loss: FloatArray, low: float, high: float) -
     ----------
     lr, loss : ndarray, shape (n,), ascending learning rates and capped losses
     low, high : common range; losses at its ends are interpolated linearly in log lr
+
+    Returns
+    -------
+    mean excess over the least loss, in nats
+
+    References
+    ----------
+    Wortsman et al. 2023, arXiv 2309.14322, section 2.2
     """
     x = np.log(lr)
     ends = np.log([low, high])
@@ -291,6 +322,15 @@ def fit_series(sizes: FloatArray, found: list[LrSensitivity]) -> SensitivityLaw 
     Parameters
     ----------
     sizes : ndarray, shape (k,), ascending parameters of the measured scales
+    found : sensitivity at each
+
+    Returns
+    -------
+    factor and exponent with intervals from the seeds, or a Refusal
+
+    References
+    ----------
+    Wortsman et al. 2023, arXiv 2309.14322, section 2.2
     """
     refusal = _refuse_series(sizes, found)
     if refusal is not None:

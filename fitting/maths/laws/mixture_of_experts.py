@@ -68,6 +68,14 @@ def reduce_joint(n_experts: float, values: Mapping[str, float] | None = None) ->
     ----------
     n_experts : E; 1 is a dense model
     values : coefficients; None = Table 3
+
+    Returns
+    -------
+    name -> value, for N_act and D as they are
+
+    References
+    ----------
+    Ludziejewski et al. 2025, arXiv 2502.05172, eq. 4 and Tables 3 and 4
     """
     v = values or JOINT
     inner = n_experts - 1.0 + 1.0 / (1.0 / v["e_start"] - 1.0 / v["e_max"])
@@ -84,7 +92,22 @@ def reduce_joint(n_experts: float, values: Mapping[str, float] | None = None) ->
 def split_joint_budget(
     n_experts: float, flops: float, values: Mapping[str, float] | None = None
 ) -> tuple[float, float]:
-    """Return the compute-optimal (N_act, D) of the joint law with C = 6 N_act D."""
+    """Return the compute-optimal (N_act, D) of the joint law with C = 6 N_act D.
+
+    Parameters
+    ----------
+    n_experts : E; 1 is a dense model
+    flops : the budget
+    values : coefficients; None = Table 3
+
+    Returns
+    -------
+    active parameters and tokens
+
+    References
+    ----------
+    Ludziejewski et al. 2025, arXiv 2502.05172, eq. 4 and Tables 3 and 4
+    """
     v = reduce_joint(n_experts, values)
     log_g = np.log(v["mu"] * v["m"] / (v["nu"] * v["n"])) / -(v["mu"] + v["nu"])
     log_n = log_g + v["nu"] / (v["mu"] + v["nu"]) * np.log(flops / 6.0)

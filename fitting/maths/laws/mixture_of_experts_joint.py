@@ -27,7 +27,21 @@ NAMES = ("a", "alpha", "delta", "gamma", "b", "beta", "omega", "zeta", "c")
 
 
 def count_effective(n_experts: FloatArray, options: Options) -> FloatArray:
-    """Return log of the effective number of experts, between E_start and E_max."""
+    """Return log of the effective number of experts, between E_start and E_max.
+
+    Parameters
+    ----------
+    n_experts : ndarray, E
+    options : e_start and e_max
+
+    Returns
+    -------
+    ndarray of the shape of n_experts, natural logarithm
+
+    References
+    ----------
+    Ludziejewski et al. 2025, arXiv 2502.05172, eq. 4 and Tables 3 and 4
+    """
     e_start, e_max = float(str(options["e_start"])), float(str(options["e_max"]))
     inner = n_experts - 1.0 + 1.0 / (1.0 / e_start - 1.0 / e_max)
     effective: FloatArray = -np.log(1.0 / inner + 1.0 / e_max)

@@ -59,7 +59,22 @@ class ScheduleSums:
 
 
 def make_sums(schedule: FloatArray, steps: IntArray, bins: int) -> ScheduleSums:
-    """Sum a schedule; runs of changes of one sign are pooled into at most `bins` in all."""
+    """Sum a schedule; runs of changes of one sign are pooled into at most `bins` in all.
+
+    Parameters
+    ----------
+    schedule : ndarray, shape (n_steps,), learning rate of every step
+    steps : ndarray of int, at which the loss is known
+    bins : most changes of the rate that are kept apart
+
+    Returns
+    -------
+    the sums that the law needs at those steps
+
+    References
+    ----------
+    Luo et al. 2025, arXiv 2503.12811; thu-yao-01-luo/MultiPowerLaw@8da9f19
+    """
     s1 = np.cumsum(schedule)
     change = np.diff(schedule, prepend=0.0)
     where = np.flatnonzero((change != 0.0) & (schedule > 0.0))
@@ -178,7 +193,23 @@ def predict_rows(params: Mapping[str, float], rows: Rows, options: Options) -> F
 def predict_schedule(
     params: Mapping[str, float], schedule: FloatArray, steps: IntArray, bins: int = 1000
 ) -> FloatArray:
-    """Return the predicted loss at steps of a schedule."""
+    """Return the predicted loss at steps of a schedule.
+
+    Parameters
+    ----------
+    params : L0, A, B, alpha, C, beta, gamma
+    schedule : ndarray, shape (n_steps,), learning rate of every step
+    steps : ndarray of int below n_steps
+    bins : as for `make_sums`
+
+    Returns
+    -------
+    ndarray of the shape of steps, loss
+
+    References
+    ----------
+    Luo et al. 2025, arXiv 2503.12811; thu-yao-01-luo/MultiPowerLaw@8da9f19
+    """
     sums = make_sums(schedule, steps, bins)
     gain = sums.gain(float(np.log(params["C"])), params["beta"], params["gamma"])
     predicted: FloatArray = (
@@ -188,7 +219,17 @@ def predict_schedule(
 
 
 def drop_rateless(rows: Rows, options: Options) -> Rows | Refusal:
-    """Leave out rows at or beyond the end of their schedule."""
+    """Leave out rows at or beyond the end of their schedule.
+
+    Parameters
+    ----------
+    rows : step, groups = curve, with schedules or logged rates
+    options : all options of the law
+
+    Returns
+    -------
+    the rows inside their schedules, or a Refusal without any rate
+    """
     schedules = read_schedules(rows, int(str(options["warmup"])))
     if isinstance(schedules, Refusal):
         return schedules
@@ -207,7 +248,7 @@ LAW = Law(
     tex=r"L(t) = L_0 + A S_1^{-\alpha} + B \sum_k (\eta_k - \eta_{k-1})\,"
     r"G(\eta_k^{-\gamma} S_k(t))",
     inputs=(
-        LawInput("step", "t", "optimizer step, from 0", positive=False),
+        LawInput("step", "t", "optimizer step, from 0", positive=False, octaves=1.0),
         LawInput("lr", "lr", "learning rate at the row", positive=False, optional=True),
     ),
     target=LawInput("loss", "L", "nats per token"),

@@ -23,7 +23,7 @@ from fitting.maths.types import (
     Rows,
 )
 
-MIN_STREAMS = 3
+MIN_STREAMS, MAX_STREAMS = 3, 4096
 SOURCE = "Chen et al. 2025 (ParScale); QwenLM/ParScale@cd6acb4 parametric_fit.py"
 
 
@@ -55,7 +55,15 @@ def list_starts(rows: Rows, options: Options) -> FloatArray:
 
 def refuse(rows: Rows, options: Options) -> Refusal | None:
     """Refuse fewer than three values of P, and rows of different token counts."""
-    n_streams = np.unique(rows.columns["k_streams"]).size
+    streams = rows.columns["k_streams"]
+    if streams.min() < 1.0 or streams.max() > MAX_STREAMS:
+        return Refusal(
+            "span",
+            f"the numbers of streams run from {streams.min():.3g} to {streams.max():.3g}; they are "
+            f"whole numbers from 1 to {MAX_STREAMS}",
+            "map k_streams to the number of parallel streams P",
+        )
+    n_streams = np.unique(streams).size
     if n_streams < MIN_STREAMS:
         return Refusal(
             "too_few_points",

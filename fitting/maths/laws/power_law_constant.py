@@ -39,7 +39,21 @@ def weigh(rows: Rows, options: Options) -> FloatArray:
 
 
 def measure_decades(rows: Rows, constant: float) -> float:
-    """Return how many decades of reducible loss the rows span."""
+    """Return how many decades of reducible loss the rows span.
+
+    Parameters
+    ----------
+    rows : loss in nats per token
+    constant : L_inf, nats per token
+
+    Returns
+    -------
+    log10 of the largest over the least reducible loss; infinite where one is not positive
+
+    References
+    ----------
+    Henighan et al. 2020, arXiv 2010.14701
+    """
     low, high = float(rows.target.min()), float(rows.target.max())
     if low <= constant:
         return np.inf

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fitting.maths.batched import CurveProblem, fit_curves
+from fitting.maths.separable import Polished
 from fitting.maths.types import (
     Columns,
     CurveForm,
@@ -22,7 +23,9 @@ from fitting.maths.types import (
     Procedure,
     Refusal,
     Rows,
+    Settings,
 )
+from fitting.maths.uncertainty import draw_counts
 
 MIN_EPOCHS = 2.0
 MAX_EPOCHS = 256.0  # epochs are multiplied one by one; more means a wrong unit or an empty pool
@@ -33,7 +36,23 @@ SOURCE_UNIT = 1e5
 def measure_decay(
     samples: FloatArray, pool: FloatArray | float, b: FloatArray | float, tau: FloatArray | float
 ) -> FloatArray:
-    """Return ``n_1^b_1 prod_j (n_j / n_(j-1))^b_j`` with ``b_(j+1) = b 2^(-j/tau)``."""
+    """Return ``n_1^b_1 prod_j (n_j / n_(j-1))^b_j`` with ``b_(j+1) = b 2^(-j/tau)``.
+
+    Parameters
+    ----------
+    samples : ndarray, samples seen
+    pool : size of the pool, in the unit of samples
+    b : exponent of the first epoch, negative
+    tau : repetitions to half the utility
+
+    Returns
+    -------
+    ndarray of the broadcast shape, without unit
+
+    References
+    ----------
+    Goyal et al. 2024, arXiv 2404.07177; locuslab/scaling_laws_data_filtering@ba37663
+    """
     n = np.asarray(samples, dtype=np.float64)
     first = np.minimum(n, pool)
     log_y = b * np.log(first)
@@ -74,7 +93,23 @@ class SourcePool:
 def mix_pools(
     samples: float, pool: float, b: Sequence[float], tau: Sequence[float], a: float, d: float
 ) -> float:
-    """Return the metric of a mixture of equal pools; an epoch is p pools long."""
+    """Return the metric of a mixture of equal pools; an epoch is p pools long.
+
+    Parameters
+    ----------
+    samples : samples seen
+    pool : size of each pool, in the unit of samples
+    b, tau : of each pool
+    a, d : amplitude and limit that the pools share
+
+    Returns
+    -------
+    error as a fraction
+
+    References
+    ----------
+    Goyal et al. 2024, arXiv 2404.07177; locuslab/scaling_laws_data_filtering@ba37663
+    """
     exponents, halves, p = np.array(b), np.array(tau), len(b)
     length = p * pool
     log_y, done, passes = 0.0, 0.0, 0
@@ -89,7 +124,23 @@ def mix_pools(
 def find_best_count(
     samples: float, pool: float, b: Sequence[float], tau: Sequence[float], a: float, d: float
 ) -> int:
-    """Return how many of the pools, best first, give the lowest metric at a number of samples."""
+    """Return how many of the pools, best first, give the lowest metric at a number of samples.
+
+    Parameters
+    ----------
+    samples : samples seen
+    pool : size of each pool, in the unit of samples
+    b, tau : of each pool, best first
+    a, d : amplitude and limit that the pools share
+
+    Returns
+    -------
+    number of pools, from 1
+
+    References
+    ----------
+    Goyal et al. 2024, arXiv 2404.07177; locuslab/scaling_laws_data_filtering@ba37663
+    """
     scores = [
         mix_pools(samples, pool, b[:count], tau[:count], a, d) for count in range(1, len(b) + 1)
     ]
@@ -118,10 +169,9 @@ def refuse(rows: Rows, options: Options) -> Refusal | None:
     return None
 
 
-def run(rows: Rows, options: Options) -> Point | Refusal:
-    """Fit b and tau of each pool with shared a and d, from several starts."""
-    groups = rows.split_groups()
-    labels = list(groups)
+def _make_problem(rows: Rows) -> CurveProblem:
+    """Return the fit of b and tau per pool with shared a and d; it searches -b."""
+    labels = list(rows.split_groups())
     index = np.array([labels.index(name) for name in (rows.groups or ("",) * rows.n)])
     n_pools = len(labels)
     names = ("a", "d", *(f"b[{name}]" for name in labels), *(f"tau[{name}]" for name in labels))
@@ -140,9 +190,13 @@ def run(rows: Rows, options: Options) -> Point | Refusal:
         (15.0, float(rows.target.min()), *([np.log(3.0)] * n_pools), *([np.log(60.0)] * n_pools)),
         (True, False, *([True] * (2 * n_pools))),
     )
-    problem = CurveProblem(
-        form, names, rows.columns, {}, rows.target, LAW.objective, 1.0 / rows.target**2
-    )
+    weights = 1.0 / rows.target**2
+    return CurveProblem(form, names, rows.columns, {}, rows.target, LAW.objective, weights)
+
+
+def _find_optimum(problem: CurveProblem, rows: Rows) -> Polished:
+    """Fit from several starts, best first."""
+    n_pools = (len(problem.names) - 2) // 2
     low, first = float(rows.target.min()), float(rows.columns["samples"].min())
     starts = [
         [np.log((rows.target.max() - share * low) * first**slope), share * low]
@@ -152,11 +206,32 @@ def run(rows: Rows, options: Options) -> Point | Refusal:
         for slope in (0.08, 0.25)
         for half in (2.0, 8.0)
     ]
-    found = fit_curves(problem, np.ones((len(starts), rows.n)), np.array(starts), 1e-12, 600)
+    return fit_curves(problem, np.ones((len(starts), rows.n)), np.array(starts), 1e-12, 600)
+
+
+def _read(problem: CurveProblem, theta: FloatArray) -> dict[str, FloatArray]:
+    params = problem.read_params(theta)
+    return {name: -v if name.startswith("b[") else v for name, v in params.items()}
+
+
+def replicate(rows: Rows, settings: Settings) -> Params:
+    """Resample runs inside each pool; every replica starts at the optimum of all rows."""
+    problem = _make_problem(rows)
+    found = _find_optimum(problem, rows)
+    counts = draw_counts(rows, settings.replicas, settings.seed, within_groups=True)
+    best = found.theta[[int(np.argmin(found.objective))]]
+    drawn = fit_curves(problem, counts, np.repeat(best, len(counts), axis=0), 1e-7, 600)
+    params = _read(problem, drawn.theta)
+    return {name: np.where(drawn.converged, v, np.nan) for name, v in params.items()}
+
+
+def run(rows: Rows, options: Options) -> Point | Refusal:
+    """Fit b and tau of each pool with shared a and d, from several starts."""
+    problem, labels = _make_problem(rows), list(rows.split_groups())
+    found = _find_optimum(problem, rows)
     best = int(np.argmin(found.objective))
-    params = problem.read_params(found.theta[best : best + 1])
-    values = {name: float(params[name][0]) for name in names}
-    values |= {name: -value for name, value in values.items() if name.startswith("b[")}
+    params = _read(problem, found.theta[best : best + 1])
+    values = {name: float(value[0]) for name, value in params.items()}
     order = sorted(labels, key=lambda name: values[f"b[{name}]"])
     table = tuple({"pool": name, "rank": place + 1} for place, name in enumerate(order))
     return Point(values, float(found.objective[best]), table=table)
@@ -173,7 +248,7 @@ LAW = Law(
     ),
     target=LawInput("error", "y", "1 - accuracy"),
     params=(LawParam("a", "amplitude, shared"), LawParam("d", "floor, shared")),
-    structure=Procedure(run, "within_groups"),
+    structure=Procedure(run, "within_groups", replicate),
     objective=Objective("least_squares", "linear", weights="1/y^2"),
     source="Goyal et al. 2024, arXiv 2404.07177; locuslab/scaling_laws_data_filtering@ba37663",
     group="pool",

@@ -66,7 +66,21 @@ def refuse(rows: Rows, options: Options) -> Refusal | None:
 
 
 def cut_early(rows: Rows, options: Options) -> Rows:
-    """Leave the first GPU-hours out, where the curve is not yet a sigmoid."""
+    """Leave the first GPU-hours out, where the curve is not yet a sigmoid.
+
+    Parameters
+    ----------
+    rows : gpu_hours; score as a fraction
+    options : first_hours
+
+    Returns
+    -------
+    the rows at or after the cut
+
+    References
+    ----------
+    Khatri et al. 2025, arXiv 2510.13786, sections 2.1 and 4
+    """
     return rows.take(rows.columns["gpu_hours"] >= float(str(options["first_hours"])))
 
 
@@ -86,8 +100,17 @@ def refit_at_steepness(rows: Rows, options: Options, steepness: float) -> dict[s
 
     Parameters
     ----------
-    rows, options : as in the fit
-    steepness : the common B, such as the median over the study's variants
+    rows : gpu_hours; score as a fraction
+    options : all options of the law
+    steepness : B
+
+    Returns
+    -------
+    A as a fraction, C_mid in GPU-hours, and B as given
+
+    References
+    ----------
+    Khatri et al. 2025, arXiv 2510.13786, sections 2.1 and 4
     """
     form = LAW.structure
     assert isinstance(form, CurveForm)

@@ -51,7 +51,21 @@ def list_starts(rows: Rows, options: Options) -> FloatArray:
 
 
 def keep_frontier(rows: Rows, options: Options) -> Rows:
-    """Keep the least error of each octave of compute where it is lower than all before."""
+    """Keep the least error of each octave of compute where it is lower than all before.
+
+    Parameters
+    ----------
+    rows : flops; error as a fraction
+    options : unused
+
+    Returns
+    -------
+    the rows of the frontier
+
+    References
+    ----------
+    arXiv 2506.04598; LAION-AI/scaling-laws-for-comparison@5343917, utils.py
+    """
     if not options["frontier"]:
         return rows
     places = find_frontier(rows.columns["flops"], rows.target)

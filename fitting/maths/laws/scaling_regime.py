@@ -49,8 +49,18 @@ def judge_regime(
 
     Parameters
     ----------
+    exponent : the estimate
+    interval : its 95 % interval
     variable : "data", "width" or "n_params" (of a network with N ~ width^2)
     second : interval of the same exponent at a second fixed value of the other variable
+
+    Returns
+    -------
+    the verdict with its reason
+
+    References
+    ----------
+    Bahri et al. 2021, arXiv 2102.06701, section 2
     """
     low, high = RANGES[variable]
     dimension = 4.0 / exponent

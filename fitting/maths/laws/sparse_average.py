@@ -30,12 +30,40 @@ MIN_RATIO, HELD_SHARE = 1.3, 0.25
 
 
 def average_size(sizes: FloatArray, tokens: FloatArray) -> float:
-    """Return the mean non-zero parameters over training, weighted by the tokens of each step."""
+    """Return the mean non-zero parameters over training, weighted by the tokens of each step.
+
+    Parameters
+    ----------
+    sizes : ndarray, shape (n_steps,), non-zero parameters at each step
+    tokens : ndarray, shape (n_steps,), tokens of each step
+
+    Returns
+    -------
+    parameters
+
+    References
+    ----------
+    Jin et al. 2025, arXiv 2501.12486
+    """
     return float(np.sum(sizes * tokens) / np.sum(tokens))
 
 
 def make_problem(rows: Rows, role: str) -> SeparableProblem:
-    """Return Chinchilla's problem in one definition of size."""
+    """Return Chinchilla's problem in one definition of size.
+
+    Parameters
+    ----------
+    rows : n_average, n_final, n_initial, n_tokens; loss
+    role : which of the three sizes is N
+
+    Returns
+    -------
+    the numerical problem
+
+    References
+    ----------
+    Jin et al. 2025, arXiv 2501.12486
+    """
     form = CHINCHILLA.structure
     assert isinstance(form, Separable)
     columns = {"n_params": rows.columns[role], "n_tokens": rows.columns["n_tokens"]}
@@ -45,7 +73,22 @@ def make_problem(rows: Rows, role: str) -> SeparableProblem:
 
 
 def fit_size(rows: Rows, role: str, kept: BoolArray) -> tuple[dict[str, float], float]:
-    """Fit the law in one definition of size to some of the rows."""
+    """Fit the law in one definition of size to some of the rows.
+
+    Parameters
+    ----------
+    rows : as for `make_problem`
+    role : which size is N
+    kept : ndarray of bool, shape (n,)
+
+    Returns
+    -------
+    name -> value, and the objective
+
+    References
+    ----------
+    Jin et al. 2025, arXiv 2501.12486
+    """
     problem = make_problem(rows.take(kept), role)
     found = fit_replicas(problem, np.ones((1, problem.target.size)), 1e-12, 1000)
     params = {name: float(v[0]) for name, v in problem.read_params(found.theta).items()}
@@ -53,7 +96,22 @@ def fit_size(rows: Rows, role: str, kept: BoolArray) -> tuple[dict[str, float], 
 
 
 def score_size(rows: Rows, role: str, held: BoolArray) -> float:
-    """Return the largest relative error on held-out runs, fitted without them."""
+    """Return the largest relative error on held-out runs, fitted without them.
+
+    Parameters
+    ----------
+    rows : as for `make_problem`
+    role : which size is N
+    held : ndarray of bool, shape (n,), runs to predict
+
+    Returns
+    -------
+    largest absolute relative error
+
+    References
+    ----------
+    Jin et al. 2025, arXiv 2501.12486
+    """
     params, _ = fit_size(rows, role, ~held)
     wide = {name: np.array(value) for name, value in params.items()}
     predicted = predict_loss(wide, rows.columns[role][held], rows.columns["n_tokens"][held])
@@ -61,7 +119,16 @@ def score_size(rows: Rows, role: str, held: BoolArray) -> float:
 
 
 def find_sparse(rows: Rows) -> BoolArray:
-    """Return which runs end with fewer non-zero parameters than they started with."""
+    """Return which runs end with fewer non-zero parameters than they started with.
+
+    Parameters
+    ----------
+    rows : n_final and n_initial
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
     sparse: BoolArray = rows.columns["n_final"] < rows.columns["n_initial"] * (1 - 1e-9)
     return sparse
 

@@ -40,6 +40,20 @@ def find_cell_vertex(rows: Rows, places: IntArray, counts: FloatArray) -> FloatA
     """Return (log lr, log B) of the cell's vertex for each replica (B, 2); NaN where it fails.
 
     A vertex counts when the quadratic is positive definite and the vertex lies inside the runs.
+
+    Parameters
+    ----------
+    rows : peak_lr, batch_tokens; loss
+    places : ndarray of int, the runs of the cell
+    counts : ndarray, shape (B, n), how often each row counts in each replica
+
+    Returns
+    -------
+    ndarray, shape (B, 2), natural logarithms
+
+    References
+    ----------
+    Li et al. 2025, arXiv 2503.04715; step-law/steplaw@32a8f4c
     """
     x = np.log(rows.columns["peak_lr"][places])
     y = np.log(rows.columns["batch_tokens"][places])
@@ -57,7 +71,22 @@ def find_cell_vertex(rows: Rows, places: IntArray, counts: FloatArray) -> FloatA
 
 
 def select_cell(rows: Rows, places: IntArray, threshold: float) -> IntArray:
-    """Return the cell's runs within the threshold of its least loss."""
+    """Return the cell's runs within the threshold of its least loss.
+
+    Parameters
+    ----------
+    rows : loss
+    places : ndarray of int, the runs of the cell
+    threshold : relative
+
+    Returns
+    -------
+    ndarray of int, places among all rows
+
+    References
+    ----------
+    Li et al. 2025, arXiv 2503.04715; step-law/steplaw@32a8f4c
+    """
     losses = rows.target[places]
     chosen: IntArray = places[losses / losses.min() - 1.0 < threshold]
     return chosen

@@ -73,7 +73,16 @@ DERIVED = (
 
 
 def split_cells(rows: Rows) -> list[IntArray]:
-    """Return the places of the runs of each (N, D)."""
+    """Return the places of the runs of each (N, D).
+
+    Parameters
+    ----------
+    rows : n_params and n_tokens
+
+    Returns
+    -------
+    one ndarray of int per cell
+    """
     keys = np.stack([rows.columns["n_params"], rows.columns["n_tokens"]], axis=1)
     _, cell = np.unique(keys, axis=0, return_inverse=True)
     cell = cell.reshape(-1)
@@ -94,7 +103,21 @@ def refuse(rows: Rows, options: Options) -> Refusal | None:
 
 
 def select_near_best(rows: Rows, threshold: float) -> BoolArray:
-    """Return the runs within the relative threshold of their cell's least loss."""
+    """Return the runs within the relative threshold of their cell's least loss.
+
+    Parameters
+    ----------
+    rows : n_params, n_tokens; loss
+    threshold : relative
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    References
+    ----------
+    Li et al. 2025, arXiv 2503.04715; step-law/steplaw@32a8f4c
+    """
     near = np.zeros(rows.n, dtype=np.bool_)
     for places in split_cells(rows):
         losses = rows.target[places]
@@ -103,7 +126,22 @@ def select_near_best(rows: Rows, threshold: float) -> BoolArray:
 
 
 def fit_both(rows: Rows, counts: FloatArray, with_batch: bool) -> dict[str, FloatArray]:
-    """Regress log lr on (1, log N, log D) and log B on (1, log D)."""
+    """Regress log lr on (1, log N, log D) and log B on (1, log D).
+
+    Parameters
+    ----------
+    rows : n_params, n_tokens, peak_lr, batch_tokens
+    counts : ndarray, shape (B, n), how often each row counts in each replica
+    with_batch : log B is a further input of log lr
+
+    Returns
+    -------
+    name -> ndarray, shape (B,)
+
+    References
+    ----------
+    Li et al. 2025, arXiv 2503.04715; step-law/steplaw@32a8f4c
+    """
     log = {role: np.log(values) for role, values in rows.columns.items()}
     one = np.ones(rows.n)
     regressors = [one, log["n_params"], log["n_tokens"]]

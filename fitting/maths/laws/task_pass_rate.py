@@ -35,12 +35,17 @@ def maximise(
     Parameters
     ----------
     rows : n_params, tries K; target = passes r
+    counts : ndarray, shape (B, n), how often each row counts in each replica
     quadratic : add a square of log N to log(-log PU)
 
     Returns
     -------
     coefficients of (1, -log N centred[, square]) in log(-log PU) (B, p), their Fisher standard
     errors, and minus the log likelihood
+
+    References
+    ----------
+    Hu et al. 2023, arXiv 2310.03262, sections 4.1 and 6
     """
     u = np.log(rows.columns["n_params"])
     u = u - u.mean()
@@ -95,7 +100,20 @@ def _scoring_step(
 
 
 def fit_by_regression(rows: Rows) -> float:
-    """Return alpha by least squares of log(-log PU) on log N: biased when r is small."""
+    """Return alpha by least squares of log(-log PU) on log N: biased when r is small.
+
+    Parameters
+    ----------
+    rows : n_params, tries K; target = passes r
+
+    Returns
+    -------
+    the exponent alpha
+
+    References
+    ----------
+    Hu et al. 2023, arXiv 2310.03262, sections 4.1 and 6
+    """
     rate = rows.target / rows.columns["tries"]
     usable = (rate > 0) & (rate < 1)
     x, y = np.log(rows.columns["n_params"][usable]), np.log(-np.log(rate[usable]))

@@ -29,6 +29,14 @@ def score_submissions(times: FloatArray, r_max: float = 4.0) -> FloatArray:
     ----------
     times : ndarray, shape (n_submissions, n_workloads), time to the target; infinite = a miss
     r_max : ratio to the fastest beyond which a workload counts nothing
+
+    Returns
+    -------
+    ndarray, shape (n_submissions,), from 0 to 1
+
+    References
+    ----------
+    mlcommons/algorithmic-efficiency@2c90454, docs/DOCUMENTATION.md and scoring/
     """
     reached = np.isfinite(times).any(axis=0)
     kept = times[:, reached]
@@ -38,7 +46,20 @@ def score_submissions(times: FloatArray, r_max: float = 4.0) -> FloatArray:
 
 
 def summarise_times(rows: Rows) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return submissions, workloads and times (S, W): median over studies of the best trial."""
+    """Return submissions, workloads and times (S, W): median over studies of the best trial.
+
+    Parameters
+    ----------
+    rows : submission, workload, study; target = time to the target, not finite = a miss
+
+    Returns
+    -------
+    labels of submissions (S,) and workloads (W,), and times (S, W)
+
+    References
+    ----------
+    mlcommons/algorithmic-efficiency@2c90454, docs/DOCUMENTATION.md and scoring/
+    """
     columns = rows.columns
     submissions, workloads = np.unique(columns["submission"]), np.unique(columns["workload"])
     study = columns.get("study", np.zeros(rows.n))
@@ -57,7 +78,21 @@ def summarise_times(rows: Rows) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def score_without_each(times: FloatArray, r_max: float = 4.0) -> FloatArray:
-    """Return the scores with each submission left out in turn, NaN on the diagonal."""
+    """Return the scores with each submission left out in turn, NaN on the diagonal.
+
+    Parameters
+    ----------
+    times : ndarray, shape (n_submissions, n_workloads)
+    r_max : as for `score_submissions`
+
+    Returns
+    -------
+    ndarray, shape (n_submissions, n_submissions), row = who is left out
+
+    References
+    ----------
+    mlcommons/algorithmic-efficiency@2c90454, docs/DOCUMENTATION.md and scoring/
+    """
     n = times.shape[0]
     table = np.full((n, n), np.nan)
     for left_out in range(n):

@@ -36,7 +36,17 @@ def count_tokens(characters: FloatArray, vocabulary: FloatArray, scale: float) -
 
     Parameters
     ----------
+    characters : ndarray, length of the text
+    vocabulary : ndarray, number of entries V
     scale : divides V; 1 is right, 1000 reproduces the released fit's unit error
+
+    Returns
+    -------
+    ndarray of the broadcast shape, tokens
+
+    References
+    ----------
+    Tao et al. 2024, arXiv 2407.13623; sail-sg/scaling-with-vocab@6701cc2
     """
     log_v = np.log(np.minimum(vocabulary, MAX_VOCABULARY) / scale)
     a, b, c = COMPRESSION
@@ -109,9 +119,24 @@ def find_best_vocabulary(
 ) -> float:
     """Return V*, the vocabulary of least L_u at fixed compute ``C = 6 (N_nv + V d) D``.
 
+    Parameters
+    ----------
+    params : E, A1, A2, B, alpha2, beta
+    n_non_vocabulary : parameters outside the vocabulary
+    embed_dim : parameters per entry
+    flops : the budget
+
+    Returns
+    -------
+    number of entries
+
     Notes
     -----
     L_u compares vocabularies at the same text; tokens here are D = C / (6 (N_nv + V d)).
+
+    References
+    ----------
+    Tao et al. 2024, arXiv 2407.13623; sail-sg/scaling-with-vocab@6701cc2
     """
     vocabulary = np.geomspace(256.0, 2e6, 20_001)
     n_v = vocabulary * embed_dim

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--set", nargs="+", action="extend", default=[], metavar="OPTION=VALUE", dest="options"
         )
-        parser.add_argument("--bootstrap", type=int, default=1000, help="number of replicas")
+        parser.add_argument("--bootstrap", type=int, default=4000, help="number of replicas")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--json", action="store_true", help="print one JSON document")
         parser.add_argument("--plot", default="", help="write a page with the fit to this file")
