@@ -13,6 +13,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ def _make_token() -> str:
 
 def _is_open(port: int) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), 1):
-            return True
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2) as answer:
+            return bool(answer.status == 200)
     except OSError:
         return False

@@ -121,7 +121,10 @@ class Order:
             return is_absent & Q(pk__lt=pk)
         direction = "lt" if self.is_descending else "gt"
         same, beyond = Q(**{self.field: value}), Q(**{f"{self.field}__{direction}": value})
-        return (same & Q(pk__lt=pk)) | beyond | is_absent
+        rest = (same & Q(pk__lt=pk)) | beyond
+        if self.key in TIMES:  # said apart, so that the index begins at the cursor
+            return Q(**{f"{self.field}__{direction}e": value}) & rest
+        return rest | is_absent
 
     def _read_cursor(self, cursor: str) -> tuple[object, int]:
         try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+import msgspec
+from django.db.models import Func, JSONField, QuerySet, TextField
+from django.db.models.functions import Cast
 
 from runs.facts import COLUMNS
 from runs.fields import find_field
@@ -16,6 +18,7 @@ from teams.models import Project
 from teams.principals import Principal
 
 PLAIN = {"id": "uid", "project": "project__slug"}
+KEYED = "keyed_cells"
 MADE = {"url", "scale"}  # columns that are no column of the database
 Document = dict[str, object]
 
@@ -69,23 +72,27 @@ def _read_all(runs: QuerySet[Run]) -> dict[int, Document]:
 
 def _read_columns(runs: QuerySet[Run], columns: Sequence[str]) -> dict[int, Document]:
     names = list(dict.fromkeys(["id", "project", *columns]))
-    keyed = {f"column_{n}": find_field(name, list).json for n, name in enumerate(names)
-             if name not in LISTED}  # fmt: skip
-    paths = [
-        PLAIN.get(name, name) if name in LISTED else f"column_{place}"
-        for place, name in enumerate(names)
-        if name not in MADE
-    ]
-    rows = runs.annotate(**keyed).values_list("pk", "uid", *paths)
-    shown = [name for name in names if name not in MADE]
+    plain = [name for name in names if name in LISTED and name not in MADE]
+    keyed = [name for name in names if name not in LISTED]
+    rows = _read_keyed(runs, keyed).values_list(
+        "pk", "uid", KEYED, *(PLAIN.get(name, name) for name in plain)
+    )
     found = {}
-    for pk, uid, *cells in rows:
-        document = dict(zip(shown, cells, strict=True))
+    for pk, uid, cells, *values in rows:
+        document = dict(zip(plain, values, strict=True))
+        document |= zip(keyed, msgspec.json.decode(cells), strict=True)
         if document.get("name") == "":
             document["name"] = uid
-        found[pk] = document
+        found[pk] = {name: document[name] for name in names if name in document}
     _add_made(runs, found, [name for name in names if name in MADE])
     return found
+
+
+def _read_keyed(runs: QuerySet[Run], names: Sequence[str]) -> QuerySet[Run]:
+    """Return the runs with the JSON of some keys as one text: one to decode for each run."""
+    values = [find_field(name, list).json for name in names]
+    array = Func(*values, function="jsonb_build_array", output_field=JSONField())
+    return runs.annotate(**{KEYED: Cast(array, TextField())})
 
 
 def _add_made(runs: QuerySet[Run], found: dict[int, Document], names: Sequence[str]) -> None:
