@@ -34,14 +34,16 @@ INSERT INTO fitting_dirty (subject, kind, at)
 SELECT subject, %(kind)s, clock_timestamp() FROM unnest(%(subjects)s::bigint[]) AS subject
 """
 
-# The lease of the run's diagnosis is made with its first change. The caller holds the run's row, or
-# has just made it, so no uncommitted twin of the lease is ever waited for. Primary key of run.
+# The lease of the run's diagnosis is made with its first change. Not by ON CONFLICT alone: that
+# waits for a worker that is updating the lease, and the worker waits for the run's row, which the
+# caller holds. Primary keys of run and fit_state.
 _LEASE = """
 WITH lease AS (
   INSERT INTO fitting_fitstate (subject, kind, project_id, token, attempts, failures,
                                 last_duration_seconds, last_error, progress)
   SELECT r.id, 'run_diag', r.project_id, 0, 0, 0, 0, '', '{}'::jsonb
   FROM runs_run r WHERE r.id = %(run)s AND %(is_judged)s
+    AND NOT EXISTS (SELECT FROM fitting_fitstate WHERE subject = %(run)s AND kind = 'run_diag')
   ON CONFLICT DO NOTHING
 )
 """

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from fitting import outbox, refit
 from fitting.diagnoses.outcome import override_outcome, restore_outcome
@@ -227,3 +228,26 @@ def test_thousand_batches_cost_few_diagnoses(job: Job) -> None:
     assert refit.run_next(1)
     assert outbox.claim([FitKind.RUN_DIAG], 1) is None
     assert Dirty.objects.filter(kind=FitKind.RUN_DIAG).count() == 0
+
+
+def test_batch_does_not_wait_for_the_lease_that_a_worker_updates(job: Job) -> None:
+    log_all(job, make_loss())
+    held = outbox.claim([FitKind.RUN_DIAG], 1)
+    assert held is not None
+    found = diagnose(held)
+    done = threading.Event()
+
+    def log_more() -> None:
+        try:
+            job.log([1010], metrics={"loss.train": [2.5]})
+            done.set()
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        assert outbox.release(held, 0.1, "{}")
+        thread = threading.Thread(target=log_more)
+        thread.start()
+        assert done.wait(30)
+        assert found.verdicts
+    thread.join()
