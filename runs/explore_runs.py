@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import DataError, transaction
 from django.db.models import QuerySet
 
-from runs import store
+from runs.conditions import check_pattern
 from runs.explore import MAX_METRICS, ExploreWish
 from runs.filters import DEFAULT_ORDER, BadFilter, Order, apply_filter
 from runs.models import Metric, Run
@@ -20,7 +19,6 @@ from teams.models import Project
 DRAWN_AT_FIRST = 100
 SAMPLED_RUNS = 200  # the newest; the metrics that most of them log are offered
 OFFERED_METRICS = 8
-MAX_PATTERN_LENGTH = 64
 HEAVY = ("host", "facts", "notes", "outcome_evidence", "user_summary", "ending")
 
 
@@ -114,14 +112,10 @@ def match_metrics(project: Project, pattern: str, notes: list[str]) -> list[str]
     The database does it: its matcher cannot be made to run for ever by a pattern, and its
     statements have a time limit.
     """
-    if len(pattern) > MAX_PATTERN_LENGTH:
-        notes.append(f"A pattern has at most {MAX_PATTERN_LENGTH} characters: {pattern[:20]!r}...")
-        return []
     try:
-        with transaction.atomic():
-            store.fetch(store.CHECK_PATTERN, {"pattern": pattern})
-    except DataError as error:
-        notes.append(f"{pattern!r} is no pattern; {str(error).strip().splitlines()[0]}.")
+        check_pattern(pattern)
+    except ValueError as error:
+        notes.append(f"{pattern[:80]!r} is no pattern. {error}")
         return []
     found = Metric.objects.filter(project=project, name__iregex=pattern).order_by("name")
     return list(found.values_list("name", flat=True))
