@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
@@ -194,15 +195,13 @@ def show_legend(channel: Channel) -> Document:
 
 def _skip_alike(levels: Sequence[Level]) -> Iterator[Level]:
     """Leave out sizes whose colour nobody could tell from the one before."""
-    before = None
+    before = -math.inf
     for level in levels:
         shade = level.tone.get("size")
-        is_alike = (
-            isinstance(before, float) and isinstance(shade, float) and abs(shade - before) <= ALIKE
-        )
-        if not is_alike:
+        size = shade if isinstance(shade, float | int) else math.inf
+        if not abs(size - before) <= ALIKE:
             yield level
-            before = shade
+        before = size
 
 
 # --- table ----------------------------------------------------------------------------------------
