@@ -201,7 +201,7 @@ def _skip_alike(levels: Sequence[Level]) -> Iterator[Level]:
         size = shade if isinstance(shade, float | int) else math.inf
         if not abs(size - before) <= ALIKE:
             yield level
-        before = size
+            before = size
 
 
 # --- table ----------------------------------------------------------------------------------------
