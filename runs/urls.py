@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from runs import compare_views, explore_views, views
+from runs import compare_views, explore_views, quickstart_views, views
 
 RUN = "p/<slug:slug>/r/<slug:uid>"
 
 urlpatterns = [
+    path("docs/quickstart", quickstart_views.show_quickstart, name="quickstart"),
+    path("docs/quickstart.json", quickstart_views.read_quickstart, name="quickstart-json"),
     path("p/<slug:slug>/runs", views.show_runs, name="runs"),
     path("p/<slug:slug>/runs.json", views.read_runs, name="runs-json"),
     path("p/<slug:slug>/runs/count.json", views.count_runs, name="runs-count"),

@@ -27,5 +27,8 @@ if (document.querySelector("[data-curves]")) {
 if (document.querySelector("[data-explore]")) {
   import("./explore.js").then((module) => module.mount(document));
 }
+if (document.querySelector("[data-quickstart]")) {
+  import("./quickstart.js").then((module) => module.mount(document));
+}
 mountPoll(document);
 document.documentElement.dataset.ready = "true";

@@ -24,6 +24,7 @@ PAGES = (
     "/p/tiny/s/lr-sweep/edit",
     "/p/tiny/settings",
     "/settings/tokens",
+    "/docs/quickstart",
     "/settings/password",
 )
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

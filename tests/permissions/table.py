@@ -196,6 +196,8 @@ RUNS = {
     "compare": {"GET": Call(READ_PAGE, query="?sel=run-1,run-2")},
     "compare-json": {"GET": Call(READ_TWIN, query="?sel=run-1,run-2")},
     "run-notes": {"POST": Call(EDIT_PAGE, {"notes": "x", "before": DIGEST_OF_NOTHING})},
+    "quickstart": {"GET": Call(OWN_PAGE), "POST": Call(OWN_PAGE, {"project": "alpha"})},
+    "quickstart-json": {"GET": Call(OWN_TWIN)},
     "explore": {"GET": Call(READ_PAGE)},
     "explore-json": {"GET": Call(READ_TWIN)},
     "explore-curves": {"GET": Call(READ_TWIN)},

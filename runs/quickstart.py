@@ -1,0 +1,130 @@
+"""The page of the first minutes: three ways to log a first run, and whether it has arrived."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.urls import reverse
+from django.utils import timezone
+
+from runs.models import Run
+from teams.models import Project, Role
+from teams.principals import Principal
+from teams.queries import find_role
+
+PLACEHOLDER = "YOUR_TOKEN"
+DEFAULT_PROJECT = "first-steps"
+CLOCK_SLACK_SECONDS = 2.0  # between this server's clock and the database's
+MAX_PROJECTS = 200
+
+CLIENT = """\
+import os
+
+os.environ["SCALEDASH_URL"] = "{url}"
+os.environ["SCALEDASH_TOKEN"] = "{token}"
+
+import scaledash
+
+run = scaledash.init(project="{project}", config={{"lr": 1e-3, "n_params": 1_200_000}})
+for step in range(100):
+    run.log({{"train/loss": 4 / (step + 1) ** 0.3}}, step=step)
+run.finish()
+"""
+HTTP = """\
+import json
+import urllib.request
+import uuid
+
+
+def post(path, body):
+    headers = {{"Authorization": "Bearer {token}", "Content-Type": "application/json"}}
+    data = json.dumps(body).encode()
+    request = urllib.request.Request("{url}/api/v1/" + path, data, headers)
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+run = uuid.uuid4().hex
+config = {{"lr": 1e-3, "n_params": 1_200_000}}
+post("runs", {{"project": "{project}", "id": run, "request_id": run, "config": config}})
+points = [{{"step": step, "train/loss": 4 / (step + 1) ** 0.3}} for step in range(100)]
+post(f"runs/{{run}}/metrics?project={project}", {{"points": points}})
+post(f"runs/{{run}}/finish?project={project}", {{"state": "finished"}})
+"""
+CURL = """\
+URL={url}
+TOKEN={token}
+RUN=curl-$(date +%s)
+post() {{
+  curl -sS --fail-with-body -H "Authorization: Bearer $TOKEN" \\
+    -H "Content-Type: application/json" "$URL/api/v1/$1" -d "$2"
+}}
+ID=$(cat /proc/sys/kernel/random/uuid 2>/dev/null || uuidgen)
+post runs '{{"project": "{project}", "id": "'$RUN'", "request_id": "'$ID'"}}'
+post "runs/$RUN/metrics?project={project}" '{{"points": [
+  {{"step": 1, "train/loss": 4.0}}, {{"step": 2, "train/loss": 3.2}}]}}'
+post "runs/$RUN/finish?project={project}" '{{"state": "finished"}}'
+"""
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """Lines to run: `program` says with what."""
+
+    key: str
+    title: str
+    program: str
+    text: str
+
+
+def write_snippets(url: str, token: str, project: str) -> list[Snippet]:
+    """Return the three ways to log a first run on this server."""
+    values = {"url": url, "token": token or PLACEHOLDER, "project": project}
+    return [
+        Snippet("client", "With the Python client", "python", CLIENT.format(**values)),
+        Snippet("http", "Plain HTTP, standard library only", "python", HTTP.format(**values)),
+        Snippet("curl", "With curl", "bash", CURL.format(**values)),
+    ]
+
+
+def list_writable(principal: Principal) -> list[Project]:
+    """Return the projects that the reader may log into."""
+    visible = Project.objects.visible_to(principal).order_by("slug")[:MAX_PROJECTS]
+    roles = [(project, find_role(principal, project)) for project in visible]
+    return [project for project, role in roles if role and role.includes(Role.EDITOR)]
+
+
+def find_arrival(principal: Principal, since: float) -> Run | None:
+    """Return the newest run that the reader has logged points into since then."""
+    moment = datetime.fromtimestamp(since - CLOCK_SLACK_SECONDS, UTC)
+    mine = Run.objects.visible_to(principal).filter(created_by_id=principal.user_id)
+    found = mine.filter(received_at__gt=moment).select_related("project")
+    return found.order_by("-received_at").first()
+
+
+def build_arrival(principal: Principal, since: float) -> dict[str, object]:
+    """Return the document that the page polls: the run that arrived, or null."""
+    run = find_arrival(principal, since)
+    if run is None:
+        return {"rev": "0", "run": None}
+    described = {
+        "id": run.uid,
+        "name": run.name or run.uid,
+        "project": run.project.slug,
+        "last_step": run.last_step,
+        "state": run.state,
+        "url": reverse("run", args=[run.project.slug, run.uid]),
+    }
+    return {"rev": f"{run.uid}.{run.rev}.{run.state}", "run": described}
+
+
+def read_since(text: str) -> float:
+    """Return the moment of an address, seconds since 1970; now where it names none."""
+    now = timezone.now().timestamp()
+    try:
+        value = float(text)
+    except ValueError:
+        return now
+    return value if math.isfinite(value) and 0 <= value <= now else now
