@@ -24,6 +24,7 @@ from scaledash.processes import (
 )
 
 DATABASE = "scaledash"
+OWNER = "postgres"  # may do everything, and is used at the first start only
 START_DEADLINE_SECONDS = 60.0  # crash recovery replays at most max_wal_size
 PROGRAM_DEADLINE_SECONDS = 120.0
 LEFTOVER_DEADLINE_SECONDS = 30.0
@@ -89,16 +90,34 @@ class Postgres:
 
     def wait_ready(self, child: Child) -> None:
         """Wait for connections and make sure that the database exists."""
-        wait_until_ready(child, lambda: self._answers("postgres"), START_DEADLINE_SECONDS)
+        wait_until_ready(child, self._is_up, START_DEADLINE_SECONDS)
+        if not self._answers("postgres"):
+            self._create_role()
         if not self._answers(DATABASE):
-            self._run("createdb", "-h", str(self.place.sockets), "-U", DATABASE, DATABASE)
+            self._run("createdb", *self._as_owner(), "--owner", DATABASE, DATABASE)
 
-    def _answers(self, database: str) -> bool:
+    def _is_up(self) -> bool:
+        return self._answers("postgres") or self._answers("postgres", OWNER)
+
+    def _create_role(self) -> None:
+        """Create the role of the application: it owns its database and is no superuser.
+
+        A data directory of an earlier version has one role, which is both.
+        """
+        rights = ("--no-superuser", "--no-createrole", "--createdb")
+        readable = ("--member-of", "pg_read_all_settings")
+        self._run("createuser", *self._as_owner(), *rights, *readable, DATABASE)
+
+    def _as_owner(self) -> tuple[str, ...]:
+        user = OWNER if self._answers("postgres", OWNER) else DATABASE
+        return ("-h", str(self.place.sockets), "-U", user)
+
+    def _answers(self, database: str, user: str = DATABASE) -> bool:
         import psycopg2
 
         try:
             psycopg2.connect(
-                host=str(self.place.sockets), user=DATABASE, dbname=database, connect_timeout=5
+                host=str(self.place.sockets), user=user, dbname=database, connect_timeout=5
             ).close()
         except psycopg2.OperationalError:
             return False
@@ -109,7 +128,7 @@ class Postgres:
         try:
             self._run(
                 "initdb",
-                *("--pgdata", str(self.place.data), "--username", DATABASE, "--encoding", "UTF8"),
+                *("--pgdata", str(self.place.data), "--username", OWNER, "--encoding", "UTF8"),
                 *("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
                 *("--auth-local", "trust", "--auth-host", "reject"),
             )

@@ -14,7 +14,7 @@ import pytest
 import redis
 import yaml
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, ProgrammingError, connection, transaction
 from django.test import Client
 
 from fitting.models import Fit
@@ -133,6 +133,29 @@ def test_t30_bundled_postgres_listens_to_no_network() -> None:
         cursor.execute("SHOW data_directory")
         data = Path(cursor.fetchone()[0])
     assert data.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("right", ["rolsuper", "rolcreaterole", "rolreplication", "rolbypassrls"])
+def test_t30_role_of_the_application_has_no_rights_beyond_its_database(right: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {right} FROM pg_roles WHERE rolname = current_user")
+        assert cursor.fetchone() == (False,)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "COPY runs_run TO PROGRAM 'id'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT pg_ls_dir('/')",
+        "CREATE ROLE another SUPERUSER",
+    ],
+)
+def test_t30_database_reaches_neither_files_nor_programs(statement: str) -> None:
+    with pytest.raises(ProgrammingError), connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 @pytest.mark.django_db
