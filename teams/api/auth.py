@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.permissions import BasePermission
 
+from teams import rates
 from teams.api.errors import ApiError
 from teams.principals import ANONYMOUS, Principal
 from teams.services import resolve_token
@@ -40,6 +42,7 @@ class BearerOrSession(BaseAuthentication):
         principal = resolve_token(credentials.strip()) if scheme.lower() == "bearer" else None
         if principal is None:
             raise exceptions.AuthenticationFailed
+        check_rate(principal)
         return None, principal
 
     def _from_session(self, request: Request) -> tuple[object, Principal] | None:
@@ -48,6 +51,19 @@ class BearerOrSession(BaseAuthentication):
             return None
         user = found[0]
         return user, Principal(user_id=user.pk)
+
+
+def check_rate(principal: Principal) -> None:
+    """Answer 429 to a token that asks more often than the server is set to allow."""
+    if settings.REQUESTS_PER_SECOND <= 0 or principal.token_id is None:
+        return
+    wait_seconds = rates.buckets.take(principal.token_id, settings.REQUESTS_PER_SECOND)
+    if wait_seconds:
+        message = (
+            f"This token makes more than {settings.REQUESTS_PER_SECOND:g} requests a second; "
+            "send fewer and larger batches, or use a token for each job."
+        )
+        raise ApiError(429, "rate", message, None, wait_seconds)
 
 
 class _CheckedSession(SessionAuthentication):
