@@ -73,6 +73,10 @@ def hostile(logger: Logger, project: Project) -> Logger:
     every = " ".join(NAMES)[:200]
     Project.objects.filter(pk=project.pk).update(name=every, description=" ".join(NAMES) + LONG)
     Study.objects.update(name=every, description=" ".join(NAMES), variant_keys=["qk_norm"])
+    for kind, subject in (("run", "h0"), ("run", "h4"), ("study", "hostile")):
+        body = "\n\n".join([*NAMES, LONG, "[x](javascript:alert(1)) [x](data:text/html,x)"])
+        remark = {"kind": kind, "id": subject, "body": body, "metric": NAMES[0]}
+        logger.post("projects/tiny/comments", remark)
     while refit.run_next():
         pass
     return logger
@@ -107,7 +111,8 @@ def test_t06_names_are_text_on_shared_pages(browser: Browser, hostile: Logger) -
     for kind, subject in (("study", "hostile"), ("run", "h4")):
         for mode in ("live", "frozen"):
             body = {"kind": kind, "id": subject, "mode": mode, "title": NAMES[0]}
-            shared = hostile.post("projects/tiny/shares", {**body, "with_notes": True})
+            shown = {"with_notes": True, "with_comments": True}
+            shared = hostile.post("projects/tiny/shares", {**body, **shown})
             page.goto(shared["url"])
             page.wait_for_selector("html[data-ready]")
             page.wait_for_function(SETTLED)
