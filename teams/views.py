@@ -100,7 +100,7 @@ def _wants_own(request: HttpRequest) -> bool:
 def show_settings(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a project's settings; POST changes name and description."""
     if request.method != "POST":
-        return show_project_settings(request, get_project(request, slug, Role.EDITOR))
+        return show_project_settings(request, get_project(request, slug))
     project = get_project(request, slug, Role.ADMIN)
     form = ProjectForm(request.POST)
     if not form.is_valid():
@@ -114,7 +114,7 @@ def show_settings(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def read_settings(request: HttpRequest, slug: str) -> HttpResponse:
     """Answer the twin of the page."""
-    project = get_project(request, slug, Role.EDITOR)
+    project = get_project(request, slug)
     return answer_json(build_project_settings(project, _role_of(request, project)))
 
 
@@ -222,6 +222,7 @@ def show_project_settings(
     context = {
         **document,
         "may_manage": role == Role.ADMIN,
+        "may_share": role.includes(Role.EDITOR),
         "roles": ROLE_MEANINGS,
         "project_form": ProjectForm(initial=current),
         "member_form": MemberForm(),

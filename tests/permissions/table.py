@@ -38,7 +38,6 @@ OWN_TWIN = page(401, stranger=OK, viewer=OK, editor=OK, admin=OK)
 READ_PAGE = page(stranger=404, viewer=OK, editor=OK, admin=OK)
 READ_TWIN = page(401, stranger=404, viewer=OK, editor=OK, admin=OK)
 EDIT_PAGE = page(stranger=404, viewer=404, editor=OK, admin=OK)
-EDIT_TWIN = page(401, stranger=404, viewer=404, editor=OK, admin=OK)
 ADMIN_PAGE = page(stranger=404, viewer=404, editor=404, admin=OK)
 
 # --- API ---------------------------------------------------------------------------------------
@@ -116,10 +115,10 @@ TEAMS = {
     "tokens-json": {"GET": Call(OWN_TWIN)},
     "token-revoke": {"GET": Call(ADMIN_PAGE), "POST": Call(ADMIN_PAGE)},
     "project-settings": {
-        "GET": Call(EDIT_PAGE),
+        "GET": Call(READ_PAGE),
         "POST": Call(ADMIN_PAGE, {"name": "x", "description": ""}),
     },
-    "project-settings-json": {"GET": Call(EDIT_TWIN)},
+    "project-settings-json": {"GET": Call(READ_TWIN)},
     "member-add": {"POST": Call(ADMIN_PAGE, NEW_MEMBER)},
     "member": {"POST": Call(ADMIN_PAGE, {"role": "editor"})},
     "member-remove": {"GET": Call(ADMIN_PAGE), "POST": Call(ADMIN_PAGE)},
