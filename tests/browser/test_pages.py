@@ -26,6 +26,9 @@ PAGES = (
     "/settings/tokens",
     "/docs/quickstart",
     "/settings/password",
+    "/settings/devices",
+    "/p/tiny/activity",
+    "/p/tiny/settings/audit",
 )
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SETTLED = "() => !document.querySelector('figure[data-seen=true][data-state=loading]')"
