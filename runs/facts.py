@@ -185,10 +185,12 @@ def apply_config(facts: Facts, config: Mapping[str, object], at: str) -> Facts:
     return facts
 
 
-def apply_declared(facts: Facts, values: Mapping[str, object], at: str) -> Facts:
-    """Set declared facts."""
+def apply_declared(
+    facts: Facts, values: Mapping[str, object], at: str, source: str = "declared"
+) -> Facts:
+    """Set declared facts, or those that an import brought."""
     for fact, value in values.items():
-        facts = set_source(facts, fact, make_source(fact, value, "declared", "", at))
+        facts = set_source(facts, fact, make_source(fact, value, source, "", at))
     return facts
 
 

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -316,12 +317,13 @@ def find_visible_end(run_id: int, newest: int, choice: Choice) -> int | None:
 def end_run(run_id: int, ending: Mapping[str, object]) -> Run:
     """Let a run end as its finish record says."""
     now = timezone.now()
+    at = ending.get("ended_at")
     Run.objects.filter(pk=run_id).update(
         state=ending["state"],
         exit_code=ending.get("exit_code"),
         finish_reason=ending.get("reason") or "",
         ending=None,
-        ended_at=now,
+        ended_at=now if at is None else datetime.fromtimestamp(float(at), UTC),
         changed_at=now,
     )
     run = Run.objects.select_related("project").get(pk=run_id)

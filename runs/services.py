@@ -193,11 +193,18 @@ def _apply(run: Run, changes: Mapping[str, object]) -> None:
     _check_size("host", run.host, settings.MAX_HOST_BYTES)
     at = timezone.now().isoformat(timespec="seconds")
     facts = apply_config(run.facts, run.config, at)
-    facts = apply_declared(facts, _read_scale(changes.get("scale") or {}), at)
+    source = "imported" if _is_import(changes) else "declared"
+    facts = apply_declared(facts, _read_scale(changes.get("scale") or {}), at, source)
     found = resolve(facts, run.last_step, at)
     run.facts, run.flop_convention = found.facts, found.flop_convention
     for name, value in found.columns.items():
         setattr(run, name, value)
+
+
+def _is_import(changes: Mapping[str, object]) -> bool:
+    """Say whether `scaledash import` speaks: it brings the cursor of its source along."""
+    host = changes.get("host")
+    return isinstance(host, Mapping) and "import" in host
 
 
 def _merge(held: Mapping[str, object], changes: object) -> dict[str, object]:

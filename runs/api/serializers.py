@@ -34,6 +34,13 @@ class Number(serializers.FloatField):
         return super().to_internal_value(data)
 
 
+class EndTime(Number):
+    """When a run that was brought from elsewhere ended, between 2000 and 2100."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(min_value=946_684_800, max_value=4_102_444_800, **options)
+
+
 class Uuid(serializers.UUIDField):
     """A UUID in a string."""
 
@@ -150,6 +157,7 @@ class RunFinish(StrictSerializer):
     state = Choice([(state.value, state.label) for state in ENDS])
     exit_code = Integer(required=False, allow_null=True, min_value=-(2**31), max_value=2**31 - 1)
     reason = Text(max_length=NAME_LENGTH, required=False, allow_blank=True, allow_null=True)
+    ended_at = EndTime(required=False, allow_null=True, help_text="Seconds since 1970.")
     writer = Uuid(required=False, allow_null=True)
     last_seq = Integer(required=False, allow_null=True, min_value=0, max_value=MAX_INTEGER)
     dropped = Integer(required=False, allow_null=True, min_value=0, max_value=MAX_INTEGER)

@@ -14,6 +14,7 @@ from scaledash.client.control import read_control
 from scaledash.client.credentials import check_server, login
 from scaledash.client.discovery import Server, find_server
 from scaledash.client.errors import AuthError, Error, UsageError
+from scaledash.client.importers import command as importing
 from scaledash.client.settings import Pace
 from scaledash.client.sync import (
     SpoolState,
@@ -74,6 +75,8 @@ def _make_parser() -> argparse.ArgumentParser:
     command.add_argument("--retry-dead", action="store_true", help="resend what was refused")
     command.add_argument("--dry-run", action="store_true", help="say what would be sent")
     command.set_defaults(run=_sync)
+
+    importing.register(commands, shared)
 
     command = commands.add_parser("up", help="how to get the server")
     command.set_defaults(run=_up)
