@@ -108,9 +108,17 @@ def test_a_restart_inside_a_file_is_an_attempt(tmp_path: Path) -> None:
 
 def test_folders_of_add_scalars_are_series(tmp_path: Path) -> None:
     write_events(tmp_path / "run" / FIRST, losses((0, 3.0)))
-    write_events(tmp_path / "run/eval_loss_small" / FIRST, [event(0, scalar("eval/loss", 1.0))])
+    tag = "eval/loss"
+    write_events(tmp_path / "run/eval_loss_small" / FIRST, [event(0, scalar(tag, 1.0))])
+    write_events(
+        tmp_path / "run/eval/loss/big" / FIRST, [event(0, scalar(tag, 2.0))]
+    )  # tensorboardX
     source = read(tmp_path)
-    assert series_of(only(source), source) == {"loss": [(0, 3.0)], "eval/loss/small": [(0, 1.0)]}
+    assert series_of(only(source), source) == {
+        "loss": [(0, 3.0)],
+        "eval/loss/small": [(0, 1.0)],
+        "eval/loss/big": [(0, 2.0)],
+    }
 
 
 def test_a_folder_below_that_is_no_series_is_a_run(tmp_path: Path) -> None:

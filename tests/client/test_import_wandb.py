@@ -83,6 +83,13 @@ def test_values_that_are_no_numbers_are_counted(tmp_path: Path) -> None:
     assert source._tally.counts == {"values that are no numbers, left out": 2}
 
 
+def test_parts_of_a_histogram_are_no_metrics(tmp_path: Path) -> None:
+    parts = {"hist._type": '"histogram"', "hist.bins": "[1, 2]", "hist.packedBins.count": "2"}
+    source = read(write_wandb(tmp_path / NAME, [RUN, history(0, loss="1", **parts)]))
+    assert list(series_of(only(source), source)) == ["loss"]
+    assert source._tally.counts == {"values that are no numbers, left out": 1}
+
+
 def test_records_longer_than_a_block_are_joined(tmp_path: Path) -> None:
     long = history(0, loss="1.5", text=json.dumps("x" * 100_000))
     rows = [history(step, loss=str(step)) for step in range(1, 3000)]

@@ -27,11 +27,11 @@ from scaledash.client.importers.model import (
     make_uid,
     make_writer,
 )
-from scaledash.client.jsonable import to_json
+from scaledash.client.jsonable import mask_text, to_json
 from scaledash.client.transport import Reply, Transport, encode_json
 
 MAX_POINTS = 5_000  # of a batch: with times it stays below 1 MiB of JSON
-MAX_TAGS, MAX_TEXT = 64, 256
+MAX_TAGS, MAX_TEXT, MAX_NOTES_BYTES = 64, 256, 64_000
 ENDED = ("finished", "failed", "interrupted")
 RETRIED = (0, 429, 500, 502, 503, 504)
 PATIENCE_SECONDS = 600.0
@@ -166,11 +166,11 @@ class Delivery:
             "id": uid,
             "request_id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"import:{uid}")),
             "project": self.project,
-            "name": run.name[:MAX_TEXT],
-            "group": run.group[:MAX_TEXT],
-            "job_type": run.job_type[:MAX_TEXT],
-            "tags": [tag[:MAX_TEXT] for tag in run.tags if tag][:MAX_TAGS],
-            "notes": run.notes[:60_000],
+            "name": _cut_text(run.name),
+            "group": _cut_text(run.group),
+            "job_type": _cut_text(run.job_type),
+            "tags": [_cut_text(tag) for tag in run.tags if tag][:MAX_TAGS],
+            "notes": mask_text(run.notes.encode()[:MAX_NOTES_BYTES].decode(errors="ignore")),
             "config": to_json(run.config),
         }
         if run.started_at is not None:
@@ -322,6 +322,10 @@ def _read_cursors(document: Mapping[str, object] | None) -> dict[str, Cursor]:
         str(name): Cursor(**{key: part[key] for key in names if key in part})
         for name, part in parts.items()
     }
+
+
+def _cut_text(text: str) -> str:
+    return mask_text(text)[:MAX_TEXT]
 
 
 # --- batches --------------------------------------------------------------------------------------

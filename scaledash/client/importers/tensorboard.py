@@ -130,14 +130,15 @@ class TensorBoard:
     ) -> tuple[Path, Member]:
         """Return the run that a folder belongs to, and how."""
         parent = path.parent
-        if parent in folders:
-            key = _find_series_key(folder)
+        above = next((folder for folder in path.parents if folder in folders), None)
+        if above is not None:
+            key = _find_series_key(folder, path.relative_to(above).as_posix())
             if key:
                 self._tally.say("folders of add_scalars are series of the run above them")
-                return parent, Member(folder, suffix=f"/{key}")
-            if folder.sessions and _TIME.fullmatch(path.name):
+                return above, Member(folder, suffix=f"/{key}")
+            if above == parent and folder.sessions and _TIME.fullmatch(path.name):
                 self._tally.say("folders of add_hparams belong to the run above them")
-                return parent, Member(folder)
+                return above, Member(folder)
         siblings = {other.name for other in folders if other.parent == parent}
         is_split = path.name in SPLITS and siblings <= set(SPLITS)
         if is_split and parent not in folders and path != self._root:
@@ -210,13 +211,18 @@ def _find_age(path: Path) -> tuple[int, str]:
     return (int(match[1]) if match else 0), path.name
 
 
-def _find_series_key(folder: Folder) -> str:
-    """Return the key of an `add_scalars` folder, which is called <main tag>_<key>; else ""."""
+def _find_series_key(folder: Folder, place: str) -> str:
+    """Return the key of an `add_scalars` folder; "" for any other.
+
+    PyTorch calls it <main tag>_<key> with "_" for "/" in the tag, tensorboardX <main tag>/<key>.
+    """
     if len(folder.tags) != 1:
         return ""
-    stem = next(iter(folder.tags)).replace("/", "_") + "_"
-    name = folder.path.name
-    return name.removeprefix(stem) if name.startswith(stem) else ""
+    tag = next(iter(folder.tags))
+    for stem in (tag.replace("/", "_") + "_", f"{tag}/"):
+        if place.startswith(stem):
+            return place.removeprefix(stem)
+    return ""
 
 
 def _find_restart(scan: FileScan, before: list[FileScan]) -> int | None:

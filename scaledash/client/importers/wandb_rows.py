@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from scaledash.client.importers.model import Point, Tally
 from scaledash.client.importers.wandb_records import flatten_row, to_number
 
+TYPE = "._type"  # of W&B's media
 PRIVATE = "_"  # _step, _runtime, _timestamp, _wandb
 
 
@@ -21,7 +22,7 @@ def read_points(
     """
     known: dict[str, float] = {}
     for row in rows:
-        leaves = dict(flatten_row(row))
+        leaves = _drop_media(dict(flatten_row(row)), tally)
         step, at = _to_step(leaves.get("_step")), to_number(leaves.get("_timestamp"))
         numbers = {}
         for name, value in leaves.items():
@@ -40,6 +41,15 @@ def read_points(
                 tally.count("points without a step, left out")
                 continue
             yield Point(name, chosen, number, at)
+
+
+def _drop_media(leaves: dict[str, object], tally: Tally) -> dict[str, object]:
+    """Return a row without histograms and the like, whose parts may be keys of their own."""
+    media = tuple(f"{name.removesuffix(TYPE)}." for name in leaves if name.endswith(TYPE))
+    if not media:
+        return leaves
+    tally.count("values that are no numbers, left out", len(media))
+    return {name: value for name, value in leaves.items() if not name.startswith(media)}
 
 
 def find_step(name: str, axes: Mapping[str, str], known: Mapping[str, float]) -> int | None:
