@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import BinaryIO
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -18,6 +19,7 @@ from scaledash.client.settings import Pace
 
 GZIP_FROM_BYTES = 1_024
 MAX_REPLY_BYTES = 64 * 1024 * 1024
+PIECE_BYTES = 1024 * 1024
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -112,6 +114,32 @@ class Transport:
         """Send an object as JSON."""
         data = None if body is None else encode_json(body)
         return self.send(method, path, data)
+
+    def download(self, path: str, file: BinaryIO) -> Reply:
+        """Write the body of a GET to a file, piece by piece; the reply holds it only on an error.
+
+        A body that ends early is a reply with status 0.
+        """
+        if not self._valid:
+            return Reply(0, problem=f"{self.server.url!r} is not an http or https address")
+        headers = {"Authorization": f"Bearer {self.server.token}", "Accept": "*/*"}
+        try:
+            self.close()  # a kept connection that is gone shows only when it is used
+            connection = self._connect()
+            connection.request("GET", self._prefix + path, None, headers)
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            if response.status != 200:
+                return Reply(response.status, response.read(MAX_REPLY_BYTES), found)
+            while piece := response.read(PIECE_BYTES):
+                file.write(piece)
+            if response.length:  # of the announced bytes some are missing
+                return Reply(0, problem="the server closed the connection early")
+            return Reply(200, headers=found)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return Reply(0, problem=f"{self._host}:{self._port}: {describe_problem(error)}")
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Close the connection."""

@@ -139,7 +139,8 @@ class Peer:
         if tail == "metrics":
             return 200, self._store(run, body, hashlib.sha256(raw).hexdigest())
         if tail == "history":
-            return 200, {"series": {name: _spell(rows) for name, rows in run.points.items()}}
+            wanted = query.get("metric") or list(run.points)
+            return 200, {"series": {name: _spell(run.points[name]) for name in wanted}}
         if tail == "heartbeat":
             run.beats += 1
         elif tail == "finish":
@@ -198,6 +199,7 @@ class Peer:
             "last_step": run.last_step,
             "attempt": 0,
             "config": run.document.get("config", {}),
+            "summary": {name: {"count": len(rows)} for name, rows in run.points.items()},
         }
 
     def _store(self, run: StoredRun, body: dict[str, Any], digest: str) -> dict[str, Any]:

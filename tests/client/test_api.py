@@ -10,6 +10,7 @@ import pytest
 from client_peer import TOKEN, Fault
 
 import scaledash
+from scaledash.client.wandb_filters import translate_filters, translate_order
 
 Start = Callable[..., scaledash.Run]
 
@@ -63,3 +64,95 @@ def test_busy_server_is_asked_again(api: scaledash.Api, peer: Any) -> None:
 def test_without_a_server_it_says_what_to_do() -> None:
     with pytest.raises(scaledash.UsageError, match="login"):
         scaledash.Api()
+
+
+def test_history_of_many_points_is_read_in_parts(
+    start: Start, api: scaledash.Api, peer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start(id="r1") as run:
+        for step in range(10):
+            run.log({"a": step, "b": -step, "c": 2 * step}, step=step)
+    monkeypatch.setattr("scaledash.client.remote_run.POINTS_PER_REQUEST", 20)
+    before = peer.count("GET", "/history")
+    points = list(api.run("demo/r1").scan())
+    assert len(points) == 30
+    assert peer.count("GET", "/history") - before == 2
+    slopes = {"a": 1.0, "b": -1.0, "c": 2.0}
+    assert points == [(name, step, slopes[name] * step) for name in "abc" for step in range(10)]
+
+
+def test_long_history_keeps_a_logged_nan(start: Start, api: scaledash.Api) -> None:
+    with start(id="r1") as run:
+        run.log({"a": 1.0}, step=0)
+        run.log({"b": math.nan}, step=1)
+    frame = api.run("demo/r1").history(shape="long")
+    assert list(frame["metric"]) == ["a", "b"]
+    assert list(frame["step"]) == [0, 1]
+
+
+def test_history_can_stand_on_another_metric(start: Start, api: scaledash.Api) -> None:
+    with start(id="r1") as run:
+        run.log({"loss": 9.0}, step=0)
+        for step in range(1, 4):
+            run.log({"tokens": 100 * step}, step=2 * step)
+            run.log({"loss": 1 / step}, step=2 * step + 1)
+    frame = api.run("demo/r1").history(["loss"], x="tokens")
+    assert list(frame.index) == [100, 200, 300]
+    assert list(frame["loss"]) == [1.0, 1 / 2, 1 / 3]
+
+
+def test_history_as_wandb_scans_it(start: Start, api: scaledash.Api) -> None:
+    with start(id="r1") as run:
+        run.log({"a": 1, "b": 2})
+        run.log({"a": 3})
+    remote = api.run("anyone/demo/r1")
+    assert list(remote.scan_history(keys=["a", "b"])) == [{"_step": 0, "a": 1.0, "b": 2.0}]
+    assert len(remote.history(samples=500, pandas=False)) == 2
+    assert list(remote.history(keys=["a"], x_axis="_step")["a"]) == [1.0, 3.0]
+
+
+@pytest.mark.parametrize("wrong", [{"shape": "tall"}, {"attempts": "old"}, {"x": "absent"}])
+def test_wrong_argument_of_history_is_named(
+    start: Start, api: scaledash.Api, wrong: dict[str, str]
+) -> None:
+    with start(id="r1") as run:
+        run.log({"a": 1.0})
+    with pytest.raises(scaledash.UsageError, match=str(next(iter(wrong.values())))):
+        api.run("demo/r1").history(**wrong)
+
+
+def test_unknown_argument_of_history_is_an_error(start: Start, api: scaledash.Api) -> None:
+    with start(id="r1") as run:
+        run.log({"a": 1.0})
+    with pytest.raises(TypeError, match="stepp"):
+        api.run("demo/r1").history(stepp=3)
+
+
+@pytest.mark.parametrize(
+    ("filters", "written"),
+    [
+        ({"state": "finished"}, 'state = "finished"'),
+        ({"config.lr": {"$gt": 1e-3, "$lte": 1}}, "config.lr > 0.001 and config.lr <= 1"),
+        ({"config.optim.lr.value": 0.1}, "config.optim.lr = 0.1"),
+        ({"summary_metrics.val/loss": {"$lt": 2.5}}, 'summary."val/loss" < 2.5'),
+        ({"tags": {"$in": ["a", "b c"]}}, 'tags in ("a", "b c")'),
+        ({"display_name": {"$regex": "^qk"}}, 'name ~ "^qk"'),
+        ({"config.x": None}, "config.x = null"),
+        (
+            {"$or": [{"group": "A"}, {"$and": [{"group": "B"}, {"state": {"$ne": "failed"}}]}]},
+            '(group = "A" or (group = "B" and state != "failed"))',
+        ),
+    ],
+)
+def test_filters_of_wandb_become_expressions(filters: dict[str, Any], written: str) -> None:
+    assert translate_filters(filters) == written
+
+
+def test_filter_that_cannot_be_translated_is_refused() -> None:
+    with pytest.raises(scaledash.UsageError, match=r"\$exists"):
+        translate_filters({"config.lr": {"$exists": True}})
+
+
+def test_orders_of_wandb_are_read() -> None:
+    assert translate_order("-created_at") == "-created"
+    assert translate_order("+summary_metrics.loss") == "summary.loss"
