@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scaledash import __version__
+from scaledash.client import cli_read
+from scaledash.client.cli_completion import SHELLS, write_completion
 from scaledash.client.control import read_control
 from scaledash.client.credentials import check_server, login
 from scaledash.client.discovery import Server, find_server
-from scaledash.client.errors import AuthError, Error, UsageError
+from scaledash.client.errors import AuthError, Error, Refused, UsageError
 from scaledash.client.importers import command as importing
 from scaledash.client.settings import Pace
 from scaledash.client.sync import (
@@ -41,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         _complain(str(error))
         return USAGE
+    except Refused as error:
+        _complain(str(error) if error.status else f"the server does not answer: {error}")
+        return FAILED
     except Error as error:
         _complain(str(error))
         return FAILED
@@ -67,6 +72,18 @@ def _make_parser() -> argparse.ArgumentParser:
     command.add_argument("directories", nargs="*", type=Path, metavar="DIR")
     command.add_argument("--dead", action="store_true", help="list what the server refused")
     command.set_defaults(run=_status)
+
+    command = commands.add_parser("spool", parents=[shared], help="what the server refused")
+    command.add_argument("what", choices=["dead"])
+    command.add_argument("directories", nargs="*", type=Path, metavar="DIR")
+    command.add_argument("--retry", action="store_true", help="send it again")
+    command.set_defaults(run=_spool)
+
+    cli_read.register(commands, shared)
+
+    command = commands.add_parser("completion", help="a script for your shell")
+    command.add_argument("shell", choices=SHELLS)
+    command.set_defaults(run=_complete)
 
     command = commands.add_parser("sync", parents=[shared], help="send what is spooled")
     command.add_argument("directories", nargs="*", type=Path, metavar="DIR")
@@ -110,6 +127,19 @@ def _status(options: argparse.Namespace) -> int:
         return _list_dead(options, states)
     _print(options, [state.to_json() for state in states], "\n".join(map(_describe, states)))
     return PENDING if any(state.pending for state in states) else DONE
+
+
+def _spool(options: argparse.Namespace) -> int:
+    named = vars(options)
+    if not options.retry:
+        return _status(argparse.Namespace(**named, dead=True))
+    flags = {"live": False, "clean": False, "dry_run": False, "retry_dead": True}
+    return _sync(argparse.Namespace(**named, **flags))
+
+
+def _complete(options: argparse.Namespace) -> int:
+    print(write_completion(_make_parser(), options.shell))
+    return DONE
 
 
 def _list_dead(options: argparse.Namespace, states: Sequence[SpoolState]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,3 +138,113 @@ def test_dead_letters_are_listed_and_sent_again_on_demand(
 def test_up_says_how_to_get_the_server(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["up"]) == 2
     assert "make up" in capsys.readouterr().out
+
+
+@pytest.fixture
+def reach(peer: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Commands find the peer."""
+    monkeypatch.setenv("SCALEDASH_URL", peer.url)
+    monkeypatch.setenv("SCALEDASH_TOKEN", TOKEN)
+    return peer
+
+
+def test_runs_are_listed_as_a_table_and_as_json(
+    start: Start, reach: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("first", "second"):
+        start(id=name, name=name).finish()
+    assert cli.main(["runs", "demo", "--limit", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["name", "first"]
+    assert cli.main(["runs", "demo", "--json"]) == 0
+    assert {run["id"] for run in json.loads(capsys.readouterr().out)} == {"first", "second"}
+
+
+def test_open_prints_the_page_of_a_server_and_of_a_project(
+    start: Start, reach: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["open"]) == 0
+    assert capsys.readouterr().out.strip() == reach.url
+    assert cli.main(["open", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"url": reach.url}
+
+
+def test_server_that_is_away_is_a_failure_with_a_sentence(
+    peer: Any,
+    reach: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("scaledash.client.api.RETRY_SECONDS", 0.001)
+    monkeypatch.setenv("SCALEDASH_URL", "http://127.0.0.1:9")
+    assert cli.main(["runs", "demo"]) == 1
+    assert "does not answer" in capsys.readouterr().err
+
+
+def test_wrong_token_has_a_status_of_its_own(reach: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALEDASH_TOKEN", "sd_1_wrong")
+    assert cli.main(["runs", "demo"]) == 5
+
+
+def test_fit_of_a_file_says_what_fits_files(
+    tmp_path: Path, reach: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "runs.csv").write_text("n,d,loss\n")
+    assert cli.main(["fit", str(tmp_path / "runs.csv")]) == 2
+    assert "manage.py fit" in capsys.readouterr().err
+
+
+def test_dead_letters_have_a_command(
+    start_offline: Start, sync: Sync, peer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with start_offline() as run:
+        for step in range(3):
+            run.log({"x": float(step)}, step=step)
+    error = {"code": "out_of_range", "message": "no", "field": "/metrics/x/1"}
+    peer.faults.append(Fault(422, path="/metrics", error=error))
+    assert sync() == 0
+    capsys.readouterr()
+    assert cli.main(["spool", "dead", "--json"]) == 0
+    (dead,) = json.loads(capsys.readouterr().out)
+    assert (dead["metric"], dead["row"]) == ("x", 1)
+    assert cli.main(["spool", "dead", "--retry"]) == 0
+    assert sorted(peer.run.points["x"]) == [(0, 0.0), (1, 1.0), (2, 2.0)]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    commands = (
+        "login",
+        "ping",
+        "status",
+        "sync",
+        "spool",
+        "runs",
+        "study",
+        "fit",
+        "export",
+        "open",
+    )
+    assert [name for name in commands if name not in script] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["scaledash", "st"], ["status", "study"]),
+        (["scaledash", "sync", "--l"], ["--live"]),
+        (["scaledash", "runs", "demo", "--fi"], ["--filter"]),
+    ],
+)
+def test_completion_works_in_bash(
+    words: list[str], found: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main(["completion", "bash"])
+    script = capsys.readouterr().out
+    script += f"\nCOMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _scaledash"
+    script += '\nprintf "%s\\n" "${COMPREPLY[@]}"'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == found
+    assert done.stderr == ""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import scaledash
 from fitting.models import Study
+from scaledash.client import cli
 from teams.models import Scope
 from tests.fitting.factories import make_study, make_sweep, settle
 from tests.teams.factories import get_user, make_project, make_token
@@ -137,3 +139,54 @@ def test_refused_export_leaves_no_file(api: scaledash.Api, tmp_path: Path) -> No
     with pytest.raises(scaledash.NotFound):
         api.export("absent", tmp_path / "x.csv", format="csv")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def scaledash_command(
+    api: scaledash.Api, live_web: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., int]:
+    """Run `scaledash` on the command line."""
+    monkeypatch.setenv("SCALEDASH_URL", live_web)
+    monkeypatch.setenv("SCALEDASH_TOKEN", make_token(get_user("ann"), Scope.READ))
+    return lambda *arguments: cli.main(arguments)
+
+
+def test_command_shows_a_study_and_its_fits(
+    scaledash_command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scaledash_command("study", "alpha/sweep") == 0
+    assert "lr_exponent" in capsys.readouterr().out
+    assert scaledash_command("study", "alpha", "--json") == 0
+    assert [study["slug"] for study in json.loads(capsys.readouterr().out)] == ["sweep"]
+
+
+def test_command_predicts_from_a_fit(
+    scaledash_command: Callable[..., int], api: scaledash.Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit = api.study("alpha/sweep").fit("lr_exponent", "qk_norm=ln")
+    size = fit.document["x"][0]
+    arguments = ("fit", "alpha/sweep", "--variant", "qk_norm=ln", "--n", str(size), "--json")
+    assert scaledash_command(*arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["params"] == fit.params
+    assert document["predicted"]["lr"]["value"] == fit.predict(N=size)["lr"].value
+
+
+def test_command_ends_with_3_where_the_fit_is_refused(
+    scaledash_command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scaledash_command("fit", "alpha/sweep", "parametric", "--variant", "qk_norm=ln") == 3
+    assert "refused" in capsys.readouterr().out
+
+
+def test_command_exports_a_study_and_a_project(
+    scaledash_command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scaledash_command("export", "alpha/sweep", "-o", str(tmp_path), "--json") == 0
+    paths = [Path(item["path"]) for item in json.loads(capsys.readouterr().out)]
+    assert {path.name.rpartition("-")[2] for path in paths} == {
+        *("runs.json", "exclusions.json", "fits.json", "figures.json")
+    }
+    assert all(json.loads(path.read_text()) is not None for path in paths)
+    assert scaledash_command("export", "alpha", "--format", "csv", "-o", str(tmp_path)) == 0
+    assert len((tmp_path / "alpha-runs.csv").read_text().splitlines()) == 43
