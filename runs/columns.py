@@ -29,7 +29,8 @@ MAX_COLUMNS = 60
 LOGIT = "logit"
 METRICS = ("summary", "loss", LOGIT)  # columns whose numbers may be NaN or infinite
 _PLAIN = re.compile(r"[\w./\-+:@%\[\]|#]+")
-_STATISTIC = re.compile(rf"(.+)\.({'|'.join(fields.STATISTICS)})")
+STATISTICS = "|".join(fields.STATISTICS)
+_STATISTIC = re.compile(rf"(.+)\.({STATISTICS})")
 Cell = object
 
 

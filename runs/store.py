@@ -24,8 +24,7 @@ from runs.codecs import decode_steps, decode_values
 TIMES = 0
 
 # --- ingest, in the order of its locks --------------------------------------------------------
-# Primary keys of batch and writer. An uncommitted twin is waited for. No row comes back where the
-# key is known already, or was pruned (seq <= last_seq).
+# Keys of batch and writer; an uncommitted twin is waited for. No row: known, or pruned already.
 CLAIM_BATCH = """
 WITH claimed AS (
   INSERT INTO runs_batch (run_id, writer, seq, digest, attempt, rev, n_points, received_at)

@@ -19,6 +19,7 @@ PLAIN_KEYS = (
 LAYERED = ("attn.max_logit", "attn.max_abs_logit", "attn.entropy", "act.rms", "q.rms", "k.rms")
 BY_PARAMETER = ("grad.rms", "update.rms", "adam.rms", "param.rms", "param.top_sv")
 SEPARATORS = re.compile(r"[\s\-./_]+")
+WORD = re.compile(r"[^\s\-./_]+")
 LAYER = re.compile(r"(?:^|[^a-z])(?:l|layers?|blocks?|h)[\s\-./_]*(\d+)(?:$|[^0-9])", re.IGNORECASE)
 
 
@@ -68,9 +69,13 @@ def _complete(name: str, stem: str, rest: str) -> Key | None:
 
 def _strip(name: str, stem: str) -> str | None:
     """Return what follows the stem, whatever separators the name uses; None without the stem."""
-    pattern = r"[\s\-./_]+".join(re.escape(part) for part in SEPARATORS.split(stem))
-    found = re.fullmatch(rf"{pattern}(?:[\s\-./_]+(.+))?", name, re.IGNORECASE)
-    return None if found is None else found[1] or ""
+    wanted = [part.casefold() for part in SEPARATORS.split(stem)]
+    words = list(WORD.finditer(name))[: len(wanted)]
+    if [word[0].casefold() for word in words] != wanted or words[0].start() > 0:
+        return None
+    rest = name[words[-1].end() :]
+    after = SEPARATORS.sub("", rest, count=1) if rest else ""
+    return after if after or not rest else None
 
 
 def _fold(name: str) -> str:

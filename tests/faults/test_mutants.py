@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
+from django.db.models import Q, transaction
 
 from fitting import outbox, receivers, refit
 from fitting.hints import Hints
@@ -61,7 +62,7 @@ def test_a_change_during_a_fit_is_fitted_next(study: Study) -> None:
 
 def test_mutant_that_deletes_every_dirty_row_is_caught(study: Study, monkeypatch: Patch) -> None:
     def delete_all(ids: Sequence[int]) -> None:
-        Dirty.objects.filter(subject=study.pk).delete()
+        Dirty.objects.filter(Q(subject=study.pk) | Q(id__in=ids)).delete()
 
     monkeypatch.setattr(outbox, "delete_dirty", delete_all)
     found = judge(study, change_during_a_fit(study))
