@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,7 +17,6 @@ from teams.queries import find_role
 from teams.services import update_project
 
 MAX_TAG = 5_000
-PAGE, MAX_PAGE = 1_000, 1_000
 ORDERS = {"name": "name", "experiment_id": "experiment_id", "creation_time": "creation_time",
           "last_update_time": "last_update_time"}  # fmt: skip
 
@@ -75,7 +75,7 @@ class SearchExperiments(MlflowView):
         fields = self.fields
         clauses = parse(fields.read_text("filter", ""))
         offset = read_offset(fields.read_text("page_token", ""))
-        limit = fields.read_limit(PAGE, MAX_PAGE)
+        limit = fields.read_limit(settings.MAX_PAGE_SIZE, settings.MAX_PAGE_SIZE)
         if fields.read_text("view_type", "ACTIVE_ONLY") == "DELETED_ONLY":
             return Response({"experiments": []})
         found = [experiments.describe(e) for e in experiments.list_experiments(self.principal)]

@@ -1,4 +1,4 @@
-"""How long a run may be silent. MLflow's clients send no heartbeat, only what they log."""
+"""How long a run without a heartbeat may be silent: of MLflow's clients, or of an import."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from runs.mlflow.kept import KEY, is_kept
 from runs.models import Run
 
+IMPORT = "import"  # where `scaledash import` keeps how far it has come
 CRASHED_AFTER = timedelta(hours=24)
 STALE_SECONDS = 600.0
 STALE_GAPS = 10
@@ -22,7 +23,8 @@ MAX_GAPS = 200
 def is_silent() -> Q:
     """Return the condition of runs that have been silent for too long, by the database's clock."""
     silent = timedelta(seconds=settings.CRASHED_AFTER_SECONDS)
-    without_heartbeat = Q(host__has_key=KEY, heartbeat_at__gte=Now() - CRASHED_AFTER)
+    is_young = Q(heartbeat_at__gte=Now() - CRASHED_AFTER)
+    without_heartbeat = Q(host__has_any_keys=[KEY, IMPORT]) & is_young
     return Q(heartbeat_at__lt=Now() - silent) & ~without_heartbeat
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,7 +20,6 @@ from runs.services import delete_run, restore_run
 from teams.models import Role, Scope
 from teams.queries import find_role
 
-PAGE, MAX_PAGE = 1_000, 1_000
 MAX_TAGS_AT_ONCE = 1_000
 VIEWS = ("ACTIVE_ONLY", "DELETED_ONLY", "ALL")
 
@@ -115,7 +115,7 @@ class SearchRuns(MlflowView):
         if view not in VIEWS:
             raise invalid(f"run_view_type is {view[:40]!r}; use one of {', '.join(VIEWS)}.")
         offset = read_offset(fields.read_text("page_token", ""))
-        limit = fields.read_limit(PAGE, MAX_PAGE)
+        limit = fields.read_limit(settings.MAX_PAGE_SIZE, settings.MAX_PAGE_SIZE)
         runs = self._find_runs(fields.read_texts("experiment_ids"), view)
         runs = apply_search(runs, fields.read_text("filter", "", limit=20_000))
         runs = apply_order(runs, fields.read_texts("order_by"))

@@ -126,6 +126,12 @@ def test_a_run_with_a_heartbeat_still_crashes_early(mlflow: Mlflow) -> None:
     assert silence(run.uid, minutes=10).state == RunState.CRASHED
 
 
+def test_a_run_that_was_imported_while_it_ran_is_not_crashed_either(mlflow: Mlflow) -> None:
+    run = open_run(make_api(), host={"import": {"kind": "tensorboard"}})
+    assert silence(run.uid, hours=23).state == RunState.RUNNING
+    assert silence(run.uid, hours=25).state == RunState.CRASHED
+
+
 def test_a_run_is_stale_after_ten_minutes(mlflow: Mlflow) -> None:
     run_id = mlflow.start()
     assert find_silence(silence(run_id, minutes=9)) == ""
