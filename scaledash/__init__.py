@@ -1,8 +1,8 @@
 """ScaleDash: log training runs, read them back. `scaledash.init`, `run.log`, `scaledash.Api`."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # of typing, whose import would cost more than all the rest here
 if TYPE_CHECKING:
     from scaledash.client.api import Api
     from scaledash.client.config import Config, Summary

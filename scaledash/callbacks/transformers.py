@@ -15,6 +15,7 @@ OF_THE_WHOLE = frozenset(
         *("train_loss", "total_flos"),
     }
 )
+APART = OF_THE_WHOLE | {"num_input_tokens_seen"}  # logged as tokens, at every log
 PREFIXES = {"eval_": "eval/", "test_": "test/"}
 SMOOTHED = "mean over the steps since the last log, rounded by the Trainer"
 FILTERED = (
@@ -76,9 +77,9 @@ class TrainerEvents:
         whole = {name: value for name, value in logs.items() if name in OF_THE_WHOLE}
         if whole:
             run.summary.update(whole)
-        metrics = {rename(name): x for name, x in logs.items() if name not in OF_THE_WHOLE}
+        metrics = {rename(name): x for name, x in logs.items() if name not in APART}
         if state.total_flos:
-            metrics["flops"] = state.total_flos
+            metrics["total_flos"] = state.total_flos  # by this name its convention is known
         if state.num_input_tokens_seen:
             metrics["tokens"] = state.num_input_tokens_seen
         run.log(metrics, step=state.global_step)
@@ -133,7 +134,6 @@ def find_facts(args: Any, state: Any, model: Any) -> dict[str, object]:
         "batch_size": args.train_batch_size,
         "accumulation": args.gradient_accumulation_steps,
         "world_size": args.world_size,
-        "flop_convention": "hf_total_flos",
     }
     if state.max_steps > 0:
         facts["total_steps"] = state.max_steps

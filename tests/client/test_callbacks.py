@@ -100,15 +100,17 @@ def test_trainer_logs_at_its_global_step(trainer_callback: Callable[..., Any], p
     args, state = make_arguments(), make_state()
     callback.on_train_begin(args, state, None, model=Model())
     state.global_step, state.total_flos, state.num_input_tokens_seen = 10, 1e12, 640
-    callback.on_log(args, state, None, logs={"loss": 2.0, "epoch": 0.1})
+    callback.on_log(
+        args, state, None, logs={"loss": 2.0, "epoch": 0.1, "num_input_tokens_seen": 640}
+    )
     callback.on_log(args, state, None, logs={"eval_loss": 2.5, "test_f1": 0.5})
     callback.on_log(args, state, None, logs={"train_runtime": 3.0, "total_flos": 1e12})
     state.best_metric = 2.5
     callback.on_train_end(args, state, None)
     callback.run.finish()
-    names = ("train/loss", "train/epoch", "eval/loss", "test/f1", "flops", "tokens")
+    names = ("train/loss", "train/epoch", "eval/loss", "test/f1", "total_flos", "tokens")
     assert sorted(peer.run.points) == sorted(names)
-    assert peer.run.points["flops"][0] == (10, 1e12)
+    assert peer.run.points["total_flos"][0] == (10, 1e12)
     assert peer.run.document["summary"]["train_runtime"] == 3.0
     assert peer.run.document["summary"]["best_metric"] == 2.5
 

@@ -59,7 +59,7 @@ def test_trainer_of_transformers(train: Train, peer: Any) -> None:
     assert run.points["eval/loss"] == evaluated
     tested = [(row["step"], row["test_loss"]) for row in said["history"] if "test_loss" in row]
     assert run.points["test/loss"] == tested
-    assert run.points["flops"][-1] == (12, said["total_flos"])
+    assert run.points["total_flos"][-1] == (12, said["total_flos"])
     assert run.points["tokens"][-1] == (12, 12 * 4 * 2 * 16)
     known = {name: config[name] for name in ("n_params", "n_params_non_embedding")}
     assert known == {name: said[name] for name in known}
