@@ -35,6 +35,7 @@ TAKEOVER_SECONDS = 10.0
 IDLE_CHILD_SECONDS = 60.0
 CHILD_STOP_SECONDS = 5.0
 WORK, IDLE = "work\n", "idle\n"
+CONNECTION_NAME = "scaledash sweeper"  # as the database lists it; the status page looks for it
 
 
 @dataclass

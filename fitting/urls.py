@@ -4,12 +4,15 @@ from django.urls import path
 
 from fitting import views
 from fitting.diagnoses import views as diagnoses
+from fitting.status import views as status_views
 
 RUN = "p/<slug:slug>/r/<slug:uid>"
 STUDY = "p/<slug:slug>/s/<slug:study_slug>"
 
 urlpatterns = [
     path("", views.show_projects, name="projects"),
+    path("status", status_views.show_status, name="status"),
+    path("status.json", status_views.read_status, name="status-json"),
     path("projects.json", views.read_projects, name="projects-json"),
     path(f"{RUN}/diagnoses.json", diagnoses.read_diagnoses, name="run-diagnoses-json"),
     path(f"{RUN}/outcome", diagnoses.change_outcome, name="run-outcome"),

@@ -107,6 +107,7 @@ def list_pages(page: Page) -> Iterator[tuple[str, str]]:
     yield "projects", "/"
     yield "tokens", "/settings/tokens"
     yield "quickstart", "/docs/quickstart"
+    yield "status", "/status"
     yield "not-found", "/nothing-here"
     for project in sorted(projects, key=lambda item: -len(item["studies"]))[:1]:
         here = f"/p/{project['slug']}"

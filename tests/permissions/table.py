@@ -304,6 +304,8 @@ MLFLOW = {
 FITTING = {
     "projects": {"GET": Call(OWN_PAGE)},
     "projects-json": {"GET": Call(OWN_TWIN)},
+    "status": {"GET": Call(SITE_ADMIN_PAGE)},
+    "status-json": {"GET": Call(page(401, stranger=404, viewer=404, editor=404, admin=404))},
     "studies": {"GET": Call(READ_PAGE)},
     "studies-json": {"GET": Call(READ_TWIN)},
     "study-new": {"GET": Call(EDIT_PAGE), "POST": Call(EDIT_PAGE, STUDY_FORM)},

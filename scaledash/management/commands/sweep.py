@@ -7,8 +7,9 @@ from argparse import ArgumentParser
 from types import FrameType
 
 from django.core.management.base import BaseCommand
+from django.db import connection
 
-from fitting.sweeper import Chore, Sweeper, serve_child
+from fitting.sweeper import CONNECTION_NAME, Chore, Sweeper, serve_child
 from runs import tasks
 
 
@@ -27,6 +28,7 @@ class Command(BaseCommand):
         if options["child"]:
             serve_child()
             return
+        connection.settings_dict["OPTIONS"]["application_name"] = CONNECTION_NAME
         sweeper = Sweeper([Chore(*chore) for chore in tasks.make_chores()])
 
         def stop(number: int, frame: FrameType | None) -> None:

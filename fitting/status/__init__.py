@@ -1,0 +1,1 @@
+"""How the server is: one sentence, and the figures behind it."""

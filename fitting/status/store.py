@@ -1,0 +1,86 @@
+"""What the database says of the server's state: every statement with the index that it uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from fitting import outbox
+
+WINDOW_SECONDS = 3600
+RATE_SECONDS = 60
+
+# Primary key of dirty by its order; small whenever workers keep up.
+QUEUE = """
+SELECT count(*), extract(epoch FROM clock_timestamp() - min(at))::float8 FROM fitting_dirty
+"""
+# Leases and errors: one row a study and kind.
+STATES = """
+SELECT count(*) FILTER (WHERE s.lease_until > clock_timestamp()),
+       count(*) FILTER (WHERE s.last_error <> '')
+FROM fitting_fitstate s
+"""
+# Primary key, backwards: the newest thousand fits.
+LAG = """
+SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY lag_seconds),
+       percentile_cont(0.95) WITHIN GROUP (ORDER BY lag_seconds), max(created_at)
+FROM (SELECT lag_seconds, created_at FROM fitting_fit ORDER BY id DESC LIMIT 1000) newest
+WHERE created_at > clock_timestamp() - make_interval(secs => %(window)s)
+"""
+# BRIN batch_by_time.
+RATE = """
+SELECT coalesce(sum(n_points), 0)::bigint, count(*), max(received_at) FROM runs_batch
+WHERE received_at > clock_timestamp() - make_interval(secs => %(window)s)
+"""
+# The statistics of connections: no table of ours, and no Redis.
+SWEEP = """
+SELECT count(*), extract(epoch FROM clock_timestamp() - max(query_start))::float8
+FROM pg_stat_activity WHERE datname = current_database() AND application_name = %(name)s
+"""
+SERVER = """
+SELECT pg_database_size(current_database()), current_setting('server_version'), clock_timestamp()
+"""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Numbers of one moment, by the database's clock; None where nothing was there to measure."""
+
+    n_dirty: int
+    oldest_seconds: float | None
+    n_busy: int
+    n_failing: int
+    n_fits: int
+    lag_p50_seconds: float | None
+    lag_p95_seconds: float | None
+    fitted_at: datetime | None
+    n_points: int
+    n_batches: int
+    received_at: datetime | None
+    n_sweepers: int
+    sweep_seconds: float | None
+    database_bytes: int
+    postgres_version: str
+    now: datetime
+    claimable_seconds: float = 0.0
+
+
+def read_readings(sweeper_name: str) -> Readings:
+    """Read everything, one small statement after the other."""
+    return Readings(
+        *_fetch(QUEUE, {}),
+        *_fetch(STATES, {}),
+        *_fetch(LAG, {"window": WINDOW_SECONDS}),
+        *_fetch(RATE, {"window": RATE_SECONDS}),
+        *_fetch(SWEEP, {"name": sweeper_name}),
+        *_fetch(SERVER, {}),
+        claimable_seconds=max((item.seconds for item in outbox.find_waiting()), default=0.0),
+    )
+
+
+def _fetch(statement: str, values: dict[str, object]) -> tuple:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchone()
