@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
+from fitting.diagnoses.study import read_instability, run_instability
 from fitting.inputs import (
     AnalysisInput,
     ComputeInput,
@@ -22,7 +23,7 @@ from fitting.inputs import (
 from fitting.maths.compute_optimal import ComputeSettings, LossCurve, analyse_compute_optimal
 from fitting.maths.lr_sweep import LrSweepSettings, analyse_lr_sweep
 from fitting.models import FitKind, Study
-from fitting.queries import COMPUTE_OPTIMAL, LR_SWEEP
+from fitting.queries import COMPUTE_OPTIMAL, INSTABILITY, LR_SWEEP
 from fitting.rows import StudyRows
 
 Result = dict[str, object]
@@ -119,4 +120,5 @@ def _known_options(options: Mapping[str, object], known: tuple[str, ...]) -> dic
 ANALYSES = {
     LR_SWEEP: Analysis(LR_SWEEP, 1, read_lr_sweep, run_lr_sweep),
     COMPUTE_OPTIMAL: Analysis(COMPUTE_OPTIMAL, 2, read_compute_optimal, run_compute_optimal),
+    INSTABILITY: Analysis(INSTABILITY, 1, read_instability, run_instability),
 }

@@ -14,6 +14,7 @@ from fitting.axes import AXIS_TITLES
 from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.compute_page import build_compute, summarise_compute
 from fitting.coverage import describe_coverage
+from fitting.diagnoses.tab import build_instabilities
 from fitting.figures import FIGURES
 from fitting.forecast_page import build_forecasts
 from fitting.models import Estimator, Study
@@ -43,6 +44,7 @@ TAB_LABELS = {
     "isoflop": "IsoFLOP",
     "parametric": "Parametric",
     "frontier": "Frontier",
+    "instab": "Instabilities",
     "forecasts": "Forecasts",
     "runs": "Runs",
 }
@@ -53,6 +55,7 @@ TAB_FIGURES = {
     "isoflop": ("isoflop", "optimal_params", "optimal_tokens", "tokens_per_param"),
     "parametric": ("surface", "residuals"),
     "frontier": ("frontier", "envelope"),
+    "instab": ("attention_logits", "logit_forecast", "gradient_rms"),
 }
 TALL = (*(names[0] for names in TAB_FIGURES.values()), "envelope")
 COMPUTE_TABS = ("isoflop", "parametric", "frontier")
@@ -123,6 +126,7 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         "laws": [asdict(law) for law in laws],
         "refusal": (result or {}).get("refusal"),
         "warnings": list(view.rows.warnings),
+        **({"instabilities": build_instabilities(view)} if tab == "instab" else {}),
         **compute,
         "exclusions": describe_exclusions(view, view.compute if shows_compute else view.result),
         "coverage": describe_coverage(view),

@@ -19,8 +19,8 @@ from runs.models import Outcome, RunState
 from teams.models import Project
 from teams.principals import Principal
 
-LR_SWEEP, COMPUTE_OPTIMAL = "lr_sweep", "compute_optimal"
-ANALYSES = (LR_SWEEP, COMPUTE_OPTIMAL)
+LR_SWEEP, COMPUTE_OPTIMAL, INSTABILITY = "lr_sweep", "compute_optimal", "instability"
+ANALYSES = (LR_SWEEP, COMPUTE_OPTIMAL, INSTABILITY)
 CELL_ORDER = ("done", "running", "diverged", "failed", "excluded")
 
 
@@ -50,6 +50,7 @@ class StudyView:
     progress: Progress
     compute_fit: Fit | None = None
     envelope_fit: Fit | None = None
+    instability_fit: Fit | None = None
 
     @property
     def compute(self) -> ComputeDoc | None:
@@ -60,6 +61,11 @@ class StudyView:
     def envelope(self) -> ComputeDoc | None:
         """Return the newest compute-optimal analysis that read the loss curves."""
         return self.envelope_fit.result if self.envelope_fit else None
+
+    @property
+    def instability(self) -> dict[str, object] | None:
+        """Return the current forecasts of attention logits and gradients."""
+        return self.instability_fit.result if self.instability_fit else None
 
     @property
     def is_envelope_old(self) -> bool:
@@ -107,7 +113,8 @@ def view_study(study: Study) -> StudyView:
     is_deep = compute is not None and compute.kind == FitKind.DEEP
     envelope = compute if is_deep else find_newest(study, COMPUTE_OPTIMAL, FitKind.DEEP)
     rows, progress = fill_losses(study, rows, fit), read_progress(study, fit)
-    return StudyView(study, rows, fit, progress, compute, envelope)
+    instability = find_current_fit(study, INSTABILITY)
+    return StudyView(study, rows, fit, progress, compute, envelope, instability)
 
 
 def fill_losses(study: Study, rows: StudyRows, fit: Fit | None) -> StudyRows:

@@ -67,6 +67,8 @@ def _store(held: outbox.Claim, found: Found, seconds: float) -> None:
     }
     RunDiagnosis.objects.update_or_create(run_id=run.pk, defaults=values)
     _note_escalations(run, found.verdicts)
+    if before["compared"] != values["compared"]:
+        outbox.mark_holders(run.pk, is_judged=False)
     has_moved = _apply_outcome(run, found)
     if not has_moved and before["verdicts"] != values["verdicts"]:
         Run.objects.filter(pk=run.pk).update(changed_at=Now())

@@ -125,3 +125,24 @@ def make_isoflops(
             runs.append(run)
     add_runs(study, runs)
     return runs
+
+
+def make_logit_growth(study: Study, open_job: Callable[[dict[str, object]], Job]) -> list[Run]:
+    """Log runs whose attention logits grow as lr N and whose gradients fall as 1 / N, 3 sizes."""
+    steps = list(range(10, 1001, 10))
+    runs = []
+    for lr in (1e-2, 1e-1):
+        for size in SIZES:
+            fields = {"n_params_non_embedding": size, "peak_lr": lr, "loss_at_init": LOSS_AT_INIT}
+            job = open_job({**fields, "total_steps": 1000, "adam_eps": 1e-8})
+            top = lr * size
+            metrics = {
+                "loss.train": [2.4 + 3 / (1 + step / 30) for step in steps],
+                "attn.max_logit.L0": [max(1.0, top * min(step / 200, 1.0)) for step in steps],
+                "grad.rms.block0.mlp_in": [1.0 / size] * len(steps),
+            }
+            job.log(steps, metrics=metrics)
+            job.api.post(f"runs/{job.run.uid}/finish", {"state": "finished"})
+            runs.append(job.run)
+    add_runs(study, runs)
+    return runs

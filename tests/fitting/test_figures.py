@@ -10,6 +10,7 @@ import pytest
 
 from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.figures import FIGURES, build_figure
+from fitting.instability_figures import INSTABILITY_FIGURES
 from fitting.models import Study
 from fitting.palette import ROLES, color_size
 from fitting.plots.frame import MINUS, list_even_ticks, list_ticks, plot_text, spread_labels
@@ -20,12 +21,13 @@ from tests.fitting.factories import (
     LRS,
     SIZES,
     make_isoflops,
+    make_logit_growth,
     make_run,
     make_study,
     make_sweep,
     settle,
 )
-from tests.runs.factories import Job, make_api
+from tests.runs.factories import Job, make_api, open_run
 
 Figure = dict[str, object]
 
@@ -48,6 +50,15 @@ def budgeted(transactional_db: None) -> StudyView:
     api = make_api()
     study = make_study(api.project)
     make_isoflops(study, lambda run: Job(api, run))
+    settle()
+    return view_study(study)
+
+
+@pytest.fixture
+def judged(transactional_db: None) -> StudyView:
+    api = make_api()
+    study = make_study(api.project)
+    make_logit_growth(study, lambda config: Job(api, open_run(api, config=config)))
     settle()
     return view_study(study)
 
@@ -76,6 +87,8 @@ def points(figure: Figure, *parts: str) -> int:
 @pytest.fixture
 def view(name: str, request: pytest.FixtureRequest, transactional_db: None) -> StudyView:
     """The view of a study that has what the figure draws."""
+    if name in INSTABILITY_FIGURES:
+        return request.getfixturevalue("judged")
     return request.getfixturevalue("budgeted" if name in COMPUTE_FIGURES else "fitted")
 
 

@@ -14,6 +14,8 @@ SEED = 0
 LEVEL = 0.8
 MIN_SPARE = 2  # points beyond the parameters that an interval needs
 AICC_SIZES = 6
+MOST = 0.9  # of the replicas have to reach a limit for its interval
+FARTHEST = 30.0  # log10 N beyond which a crossing says nothing
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,17 @@ class Trend:
         return float(10**low), float(10**high)
 
     def find_crossing(self, limit: float) -> float | None:
-        """Return the size beyond the middle of the data at which a rising fit reaches the limit."""
-        return _cross(self.coefficients, math.log10(limit), float(self.x.mean()))
+        """Return the size at which the rising fit reaches the limit, None where it never does."""
+        found = float(_cross(self.coefficients, math.log10(limit))[0])
+        return 10**found if math.isfinite(found) else None
 
     def find_crossing_interval(self, limit: float) -> tuple[float, float] | None:
         """Return the 80% interval of the crossing; None without replicas or where many miss it."""
-        level, middle = math.log10(limit), float(self.x.mean())
-        found = [_cross(row, level, middle) for row in self.replicas]
-        sizes = [size for size in found if size is not None]
-        if len(sizes) < 0.9 * max(len(found), 1):
+        found = _cross(self.replicas, math.log10(limit))
+        sizes = found[np.isfinite(found)]
+        if not sizes.size or sizes.size < MOST * found.size:
             return None
-        low, high = np.quantile(np.log10(sizes), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        low, high = np.quantile(sizes, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         return float(10**low), float(10**high)
 
     def _draw_residuals(self) -> FloatArray:
@@ -114,10 +116,22 @@ def _evaluate(replicas: FloatArray, x: float) -> FloatArray:
     return np.asarray(replicas @ powers, dtype=np.float64)
 
 
-def _cross(coefficients: FloatArray, level: float, middle: float) -> float | None:
-    shifted = np.array(coefficients, dtype=np.float64)
-    shifted[-1] -= level
-    roots = [float(root.real) for root in np.roots(shifted) if abs(root.imag) < 1e-9]
-    slopes = np.polyder(np.asarray(coefficients))
-    rising = [x for x in roots if np.polyval(slopes, x) > 0 and abs(x - middle) < 12]
-    return 10 ** min(rising) if rising else None
+def _cross(coefficients: FloatArray, level: float) -> FloatArray:
+    """Return log10 N at which each row of coefficients rises through a level, NaN where none does.
+
+    A parabola rises through it at (-b + sqrt(b^2 - 4 a (c - level))) / (2 a), whatever the sign
+    of a.
+    """
+    rows = np.atleast_2d(coefficients)
+    b, c = rows[:, -2], rows[:, -1] - level
+    with np.errstate(divide="ignore", invalid="ignore"):
+        line = np.where(b > 0, -c / b, np.nan)
+        if rows.shape[1] == 2:
+            found = line
+        else:
+            a = rows[:, 0]
+            root = np.sqrt(b**2 - 4 * a * c)
+            # the same root written twice: each form loses no digits for its sign of b
+            curved = np.where(b > 0, -2 * c / (b + root), (root - b) / (2 * a))
+            found = np.where(np.abs(a) > 1e-12, curved, line)
+    return np.where(np.abs(found) < FARTHEST, found, np.nan)

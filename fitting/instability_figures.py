@@ -1,0 +1,180 @@
+"""The figures of the instabilities tab (P4 and its twins)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fitting.lr_figures import name_scale
+from fitting.plots.contract import Figure, Options, Plot
+from fitting.plots.frame import format_lr
+from fitting.plots.instability import (
+    draw_attention_logits,
+    draw_gradient_rms,
+    draw_logit_forecast,
+)
+from fitting.queries import StudyView
+from fitting.results import RefusalDoc
+from scaledash.lib.jsonsafe import decode_float
+from scaledash.lib.units import format_quantity
+
+NOT_LOGGED: RefusalDoc = {
+    "code": "not_logged",
+    "sentence": "no run of the study logs grad.rms.* at 3 sizes with adam_eps in its config",
+    "cure": "log the RMS of a matrix's gradient before clipping",
+}
+
+
+def _count(view: StudyView) -> dict[str, int]:
+    rows, included = view.rows.rows, view.rows.included
+    return {
+        "n": len(rows),
+        "drawn": 0,
+        "diverged": sum(row.diverged for row in included),
+        "nonfinite": 0,
+        "nonpositive": 0,
+        "clipped": 0,
+        "excluded": len(rows) - len(included),
+        "held_out": 0,
+    }
+
+
+def _refuse(view: StudyView, options: Options, drawn: Figure) -> RefusalDoc | None:
+    result: Any = view.instability
+    if result is None or drawn["data"]:
+        return None
+    return result["refusal"] or NOT_LOGGED
+
+
+def _law(view: StudyView, options: Options) -> Figure:
+    return {}
+
+
+def _caption_logits(view: StudyView, options: Options) -> str:
+    result: Any = view.instability
+    if not result or not result["curves"]:
+        return "The largest attention logit of each run against step."
+    return (
+        f"{len(result['curves'])} runs, {result['form']}, maximum over layers. Colour is the size, "
+        "the darkest is the largest; dashes are variants; runs that stay below 100 are grey."
+    )
+
+
+def _caption_forecast(view: StudyView, options: Options) -> str:
+    result: Any = view.instability
+    if not result:
+        return "The largest attention logit at an early step against size."
+    worst = min(
+        (item for item in result["forecasts"] if item["crossing"]),
+        key=lambda item: item["crossing"],
+        default=None,
+    )
+    text = (
+        f"Maximum over layers at step {result['step']:,}; runs above 10⁴ are left out of the lines."
+    )
+    return f"{worst['sentence']} {text}" if worst else text
+
+
+def _caption_gradient(view: StudyView, options: Options) -> str:
+    result: Any = view.instability
+    trends = result["gradients"] if result else []
+    if not trends:
+        return "Gradient RMS of a matrix against size, beside Adam's epsilon."
+    nearest = min(trends, key=lambda trend: trend["values"][-1] / trend["epsilon"])
+    return f"{nearest['sentence']} Mean of the final 500 steps of {nearest['metric']}."
+
+
+def _tabulate_logits(view: StudyView, options: Options) -> Figure:
+    result: Any = view.instability or {}
+    columns = {"run": "Run", "variant": "Variant", "n": "N", "lr": "LR", "largest": "Largest logit"}
+    rows = [
+        {
+            "run": item["run"],
+            "variant": item["variant"],
+            "n": format_quantity(item["n"]),
+            "lr": format_lr(item["lr"]),
+            "largest": max(item["logits"], key=lambda value: decode_float(value) or 0.0),
+        }
+        for item in result.get("curves", [])
+    ]
+    return _table(columns, rows)
+
+
+def _tabulate_forecast(view: StudyView, options: Options) -> Figure:
+    result: Any = view.instability or {}
+    columns = {
+        "lr": "LR",
+        "variant": "Variant",
+        "n_sizes": "Sizes",
+        "slope": "Exponent",
+        "crossing": "N at 10⁴",
+        "low": "from",
+        "high": "to",
+        "held_out": "Hold-out ratio",
+    }
+    rows = [
+        {
+            **{name: item[name] for name in columns if name in item},
+            "lr": format_lr(item["lr"]),
+            "n_sizes": len(item["sizes"]),
+        }
+        for item in result.get("forecasts", [])
+    ]
+    return _table(columns, rows)
+
+
+def _tabulate_gradient(view: StudyView, options: Options) -> Figure:
+    result: Any = view.instability or {}
+    columns = {
+        "lr": "LR",
+        "variant": "Variant",
+        "n_sizes": "Sizes",
+        "slope": "Exponent",
+        "largest": "RMS at the largest size",
+        "epsilon": "Epsilon",
+        "crossing": "N at epsilon",
+    }
+    rows = [
+        {
+            **{name: item[name] for name in columns if name in item},
+            "lr": format_lr(item["lr"]),
+            "n_sizes": len(item["sizes"]),
+            "largest": item["values"][-1],
+        }
+        for item in result.get("gradients", [])
+    ]
+    return _table(columns, rows)
+
+
+def _table(columns: dict[str, str], rows: list[dict[str, object]]) -> Figure:
+    return {"columns": [{"key": k, "label": v} for k, v in columns.items()], "rows": rows}
+
+
+INSTABILITY_FIGURES = {
+    "attention_logits": Plot(
+        "Attention logits against step",
+        lambda view, options: draw_attention_logits(view.instability),
+        _caption_logits,
+        _tabulate_logits,
+        _law,
+        _count,
+        _refuse,
+    ),
+    "logit_forecast": Plot(
+        "Attention logits against size",
+        lambda view, options: draw_logit_forecast(view.instability, name_scale(view)),
+        _caption_forecast,
+        _tabulate_forecast,
+        _law,
+        _count,
+        _refuse,
+    ),
+    "gradient_rms": Plot(
+        "Gradient RMS against size",
+        lambda view, options: draw_gradient_rms(view.instability, name_scale(view)),
+        _caption_gradient,
+        _tabulate_gradient,
+        _law,
+        _count,
+        _refuse,
+    ),
+}
