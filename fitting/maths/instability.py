@@ -97,7 +97,21 @@ class Instability(Record):
 
 
 def analyse_instability(curves: Sequence[RunCurve], settings: InstabilitySettings) -> Instability:
-    """Forecast attention logits and gradient RMS for each learning rate and variant."""
+    """Forecast attention logits and gradient RMS for each learning rate and variant.
+
+    Parameters
+    ----------
+    curves : what was logged of each run, with its size, learning rate and variant
+    settings : early step and target size
+
+    Returns
+    -------
+    the trends over size of each learning rate and variant, or why there is none
+
+    References
+    ----------
+    Wortsman et al. 2023, arXiv 2309.14322, section 3.4 and figures 9 and 11
+    """
     forms = sorted({curve.form for curve in curves if curve.form})
     form = forms[-1] if forms else ""  # attn.max_logit before attn.max_abs_logit
     compared = [curve for curve in curves if curve.form == form and curve.steps]

@@ -41,6 +41,10 @@ def draw_surface(fit: Fit, cost: FlopsPerToken, rows: Rows) -> Surface:
     cost : FLOPs per token at each size; it turns C and N into D
     rows : what was fitted, with n_params, n_tokens and flops
 
+    Returns
+    -------
+    predicted loss in nats on a grid of 49 sizes and 49 budgets
+
     References
     ----------
     Hoffmann et al. 2022, arXiv 2203.15556, figure 4

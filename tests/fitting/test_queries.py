@@ -9,6 +9,7 @@ from django.utils import timezone
 from fitting import outbox
 from fitting.models import Dirty, Fit, FitKind, FitState, Study
 from fitting.queries import (
+    ANALYSES,
     build_coverage,
     find_current_fit,
     find_study,
@@ -67,7 +68,7 @@ def test_a_deep_fit_of_older_data_is_not_shown(study: Study) -> None:
 
 def test_progress_begins_stale(study: Study) -> None:
     progress = read_progress(study, None)
-    assert (progress.state, progress.done, progress.of) == ("stale", 0, 2)
+    assert (progress.state, progress.done, progress.of) == ("stale", 0, len(ANALYSES))
 
 
 def test_progress_says_that_a_fit_runs(study: Study) -> None:
