@@ -39,6 +39,7 @@ BANDS = ((1e2, "watch", "ink3"), (1e3, "warn", "ink2"), (1e4, "critical", "bad")
 RUN_HOVER = "%{customdata[1]}<br>step %{x}: %{y:.4g}<extra></extra>"
 POINT_HOVER = "%{customdata[1]}<br>N = %{customdata[2]}: %{y:.4g}<extra></extra>"
 GREY_ALPHA = 0.35
+NEARLY = 0.9  # of the largest size: variants of one size differ by a few parameters
 LABEL_SHARE = 0.07  # of the height of a small figure, a line of text
 
 
@@ -162,7 +163,7 @@ def draw_logit_forecast(result: Doc | None, x_title: str) -> Figure:
     right = max([max(sizes), *(item["x"][-1] for item in result["forecasts"])])
     layout = make_layout(
         log_axis(x_title, *pad_log(min(sizes), right, 0.04, 0.04), format_quantity),
-        log_axis(f"Largest attention logit at step {result['step']:,}", low, high),
+        log_axis(f"Attention logit, step {result['step']:,}", low, high),
         "logit_forecast",
         annotations=[_name_band(*BANDS[-1]), *_label_rates(data, rates, (low, high))],
     )
@@ -217,15 +218,16 @@ def _label_rates(
     for trace in data:
         if trace["meta"]["part"] == "value":
             points = [(x, y) for x, y in zip(trace["x"], trace["y"], strict=True) if y]
-            best = max([*points, tops.get(trace["name"], (0.0, 0.0))])
-            tops[trace["name"]] = best
-    names = [name for name, top in tops.items() if top[1] > 0]
-    heights = [math.log10(tops[name][1]) for name in names]
+            far = max(x for x, _ in points) * NEARLY if points else 0.0
+            high = max(((y, x) for x, y in points if x >= far), default=(0.0, 0.0))
+            tops[trace["name"]] = max(tops.get(trace["name"], (0.0, 0.0)), high)
+    names = [name for name, top in tops.items() if top[0] > 0]
+    heights = [math.log10(tops[name][0]) for name in names]
     places = spread_labels(heights, LABEL_SHARE * math.log10(ends[1] / ends[0]))
     order = [f"LR {format_lr(lr)}" for lr in rates]
     return [
         {
-            "x": math.log10(tops[name][0]),
+            "x": math.log10(tops[name][1]),
             "xshift": 8,
             "xanchor": "left",
             "y": place,
