@@ -84,12 +84,17 @@ def points(figure: Figure, *parts: str) -> int:
 
 
 # --- every figure --------------------------------------------------------------------------------
+KNOWN: dict[str, StudyView] = {}  # figures are pure: a view that was read once serves them all
+
+
 @pytest.fixture
 def view(name: str, request: pytest.FixtureRequest, transactional_db: None) -> StudyView:
     """The view of a study that has what the figure draws."""
-    if name in INSTABILITY_FIGURES:
-        return request.getfixturevalue("judged")
-    return request.getfixturevalue("budgeted" if name in COMPUTE_FIGURES else "fitted")
+    kind = "judged" if name in INSTABILITY_FIGURES else "fitted"
+    kind = "budgeted" if name in COMPUTE_FIGURES else kind
+    if kind not in KNOWN:
+        KNOWN[kind] = request.getfixturevalue(kind)
+    return KNOWN[kind]
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES))
