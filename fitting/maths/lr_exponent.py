@@ -1,4 +1,7 @@
-"""The power law of the best learning rate against scale."""
+"""The power law of the best learning rate against scale.
+
+Exponents to expect: Everett et al. 2024, arXiv 2407.05872.
+"""
 
 from __future__ import annotations
 
@@ -65,10 +68,6 @@ def fit_exponent(
     -----
     The line is weighted by 1/se^2 when every optimum has a standard error above zero. Its interval
     comes from the optima's own replicas; without them from the residuals of at least four scales.
-
-    References
-    ----------
-    Everett et al. 2024, arXiv 2407.05872 (exponents to expect)
     """
     used = [place for place, optimum in enumerate(optima) if not optimum.censored]
     n_censored = len(optima) - len(used)

@@ -90,8 +90,7 @@ def measure_sensitivity(
     ----------
     lr, loss : ndarray, shape (n,), finished runs; a diverged run has any loss, also NaN
     loss_at_init : ndarray, shape (n,), loss at initialisation; NaN = the median of the others
-    replicas : number of replicas of the interval
-    seed : of the replicas
+    replicas, seed : of the interval
 
     Returns
     -------
@@ -102,10 +101,6 @@ def measure_sensitivity(
     Runs that were merely unfinished must not be in the input. Series are comparable only where
     `grid`, `coverage` and `lrs` agree: the range decides the number. Short runs are undertrained
     at low learning rates; look at `left` and `right` apart.
-
-    References
-    ----------
-    Wortsman et al. 2023, arXiv 2309.14322, section 2.2
     """
     lr, initial = unify_lr(lr), loss_at_init
     known = np.isfinite(initial)
@@ -114,7 +109,6 @@ def measure_sensitivity(
         return Refusal("missing_input", f"LR sensitivity unknown: {what}", "log loss_at_init")
     initial = np.where(known, initial, np.median(initial[known]))
     capped = np.where(np.isfinite(loss), np.minimum(loss, initial), initial)
-    n_capped = int(np.sum(~(loss <= initial)))
     chosen = _choose_grid(np.unique(lr))
     if chosen.lrs.size < MIN_LRS:
         return Refusal(
@@ -139,7 +133,7 @@ def measure_sensitivity(
         missing=chosen.missing,
         ignored=chosen.ignored,
         n_seeds=max(cell.size for cell in cells),
-        n_capped=n_capped,
+        n_capped=int(np.sum(~(loss <= initial))),
         at_chance=bool(np.all(capped >= initial)),
         replicas=draws,
     )
