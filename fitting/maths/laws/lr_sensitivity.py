@@ -98,9 +98,8 @@ def measure_sensitivity(
 
     Notes
     -----
-    Runs that were merely unfinished must not be in the input. Series are comparable only where
-    `grid`, `coverage` and `lrs` agree: the range decides the number. Short runs are undertrained
-    at low learning rates; look at `left` and `right` apart.
+    Unfinished runs must not be in the input. Series are comparable only where `grid`, `coverage`
+    and `lrs` agree. Short runs are undertrained at low rates: look at `left` and `right` apart.
     """
     lr, initial = unify_lr(lr), loss_at_init
     known = np.isfinite(initial)
