@@ -43,7 +43,7 @@ def choose_runs(project: Project, wish: ExploreWish) -> Chosen:
     everything = Run.objects.filter(project=project, deleted_at=None)
     offered = find_offered(everything)
     metrics = find_metrics(project, wish.metrics, notes) if wish.metrics else choose_first(offered)
-    found, error = _filter(everything, wish.filter)
+    found, error = _filter(_leave_archived_out(everything, wish, notes), wish.filter)
     logging = found.filter(summary__has_any_keys=metrics) if metrics else found.none()
     ordered = _read_order(wish.sort, notes).apply(logging.defer(*HEAVY))
     limit = settings.MAX_SERIES_PER_REQUEST if wish.draws_all else DRAWN_AT_FIRST
@@ -64,6 +64,20 @@ def choose_runs(project: Project, wish: ExploreWish) -> Chosen:
         notes=notes,
         offered=[name for name in offered if name not in metrics],
     )
+
+
+def _leave_archived_out(runs: QuerySet[Run], wish: ExploreWish, notes: list[str]) -> QuerySet[Run]:
+    """Return the runs that are not archived; all where some are chosen, or a filter names them."""
+    if wish.selected or "archived" in wish.filter:
+        return runs
+    n_archived = runs.filter(archived_at__isnull=False).count()
+    if n_archived:
+        plural = "run is" if n_archived == 1 else "runs are"
+        notes.append(
+            f"{n_archived:,} archived {plural} left out; the filter archived = null "
+            "or archived != null takes them in."
+        )
+    return runs.filter(archived_at=None)
 
 
 def _filter(runs: QuerySet[Run], text: str) -> tuple[QuerySet[Run], BadFilter | None]:

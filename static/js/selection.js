@@ -36,6 +36,14 @@ function compare({ dataset }) {
   location.assign(`${dataset.url}?sel=${encodeURIComponent(chosen().join(","))}`);
 }
 
+/** The curves of the chosen runs; of all that match, by the filter that the explorer reads too. */
+function draw({ dataset }) {
+  const { f, state } = readState();
+  const parts = [f && `(${f})`, state && `state = ${state}`].filter(Boolean);
+  const query = isEvery() ? { f: parts.join(" and ") } : { sel: chosen().join(",") };
+  location.assign(`${dataset.url}?${new URLSearchParams(query)}`);
+}
+
 class Actions {
   constructor(form) {
     this.form = form;
@@ -52,6 +60,7 @@ class Actions {
     if (!button) return;
     if (button.matches("[data-make-study]")) makeStudy(button);
     if (button.matches("[data-compare]")) compare(button);
+    if (button.matches("[data-draw]")) draw(button);
     if (button.matches("[data-export]")) exportRuns(button);
     if (button.matches("[data-delete]")) this.dialog.showModal();
     if (button.matches("[data-cancel]")) this.dialog.close();

@@ -2,8 +2,8 @@
    readState and writeState. */
 export const ORDER = [
   "tab", "m", "f", "q", "state", "color", "dash", "facet", "row", "variant", "c", "x",
-  "xs", "ys", "xr", "yr", "y", "sm", "agg", "area", "sel", "hl", "base", "law", "ho", "fit", "by", "open", "s", "p",
-  "cols", "arch", "ref", "v",
+  "xs", "ys", "xr", "yr", "y", "sm", "agg", "area", "sel", "hl", "base", "law", "ho", "fit",
+  "by", "open", "s", "p", "cols", "arch", "ref", "v",
 ];
 const LISTS = new Set(["m", "facet", "sel", "hl", "by", "open", "cols", "xr", "yr"]);
 

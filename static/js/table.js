@@ -2,6 +2,7 @@
 import { parse, readState, visit, writeState } from "./state.js";
 
 const MAX_COMPARED = 20;
+const MAX_DRAWN = 100;
 const EVERY = "*"; /* all runs that the filter leaves, on every page */
 
 class SelectableTable {
@@ -67,6 +68,8 @@ class SelectableTable {
     every.hidden = this.isEvery || !isWhole || n >= total;
     every.querySelector("[data-total]").textContent = total.toLocaleString("en");
     bar.querySelector("[data-compare]").disabled = this.isEvery || n < 2 || n > MAX_COMPARED;
+    const draw = bar.querySelector("[data-draw]");
+    draw.disabled = this.isEvery ? Boolean(readState().q) : n > MAX_DRAWN;
     const unarchive = bar.querySelector("[data-unarchive]");
     if (unarchive) unarchive.hidden = !readState().arch;
     const words = bar.querySelector("[data-selected-words]");

@@ -65,6 +65,7 @@ STATES: list[dict[str, object]] = [
     {"tab": "runs"},
     {"m": ["train/loss", "odd, name", "back\\slash"], "xs": "log"},
     {"f": 'lr >= 1e-3 and name ~ "qk"', "sel": ["12", "15"], "s": "-loss"},
+    {"by": ["config.a,b", "lr"], "open": ["0123456789ab"], "s": "lr", "arch": "1"},
     {"xr": ["2.5", "5"], "cols": ["name", "lr"], "q": "a&b=c#d %é"},
 ]
 

@@ -65,3 +65,6 @@ def test_two_clicks_and_a_key_compare_two_runs(open_page: OpenPage) -> None:
     row = page.locator("[data-table=compare-config] tr.differs")
     expect(row).to_have_text("optim.lr0.10.3")
     expect(page.locator("[data-table=compare-loss] tbody tr")).to_have_count(1)
+    page.click("text=Curves of these runs")
+    page.wait_for_url("**/p/tiny/explore?sel=a%2Cb")
+    page.wait_for_selector("figure[data-metric='loss/train'][data-state=ready]")

@@ -232,6 +232,14 @@ def test_archived_runs_are_shown_by_a_switch_in_the_address(open_page: OpenPage)
 
 
 @pytest.mark.usefixtures("sweep")
+def test_curves_of_the_chosen_runs_are_two_clicks_away(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs?sel=r1,r4")
+    page.click("[data-draw]")
+    page.wait_for_url("**/p/tiny/explore?sel=r1%2Cr4")
+    expect(page.locator("[data-table=explore] tr[data-selected=true]")).to_have_count(2)
+
+
+@pytest.mark.usefixtures("sweep")
 def test_the_export_holds_the_chosen_runs(open_page: OpenPage) -> None:
     page = open_page("/p/tiny/runs?sel=r1,r4")
     with page.expect_download() as download:

@@ -333,3 +333,19 @@ def test_the_number_of_queries_does_not_grow_with_the_runs(
         log_run(api, f"r{place}", [1.0])
     with django_assert_max_num_queries(20):
         reader.get(f"/p/{api.project.slug}/explore?color=n_params&facet=state")
+
+
+def test_archived_runs_are_left_out_and_said_unless_they_are_named(
+    api: Api, reader: Client
+) -> None:
+    for uid in ("kept", "stored"):
+        log_run(api, uid, [1.0, 2.0])
+    api.patch("runs/stored", {"archived": True})
+
+    def list_drawn(**keys: str) -> list[str]:
+        return sorted(run["uid"] for run in explore(reader, api, m="loss", **keys)["runs"])
+
+    assert list_drawn() == ["kept"]
+    assert list_drawn(f="archived != null") == ["stored"]
+    assert list_drawn(sel="kept,stored") == ["kept", "stored"]
+    assert "1 archived run is left out" in str(explore(reader, api, m="loss")["notes"])
