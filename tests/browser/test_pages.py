@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from fitting import refit
 from teams.models import Project
 from tests.browser.logger import LOSS_AT_INIT, Logger, log_cell, log_sweep
+from tests.fitting.factories import settle
 
 PAGES = (
     "/",
@@ -41,9 +41,8 @@ NAMELESS = """() => [...document.querySelectorAll(
 
 
 def fit_all() -> None:
-    """Do the work that a worker would do."""
-    while refit.run_next():
-        pass
+    """Do the work that a worker would do, also what a diagnosis leads to."""
+    settle(limit=500)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

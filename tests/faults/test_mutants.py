@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
-from django.db import connection
-from django.db.models import Q, transaction
+from django.db import connection, transaction
+from django.db.models import Q
 
 from fitting import outbox, receivers, refit
 from fitting.hints import Hints

@@ -62,6 +62,7 @@ OPTIONAL_IMPORTS = {
     # frameworks that a training script has and the server does not
     "torch",
     "transformers",
+    "wandb",
     "lightning",
     "jax",
     "tensorboard",

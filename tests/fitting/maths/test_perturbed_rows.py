@@ -21,6 +21,7 @@ from fitting.maths.types import Fit, Refusal, Rows
 from tests.fitting.maths.good_rows import SLUGS, UNITLESS, make_good, settings_for
 from tests.fitting.maths.synthetic import predict_truth
 
+pytestmark = pytest.mark.slow  # every law many times over: minutes, not seconds
 FEW = settings(
     max_examples=2, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
