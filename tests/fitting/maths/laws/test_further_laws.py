@@ -170,13 +170,17 @@ def make_regime(alpha: float, seed: int, points: int = 8, top: float = 100.0) ->
 
 
 def judge_alpha(alpha: float, seed: int) -> str:
-    """Return the verdict on an exponent seen at two fixed values of the other variable."""
+    """Return the verdict on an exponent seen at two fixed values of the other variable.
+
+    A fit that refuses its interval gives no verdict; among many seeds one may.
+    """
     fits = [
         fit_rows("scaling_regime", make_regime(alpha, 100 * k + seed), Settings(200))
         for k in (0, 1)
     ]
     first, second = (fit.params["a"].interval for fit in fits)
-    assert first is not None
+    if first is None:
+        return "no interval"
     return judge_regime(alpha, first, "data", second).verdict
 
 
