@@ -149,11 +149,6 @@ def decode(values: Sequence[Number]) -> list[float]:
     return [math.nan if value is None else value for value in found]
 
 
-def has_band(band: BandDoc) -> bool:
-    """Say whether the whole line has a finite band."""
-    return all(map(math.isfinite, [*decode(band["low"]), *decode(band["high"])]))
-
-
 def take_at(frontier: FrontierDoc, quantity: str, flops: float) -> tuple[float, float, float]:
     """Return value, low and high of a quantity at a budget, log-linear between the samples.
 
@@ -163,17 +158,18 @@ def take_at(frontier: FrontierDoc, quantity: str, flops: float) -> tuple[float, 
     grid = frontier["flops"]
     if not isinstance(band, Mapping) or not grid[0] <= flops <= grid[-1] * (1 + 1e-12):
         return math.nan, math.nan, math.nan
-    place = next((i for i, edge in enumerate(grid[1:]) if flops <= edge), len(grid) - 2)
-    share = math.log(flops / grid[place]) / math.log(grid[place + 1] / grid[place])
-    ends = [(decode(band[key])[place], decode(band[key])[place + 1]) for key in BAND_KEYS]
-    low, middle, high = (_mix(first, last, share) for first, last in ends)
+    low, middle, high = (interpolate(grid, decode(band[key]), flops) for key in BAND_KEYS)
     return middle, low, high
 
 
 BAND_KEYS = ("low", "value", "high")
 
 
-def _mix(first: float, last: float, share: float) -> float:
+def interpolate(x: Sequence[float], y: Sequence[float], at: float) -> float:
+    """Return y at a place inside x, log-linear between the samples; NaN beside an unknown one."""
+    place = next((i for i, edge in enumerate(x[1:]) if at <= edge), len(x) - 2)
+    share = math.log(at / x[place]) / math.log(x[place + 1] / x[place])
+    first, last = y[place], y[place + 1]
     if not (first > 0 and last > 0):
         return math.nan
     return math.exp((1 - share) * math.log(first) + share * math.log(last))

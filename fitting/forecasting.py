@@ -14,6 +14,7 @@ from fitting.compute_results import (
     ComputeVariantDoc,
     decode,
     find_variant,
+    interpolate,
     name_approach,
     take_at,
 )
@@ -181,7 +182,7 @@ def _predict_lr(view: StudyView, target: Target) -> Prediction | RefusalDoc:
         first, last = format_quantity(law["x"][0]), format_quantity(law["x"][-1])
         return _refuse(f"N lies outside {first} to {last} parameters", "ask within them")
     low, high = (
-        _interpolate(law["x"], decode(ends), target.n_params) for ends in (law["low"], law["high"])
+        interpolate(law["x"], decode(ends), target.n_params) for ends in (law["low"], law["high"])
     )
     fitted = [
         x for x, is_beyond in zip(law["x"], law["extrapolated"], strict=True) if not is_beyond
@@ -190,15 +191,6 @@ def _predict_lr(view: StudyView, target: Target) -> Prediction | RefusalDoc:
     decades = math.log10(target.n_params / max(fitted))
     ends_known = (_keep_finite(low), _keep_finite(high))
     return Prediction(target, value, *ends_known, decades, view.fit, list(scales))
-
-
-def _interpolate(x: Sequence[float], y: Sequence[float], at: float) -> float:
-    place = next((i for i, edge in enumerate(x[1:]) if at <= edge), len(x) - 2)
-    share = math.log(at / x[place]) / math.log(x[place + 1] / x[place])
-    first, last = y[place], y[place + 1]
-    if not (first > 0 and last > 0):
-        return math.nan
-    return math.exp((1 - share) * math.log(first) + share * math.log(last))
 
 
 def _keep_finite(value: float) -> float | None:

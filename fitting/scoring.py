@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fitting.compute_results import decode, find_variant
@@ -110,10 +109,3 @@ MEASURES = {
     Quantity.OPTIMAL_SIZE: _measure_size,
     Quantity.OPTIMAL_LR: _measure_lr,
 }
-
-
-def score_all(
-    forecasts: Iterable[Forecast], view: StudyView
-) -> list[tuple[Forecast, Score | None]]:
-    """Return every forecast with its score."""
-    return [(forecast, score(forecast, view)) for forecast in forecasts]

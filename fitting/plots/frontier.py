@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fitting.compute_results import ComputeVariantDoc, decode, has_band, name_approach
+from fitting.compute_results import ComputeVariantDoc, decode, name_approach
 from fitting.palette import ROLES, add_alpha, category_tone, color_category, role_tone
 from fitting.plots.allocation import write_flops
 from fitting.plots.frame import (
@@ -175,11 +175,6 @@ def draw_minima(variant: ComputeVariantDoc) -> list[Trace]:
             "meta": {"tone": role_tone("ink"), "part": "ring"},
         }
     ]
-
-
-def is_bounded(variant: ComputeVariantDoc) -> bool:
-    """Say whether some line has a band."""
-    return any(item["loss"] and has_band(item["loss"]) for item in variant["frontiers"])
 
 
 # --- P5 ------------------------------------------------------------------------------------------
