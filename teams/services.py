@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from scaledash.lib.addresses import is_loopback
-from teams import audit
+from teams import audit, store
 from teams.models import SLUG_LENGTH, ApiToken, LoginLink, Membership, Project, Role, Scope, User
 from teams.principals import Principal
 from teams.queries import ROLE_OF_SCOPE, find_role
@@ -90,11 +90,7 @@ def resolve_token(text: str) -> Principal | None:
         return None
     now = timezone.now()
     key, secret = match.groups()
-    token = (
-        ApiToken.objects.filter(key=key, revoked_at=None, user__is_active=True)
-        .filter(Q(expires_at=None) | Q(expires_at__gt=now))
-        .first()
-    )
+    token = store.find_token(key, now)
     stored = token.secret_sha256 if token else _NO_HASH
     is_right = hmac.compare_digest(stored, hash_secret(secret))
     if token is None or not is_right:
@@ -103,17 +99,17 @@ def resolve_token(text: str) -> Principal | None:
     return Principal(
         user_id=token.user_id,
         project_id=token.project_id,
-        token_id=token.pk,
+        token_id=token.id,
         scope=Scope(token.scope),
     )
 
 
-def _note_use(token: ApiToken, now: datetime) -> None:
+def _note_use(token: store.StoredToken, now: datetime) -> None:
     """Store the time of use, once a minute at most and not twice for parallel requests."""
     stale = now - LAST_USED_RESOLUTION
     if token.last_used_at is None or token.last_used_at < stale:
         known = Q(last_used_at=None) | Q(last_used_at__lt=stale)
-        ApiToken.objects.filter(known, pk=token.pk).update(last_used_at=now)
+        ApiToken.objects.filter(known, pk=token.id).update(last_used_at=now)
 
 
 @transaction.atomic

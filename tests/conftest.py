@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["SCALEDASH_STATIC_ROOT"] = str(static_root)
     os.environ["XDG_CONFIG_HOME"] = str(scratch / "config")
     os.environ["DJANGO_SETTINGS_MODULE"] = "scaledash.settings"
-    _simplify_settings()
+    _simplify_settings(scratch)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -69,10 +69,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     _RUNNING.close()
 
 
-def _simplify_settings() -> None:
-    """In the test process itself: no collected static files, cheap password hashes."""
+def _simplify_settings(scratch: Path) -> None:
+    """In the test process itself: no collected static files, cheap password hashes.
+
+    Without its own empty root, a test client would list the files that another process of the
+    run is collecting at that moment.
+    """
     from django.conf import settings
 
+    settings.STATIC_ROOT = scratch / "static"
+    settings.STATIC_ROOT.mkdir()
     settings.STORAGES["staticfiles"] = {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
     }
