@@ -19,9 +19,9 @@ class Guard:
 GUARDS = (
     Guard(
         "T1: a revoked token is nobody",
-        "teams/services.py",
-        "key=key, revoked_at=None, user__is_active=True",
-        "key=key, user__is_active=True",
+        "teams/store.py",
+        "t.key = %(key)s AND t.revoked_at IS NULL AND u.is_active",
+        "t.key = %(key)s AND u.is_active",
         ("tests/teams/test_tokens.py", "-k", "revoked"),
     ),
     Guard(

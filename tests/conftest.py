@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from tests.ports import find_free_port
 from tests.scratch import make_scratch_folder
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_SECONDS = 60.0
+READY_SECONDS, QUIET_SECONDS = 60.0, 10.0
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _RUNNING = contextlib.ExitStack()
 
@@ -141,9 +142,26 @@ def _web(
 
 
 @pytest.fixture
-def live_web(transactional_db: None, _web: str) -> str:
+def live_web(transactional_db: None, _web: str) -> Iterator[str]:
     """Base URL of a real granian process (one for the session)."""
-    return _web
+    yield _web
+    _wait_for_requests()
+
+
+def _wait_for_requests() -> None:
+    """Let the last requests of pages that are closed end: emptying tables would deadlock."""
+    from django.db import connection
+
+    deadline = time.monotonic() + QUIET_SECONDS
+    is_busy = True
+    with connection.cursor() as cursor:
+        while is_busy and time.monotonic() < deadline:
+            cursor.execute(
+                "SELECT count(*) > 0 FROM pg_stat_activity "
+                "WHERE datname = current_database() AND state <> 'idle' "
+                "AND pid <> pg_backend_pid()"
+            )
+            is_busy = cursor.fetchone()[0]
 
 
 @pytest.fixture

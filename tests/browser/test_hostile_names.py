@@ -82,13 +82,10 @@ def hostile(logger: Logger, project: Project) -> Logger:
     return logger
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_t06_names_are_text_on_every_page(
-    open_page: Callable[..., Page], hostile: Logger, theme: str
-) -> None:
+def test_t06_names_are_text_on_every_page(open_page: Callable[..., Page], hostile: Logger) -> None:
     stored = {unicodedata.normalize("NFC", name) for name in NAMES}
     assert Metric.objects.filter(name__in=stored).count() == len(stored)
-    page = open_page("/", theme)
+    page = open_page("/")
     for path in PAGES:
         page.goto(path)
         page.wait_for_selector("html[data-ready]")

@@ -20,7 +20,8 @@ from tests.fitting.waiting import wait_until
 
 BLOCK_READING = "LOCK TABLE fitting_fit IN ACCESS EXCLUSIVE MODE"
 BLOCK_PUBLISHING = "LOCK TABLE fitting_fit IN SHARE ROW EXCLUSIVE MODE"
-ROUNDS = [pytest.param(3, id="short"), pytest.param(20, id="long", marks=pytest.mark.slow)]
+ROUNDS = [pytest.param(20, id="long")]
+pytestmark = pytest.mark.slow
 
 
 @contextlib.contextmanager

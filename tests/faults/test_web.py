@@ -24,6 +24,7 @@ from tests.fitting.waiting import wait_until
 from tests.teams.factories import make_token, make_user
 
 TIMEOUT_SECONDS = 10
+pytestmark = pytest.mark.slow
 RETRY_SECONDS = 0.05
 
 

@@ -26,8 +26,8 @@ def study(transactional_db: None) -> Study:
 
 
 @pytest.fixture
-def view(study: Study) -> StudyView:
-    return view_study(study)
+def view(db: None, kept_isoflops: Study) -> StudyView:
+    return view_study(kept_isoflops)
 
 
 def draw(view: StudyView, name: str, **options: str) -> Figure:

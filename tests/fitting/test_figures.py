@@ -32,35 +32,46 @@ from tests.runs.factories import Job, make_api, open_run
 Figure = dict[str, object]
 
 
-@pytest.fixture
-def study(transactional_db: None) -> Study:
+def make_fitted() -> Study:
     study = make_study()
     make_sweep(study, {"none": 0.08, "ln": 0.05})
     return study
 
 
 @pytest.fixture
-def fitted(study: Study) -> StudyView:
-    settle()
-    return view_study(study)
+def study(transactional_db: None) -> Study:
+    return make_fitted()
 
 
-@pytest.fixture
-def budgeted(transactional_db: None) -> StudyView:
+def make_budgeted() -> Study:
     api = make_api()
     study = make_study(api.project)
     make_isoflops(study, lambda run: Job(api, run))
-    settle()
-    return view_study(study)
+    return study
 
 
-@pytest.fixture
-def judged(transactional_db: None) -> StudyView:
+def make_judged() -> Study:
     api = make_api()
     study = make_study(api.project)
     make_logit_growth(study, lambda config: Job(api, open_run(api, config=config)))
-    settle()
-    return view_study(study)
+    return study
+
+
+KNOWN: dict[str, StudyView] = {}  # figures are pure: a view that was read once serves them all
+
+
+def know(kind: str) -> StudyView:
+    """Return the view of a fitted study of a kind, made by the first who asks."""
+    if kind not in KNOWN:
+        study = {"fitted": make_fitted, "budgeted": make_budgeted, "judged": make_judged}[kind]()
+        settle()
+        KNOWN[kind] = view_study(study)
+    return KNOWN[kind]
+
+
+@pytest.fixture
+def fitted(transactional_db: None) -> StudyView:
+    return know("fitted")
 
 
 def draw(view: StudyView, name: str = "lr_loss", **options: str) -> Figure:
@@ -84,17 +95,11 @@ def points(figure: Figure, *parts: str) -> int:
 
 
 # --- every figure --------------------------------------------------------------------------------
-KNOWN: dict[str, StudyView] = {}  # figures are pure: a view that was read once serves them all
-
-
 @pytest.fixture
-def view(name: str, request: pytest.FixtureRequest, transactional_db: None) -> StudyView:
+def view(name: str, transactional_db: None) -> StudyView:
     """The view of a study that has what the figure draws."""
     kind = "judged" if name in INSTABILITY_FIGURES else "fitted"
-    kind = "budgeted" if name in COMPUTE_FIGURES else kind
-    if kind not in KNOWN:
-        KNOWN[kind] = request.getfixturevalue(kind)
-    return KNOWN[kind]
+    return know("budgeted" if name in COMPUTE_FIGURES else kind)
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES))
@@ -261,10 +266,10 @@ def test_the_zoom_survives_until_the_axis_changes(fitted: StudyView) -> None:
     assert first == same != other
 
 
-def test_a_mark_carries_its_run(fitted: StudyView, study: Study) -> None:
+def test_a_mark_carries_its_run(fitted: StudyView) -> None:
     marks = traces(draw(fitted), "healthy")
     uids = {custom[0] for trace in marks for custom in trace["customdata"]}
-    assert uids == set(study.runs.values_list("uid", flat=True))
+    assert uids == {row.uid for row in fitted.rows.rows}
 
 
 HOSTILE = '<a href="https://example.org">%{x}</a>&lt;__proto__'

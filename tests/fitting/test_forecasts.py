@@ -33,8 +33,9 @@ def study(transactional_db: None) -> Study:
 
 
 @pytest.fixture
-def view(study: Study) -> StudyView:
-    return view_study(study)
+def view(db: None, kept_isoflops: Study) -> StudyView:
+    """For tests that write no runs and fit nothing."""
+    return view_study(kept_isoflops)
 
 
 def ask(view: StudyView, **target: object) -> Prediction:
@@ -97,7 +98,8 @@ def test_what_cannot_be_predicted_is_refused(
 
 
 # --- freezing ------------------------------------------------------------------------------------
-def test_a_frozen_forecast_survives_refits_unchanged(study: Study, view: StudyView) -> None:
+def test_a_frozen_forecast_survives_refits_unchanged(study: Study) -> None:
+    view = view_study(study)
     forecast = freeze(view, quantity=Quantity.LOSS, n_params=N, n_tokens=D)
     land(study, 50_000.0, 1e6, 2.5)
     again = Forecast.objects.get(pk=forecast.pk)
@@ -116,7 +118,8 @@ def test_a_forecast_waits_for_runs(view: StudyView) -> None:
     assert score(freeze(view, quantity=Quantity.LOSS, n_params=N, n_tokens=D), view) is None
 
 
-def test_the_best_new_run_at_the_target_scores_a_loss(study: Study, view: StudyView) -> None:
+def test_the_best_new_run_at_the_target_scores_a_loss(study: Study) -> None:
+    view = view_study(study)
     forecast = freeze(view, quantity=Quantity.LOSS, n_params=N, n_tokens=D)
     land(study, N, D, forecast.value * 1.2, peak_lr=0.1)
     best = land(study, N * 1.01, D * 0.98, forecast.value * 1.05, peak_lr=0.01)
@@ -126,18 +129,19 @@ def test_the_best_new_run_at_the_target_scores_a_loss(study: Study, view: StudyV
     assert found.is_inside is False
 
 
-def test_a_run_that_the_fit_had_seen_scores_nothing(study: Study, view: StudyView) -> None:
-    seen = study.runs.first()
+def test_a_run_that_the_fit_had_seen_scores_nothing(kept_isoflops: Study, view: StudyView) -> None:
+    seen = kept_isoflops.runs.first()
     forecast = freeze(
         view,
         quantity=Quantity.LOSS,
         n_params=seen.n_params_non_embedding,
         n_tokens=seen.n_tokens,
     )
-    assert score(forecast, view_study(study)) is None
+    assert score(forecast, view_study(kept_isoflops)) is None
 
 
-def test_a_new_budget_scores_an_optimal_size(study: Study, view: StudyView) -> None:
+def test_a_new_budget_scores_an_optimal_size(study: Study) -> None:
+    view = view_study(study)
     forecast = freeze(view, quantity=Quantity.OPTIMAL_SIZE, flops=1e13)
     for place in range(-2, 3):
         n = forecast.value * 2.0**place
@@ -165,9 +169,11 @@ def test_a_new_size_scores_a_best_learning_rate(transactional_db: None) -> None:
 
 
 # --- page ----------------------------------------------------------------------------------------
-def test_the_register_shows_target_number_and_outcome(study: Study, view: StudyView) -> None:
+def test_the_register_shows_target_number_and_outcome(
+    kept_isoflops: Study, view: StudyView
+) -> None:
     freeze(view, quantity=Quantity.LOSS, n_params=N, n_tokens=D)
-    (row,) = contexts.build_study(view_study(study), "forecasts", {})["forecasts"]
+    (row,) = contexts.build_study(view_study(kept_isoflops), "forecasts", {})["forecasts"]
     assert row["target_text"] == "N = 200k, D = 9M"
     assert row["score"] is None
     assert row["fit_version"] >= 1

@@ -78,11 +78,13 @@ def children_of(pid: int) -> list[int]:
     return [int(line) for line in listing.stdout.split()]
 
 
+@pytest.mark.slow
 def test_without_redis_the_sweeper_fits(study: Study, start_sweeper: StartSweeper) -> None:
     start_sweeper(REDIS_URL="")
     wait_until(lambda: is_settled(study), "the fit")
 
 
+@pytest.mark.slow
 def test_without_an_answering_redis_the_sweeper_fits(
     study: Study, start_sweeper: StartSweeper
 ) -> None:
@@ -96,6 +98,7 @@ def test_without_a_worker_the_sweeper_fits(study: Study, start_sweeper: StartSwe
     wait_until(lambda: is_settled(study), "the fit")
 
 
+@pytest.mark.slow
 def test_a_worker_fits_on_a_hint_alone(live_worker: Path) -> None:
     study = make_study()
     make_sweep(study)
@@ -110,6 +113,7 @@ def test_worker_and_sweeper_bring_the_outbox_to_rest(
     assert "Traceback" not in live_worker.read_text() + live_sweeper.read_text()
 
 
+@pytest.mark.slow
 def test_a_killed_child_is_replaced(study: Study, start_sweeper: StartSweeper) -> None:
     parent = start_sweeper(REDIS_URL="")
     wait_until(lambda: is_settled(study), "the first fit")
@@ -132,6 +136,7 @@ def test_sigterm_ends_the_sweeper_and_its_child_with_status_0(
     assert children_of(parent.pid) == []
 
 
+@pytest.mark.slow
 def test_a_child_whose_parent_is_killed_ends_by_itself(
     study: Study, start_sweeper: StartSweeper
 ) -> None:

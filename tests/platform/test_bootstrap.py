@@ -82,6 +82,7 @@ def test_a_done_checkout_is_left_alone(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_changed_requirements_are_installed_again(
     bootstrap: ModuleType, checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,6 +95,7 @@ def test_changed_requirements_are_installed_again(
     assert "Installing" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_package_that_cannot_be_found_is_named_without_a_trace(
     bootstrap: ModuleType, checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +125,7 @@ def test_failed_installations_are_explained(
     assert bootstrap.explain_install(text, Path("install.log")).startswith(sentence)
 
 
+@pytest.mark.slow
 def test_without_a_compiler_the_bundled_redis_is_left_out(
     bootstrap: ModuleType, checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

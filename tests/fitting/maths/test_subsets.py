@@ -23,6 +23,7 @@ SCALED = [
 EXACT = 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slug", SLUGS)
 @settings(max_examples=8, deadline=None)
 @given(data=st.data())

@@ -172,6 +172,7 @@ def test_cold_replicas_of_the_published_rows_agree_with_64_published_starts_each
     assert np.max((cold.objective - best) / best) < 1e-6
 
 
+@pytest.mark.slow
 def test_cold_replicas_agree_with_many_starts_each() -> None:
     rows = make_rows(SLUG, 0.01, seed=4)
     problem, rng = problem_of(rows), np.random.default_rng(7)

@@ -101,7 +101,7 @@ def test_trajectory_predicts_a_larger_model_from_the_solved_form() -> None:
 
 def test_trajectory_spreads_under_noise_are_those_of_the_design() -> None:
     point = Settings(replicas=0, hold_out="none")
-    rows = [make_rows("loss_trajectory", 0.002, seed) for seed in range(40)]
+    rows = [make_rows("loss_trajectory", 0.002, seed) for seed in range(10)]
     values = [fit_rows("loss_trajectory", item, point).values() for item in rows]
     for name, golden in {"alpha_N": 0.0002, "alpha_S": 0.006, "alpha_B": 0.0025}.items():
         spread = np.std([item[name] for item in values], ddof=1)
@@ -220,11 +220,11 @@ def make_tail(kind: str, seed: int) -> Rows:
 def test_true_tail_is_chosen_and_the_other_never(kind: str) -> None:
     verdicts = [
         fit_rows("power_or_exponential", make_tail(kind, seed), POINT).warnings[0]
-        for seed in range(40)
+        for seed in range(10)
     ]
     other = "exponential" if kind == "power" else "power"
     assert f"verdict: {other}" not in verdicts
-    assert verdicts.count(f"verdict: {kind}") == 40
+    assert verdicts.count(f"verdict: {kind}") == 10
 
 
 @pytest.mark.slow

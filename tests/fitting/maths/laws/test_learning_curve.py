@@ -24,6 +24,7 @@ def make_curve(family: str, seen: float, seed: int, sd: float = 0.003) -> Rows:
     return Rows({"step": step}, curve + noise)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seen", "limit"), [(0.25, 0.0045), (0.5, 0.0025)])
 def test_end_is_forecast_within_the_published_error(seen: float, limit: float) -> None:
     errors = []
