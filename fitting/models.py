@@ -207,28 +207,6 @@ class RunDiagnosis(models.Model):
         return f"diagnosis of run {self.run_id}: {self.worst}"
 
 
-class Escalation(models.Model):
-    """The first time that an attempt of a run reached warn or critical in one diagnostic."""
-
-    run = models.ForeignKey(Run, models.CASCADE, related_name="escalations")
-    attempt = models.IntegerField()
-    diagnostic = models.CharField(max_length=64)
-    severity = models.CharField(max_length=8)
-    first_step = models.BigIntegerField(null=True)
-    sentence = models.TextField()
-    at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint(
-                fields=("run", "attempt", "diagnostic", "severity"), name="escalation_once"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.diagnostic} of run {self.run_id}: {self.severity}"
-
-
 class Quantity(models.TextChoices):
     """What a forecast predicts."""
 
@@ -261,3 +239,6 @@ class Forecast(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} of study {self.study_id}, frozen {self.created_at:%Y-%m-%d %H:%M}"
+
+
+from fitting.alerts.models import Alert, AlertMute, AlertRead  # noqa: E402, F401 (they refer to Study)

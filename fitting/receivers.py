@@ -8,6 +8,7 @@ from django.db import transaction
 from django.dispatch import receiver
 
 from fitting import outbox, services
+from fitting.alerts.raising import raise_end, raise_logged
 from fitting.diagnoses.keys import find_key
 from fitting.diagnoses.pages import build_panel
 from fitting.hints import hints
@@ -26,6 +27,7 @@ from runs.signals import (
 @receiver(run_created, dispatch_uid="fitting.join_studies")
 def join_studies(run: Run, studies: Iterable[str] = (), **kwargs: object) -> None:
     """Put a new run into the studies it names and into those that select it."""
+    raise_logged(run)
     services.attach_run(run, studies)
     services.follow_selections(run.project_id, [run.pk])
     _wake(outbox.mark_holders(run.pk))
@@ -34,6 +36,7 @@ def join_studies(run: Run, studies: Iterable[str] = (), **kwargs: object) -> Non
 @receiver(run_edited, dispatch_uid="fitting.follow_edit")
 def follow_edit(run: Run, studies: Iterable[str] = (), **kwargs: object) -> None:
     """Let studies see a changed config, scale fact, group or state."""
+    raise_logged(run)
     services.attach_run(run, studies)
     services.follow_selections(run.project_id, [run.pk])
     _wake(outbox.mark_holders(run.pk))
@@ -49,6 +52,7 @@ def follow_edits(project_id: int, run_ids: Sequence[int], **kwargs: object) -> N
 @receiver(run_ended, dispatch_uid="fitting.follow_end")
 def follow_end(run: Run, **kwargs: object) -> None:
     """Let studies see that a run ended: from now on it takes part in fits."""
+    raise_end(run)
     _wake(outbox.mark_holders(run.pk))
 
 

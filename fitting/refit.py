@@ -22,6 +22,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.models.functions import Now
 
 from fitting import outbox
+from fitting.alerts.studies import tell_of_fits
 from fitting.analyses import ANALYSES, Result
 from fitting.diagnoses.publishing import publish as publish_diagnosis
 from fitting.diagnoses.work import diagnose
@@ -153,6 +154,8 @@ def publish(
             if not outbox.release(held, seconds, json.dumps(progress)):
                 raise _Superseded
             outbox.delete_dirty(snapshot.dirty_ids)
+            if stored:
+                tell_of_fits(snapshot.study, results)
             if stored and held.kind == FitKind.FAST:
                 outbox.mark_studies([held.subject], FitKind.DEEP)
     except _Superseded:

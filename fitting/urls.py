@@ -3,6 +3,7 @@
 from django.urls import path
 
 from fitting import views
+from fitting.alerts import views as alerts
 from fitting.diagnoses import views as diagnoses
 from fitting.status import views as status_views
 
@@ -13,6 +14,12 @@ urlpatterns = [
     path("", views.show_projects, name="projects"),
     path("status", status_views.show_status, name="status"),
     path("status.json", status_views.read_status, name="status-json"),
+    path("alerts", alerts.show_alerts, name="alerts"),
+    path("alerts.json", alerts.read_alerts, name="alerts-json"),
+    path("alerts/count.json", alerts.read_count, name="alerts-count"),
+    path("alerts/read", alerts.read_some, name="alerts-read"),
+    path("alerts/mutes/<int:mute_id>/end", alerts.unmute, name="alert-unmute"),
+    path("p/<slug:slug>/alerts/mute", alerts.mute, name="alert-mute"),
     path("projects.json", views.read_projects, name="projects-json"),
     path(f"{RUN}/diagnoses.json", diagnoses.read_diagnoses, name="run-diagnoses-json"),
     path(f"{RUN}/outcome", diagnoses.change_outcome, name="run-outcome"),

@@ -133,6 +133,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "scaledash.middleware.page_context",
+                "fitting.alerts.contexts.count_for_bell",
             ],
         },
     },
@@ -223,6 +224,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "ENUM_NAME_OVERRIDES": {
+        "AlertKind": "fitting.alerts.models.AlertKind",
+        "FitKind": "fitting.models.FitKind",
         "RunState": "runs.models.RunState",
         "TokenState": "teams.api.serializers.TOKEN_STATES",
         "InvitationState": "teams.api.serializers.INVITATION_STATES",

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from fitting.api.alerts import AlertMutes, Alerts, OneAlertMute, ReadAlerts
 from fitting.api.diagnoses import RunDiagnoses, RunOutcome, StudyRunDiagnoses
 from fitting.api.fits import Figure, Fits, Grid, OneFit
 from fitting.api.forecasts import Forecasts, Predict
@@ -13,6 +14,10 @@ STUDY = "studies/<int:study_id>"
 RUN = "runs/<str:uid>"
 
 urlpatterns = [
+    path("alerts", Alerts.as_view(), name="api-alerts"),
+    path("alerts/read", ReadAlerts.as_view(), name="api-alerts-read"),
+    path("alerts/mutes", AlertMutes.as_view(), name="api-alert-mutes"),
+    path("alerts/mutes/<int:mute_id>", OneAlertMute.as_view(), name="api-alert-mute"),
     path(f"{RUN}/diagnoses", RunDiagnoses.as_view(), name="api-run-diagnoses"),
     path(f"{RUN}/outcome", RunOutcome.as_view(), name="api-run-outcome"),
     path(f"{STUDY}/diagnoses", StudyRunDiagnoses.as_view(), name="api-study-diagnoses"),

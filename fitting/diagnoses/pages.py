@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import reverse
 
 from fitting.diagnoses.queries import ORDER, build_diagnoses
+from fitting.models import Alert
 from runs.models import Outcome, Run
 from scaledash.lib.jsonsafe import decode_float
 
@@ -20,6 +22,7 @@ def build_panel(run: Run) -> dict[str, object]:
     document = build_diagnoses(run)
     verdicts = sorted(document["diagnoses"], key=_order)
     override = run.outcome_evidence.get("override")
+    place = {"project": run.project.slug, "run": run.uid}
     return {
         **document,
         "template": TEMPLATE,
@@ -28,6 +31,8 @@ def build_panel(run: Run) -> dict[str, object]:
         "other_outcome": "healthy" if run.outcome == Outcome.DIVERGED else "diverged",
         "outcome_url": reverse("run-outcome", args=[run.project.slug, run.uid]),
         "json_url": reverse("run-diagnoses-json", args=[run.project.slug, run.uid]),
+        "alerts_url": f"{reverse('alerts')}?{urlencode(place)}",
+        "n_alerts": Alert.objects.filter(run=run).count(),
     }
 
 

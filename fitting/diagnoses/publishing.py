@@ -9,17 +9,16 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from fitting import outbox
+from fitting.alerts.verdicts import raise_verdicts
 from fitting.diagnoses.work import Found
 from fitting.maths.diagnose.loss_shape import SLUG as LOSS_SHAPE
 from fitting.maths.diagnose.loss_shape import find_outcome
 from fitting.maths.diagnose.panel import count_severities
 from fitting.maths.diagnose.registry import list_diagnostics
 from fitting.maths.diagnose.verdict import SEVERITIES, UNKNOWN, Verdict
-from fitting.models import Escalation, RunDiagnosis
+from fitting.models import RunDiagnosis
 from runs.models import Outcome, Run
 from scaledash.lib.jsonsafe import make_safe
-
-ALERTED = ("warn", "critical")
 
 
 class _Superseded(Exception):
@@ -66,7 +65,7 @@ def _store(held: outbox.Claim, found: Found, seconds: float) -> None:
         "is_rebuilt": snapshot.is_rebuilt,
     }
     RunDiagnosis.objects.update_or_create(run_id=run.pk, defaults=values)
-    _note_escalations(run, found.verdicts)
+    raise_verdicts(run, found.verdicts)
     if before["compared"] != values["compared"]:
         outbox.mark_holders(run.pk, is_judged=False)
     has_moved = _apply_outcome(run, found)
@@ -85,24 +84,6 @@ def find_worst(verdicts: Mapping[str, Verdict]) -> str:
     """Return the worst severity of the known ones."""
     ranks = [verdict.rank for verdict in verdicts.values()]
     return SEVERITIES[max(ranks)] if max(ranks, default=-1) >= 0 else UNKNOWN
-
-
-def _note_escalations(run: Run, verdicts: Mapping[str, Verdict]) -> None:
-    """Remember each first time that an attempt reaches warn or critical; replays add nothing."""
-    rows = [
-        Escalation(
-            run_id=run.pk,
-            attempt=run.attempt,
-            diagnostic=slug,
-            severity=verdict.severity,
-            first_step=verdict.first_step,
-            sentence=verdict.sentence,
-        )
-        for slug, verdict in verdicts.items()
-        if verdict.severity in ALERTED
-    ]
-    if rows:
-        Escalation.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _apply_outcome(run: Run, found: Found) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from fitting.models import Dirty, Escalation, FitKind, FitState, RunDiagnosis, Study
+from fitting.models import Alert, Dirty, FitKind, FitState, RunDiagnosis, Study
 from fitting.queries import is_failing
 from runs.models import Run
 
@@ -18,7 +18,7 @@ def build_diagnoses(run: Run) -> dict[str, object]:
     verdicts = found.verdicts if found else []
     since = {
         (item.diagnostic, item.severity): item.at
-        for item in Escalation.objects.filter(run_id=run.pk, attempt=run.attempt)
+        for item in Alert.objects.filter(run_id=run.pk, attempt=run.attempt)
     }
     state, sentence = read_progress(run, found)
     return {

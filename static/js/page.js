@@ -30,5 +30,8 @@ if (document.querySelector("[data-explore]")) {
 if (document.querySelector("[data-quickstart]")) {
   import("./quickstart.js").then((module) => module.mount(document));
 }
+if (document.querySelector("[data-bell]")) {
+  import("./bell.js").then((module) => module.mount(document));
+}
 mountPoll(document);
 document.documentElement.dataset.ready = "true";

@@ -13,7 +13,7 @@ from fitting import outbox, refit
 from fitting.diagnoses.outcome import override_outcome, restore_outcome
 from fitting.diagnoses.work import diagnose
 from fitting.maths.diagnose.state import unpack_state
-from fitting.models import Dirty, Escalation, FitKind, FitState, RunDiagnosis
+from fitting.models import Alert, Dirty, FitKind, FitState, RunDiagnosis
 from fitting.rows import read_rows
 from fitting.services import Refused, add_runs
 from runs.models import Outcome, Run
@@ -174,7 +174,7 @@ def test_escalation_is_noted_once_however_often_it_is_recomputed(job: Job) -> No
         work()
     outbox.mark_holders(job.run.pk)
     work()
-    found = Escalation.objects.filter(run=job.run, diagnostic="attention_logits")
+    found = Alert.objects.filter(run=job.run, diagnostic="attention_logits")
     assert list(found.values_list("severity", "first_step")) == [("warn", 100), ("critical", 1000)]
 
 

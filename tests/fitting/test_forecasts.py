@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fitting import contexts
+from fitting.alerts.studies import raise_scores
 from fitting.forecasting import Prediction, Target, predict
-from fitting.models import Forecast, Quantity, Study
+from fitting.models import Alert, Forecast, Quantity, Study
 from fitting.queries import StudyView, view_study
 from fitting.scoring import score
 from fitting.services import Refused, add_runs, freeze_forecast
@@ -127,6 +128,16 @@ def test_the_best_new_run_at_the_target_scores_a_loss(study: Study) -> None:
     assert found.run_ids[0] == best.uid
     assert found.error == pytest.approx(1 / 1.05 - 1)
     assert found.is_inside is False
+
+
+def test_a_score_is_told_once(study: Study) -> None:
+    view = view_study(study)
+    forecast = freeze(view, quantity=Quantity.LOSS, n_params=N, n_tokens=D)
+    land(study, N, D, forecast.value * 1.2)
+    assert raise_scores(study) == []
+    (told,) = Alert.objects.filter(study=study)
+    assert (told.kind, told.severity) == ("forecast", "warn")
+    assert "outside its interval" in told.sentence
 
 
 def test_a_run_that_the_fit_had_seen_scores_nothing(kept_isoflops: Study, view: StudyView) -> None:

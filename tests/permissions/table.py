@@ -53,6 +53,7 @@ API_ADMIN = everyone(
 )
 API_SHARE = {**API_EDIT, "a_write": 403}
 API_DELETED = {who: 409 if answer == OK else answer for who, answer in API_ADMIN.items()}
+API_MINE = everyone(**SIGNED_OUT, a_read=403)
 API_OWN = everyone(**SIGNED_OUT, a_write=403, a_read=403)
 
 
@@ -306,6 +307,24 @@ FITTING = {
     "projects-json": {"GET": Call(OWN_TWIN)},
     "status": {"GET": Call(SITE_ADMIN_PAGE)},
     "status-json": {"GET": Call(page(401, stranger=404, viewer=404, editor=404, admin=404))},
+    "alerts": {"GET": Call(OWN_PAGE)},
+    "alerts-json": {"GET": Call(OWN_TWIN)},
+    "alerts-count": {"GET": Call(OWN_TWIN)},
+    "alerts-read": {"POST": Call(OWN_PAGE)},
+    "alert-mute": {"POST": Call(page(stranger=404, viewer=OK, editor=OK, admin=OK))},
+    # The mute of the world is the admin's.
+    "alert-unmute": {"POST": Call(ADMIN_PAGE)},
+    "api-alerts": {"GET": Call(API_LIST)},
+    "api-alerts-read": {"POST": Call(API_MINE, {"up_to": 1})},
+    "api-alert-mutes": {
+        "GET": Call(API_LIST),
+        "POST": Call({**API_MINE, "stranger": 404, "b_admin": 404}, {"project": "alpha"}),
+    },
+    "api-alert-mute": {
+        "DELETE": Call(
+            {**API_MINE, **dict.fromkeys(("stranger", "viewer", "editor", "b_admin"), 404)}
+        ),
+    },
     "studies": {"GET": Call(READ_PAGE)},
     "studies-json": {"GET": Call(READ_TWIN)},
     "study-new": {"GET": Call(EDIT_PAGE), "POST": Call(EDIT_PAGE, STUDY_FORM)},

@@ -10,10 +10,11 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
+from fitting.alerts.raising import raise_alerts
 from fitting.analyses import ANALYSES
 from fitting.figures import FIGURES
 from fitting.inputs import read_study_rows
-from fitting.models import Fit, FitKind, Study
+from fitting.models import Alert, AlertMute, Fit, FitKind, Study
 from fitting.services import StudyWish, add_runs, create_study
 from runs.models import BulkAction, BulkEdit, Run
 from scaledash.lib.jsonsafe import make_safe
@@ -107,7 +108,11 @@ def make_links(project: Project) -> dict[str, object]:
     study = Study.objects.get(project=project)
     remark = Remark("study", study.pk, study.slug, study.name, CANARY)
     comment = add_comment(project, get_user("admin"), remark)
+    run = Run.objects.get(project=project, uid="run-1")
+    raise_alerts([Alert(project=project, run=run, severity="warn", title=CANARY, key="x")])
+    muted = AlertMute.objects.create(user=get_user("admin"), project=project, run=run)
     return {
+        "mute_id": muted.pk,
         "comment_id": comment.pk,
         "invite_secret": secret,
         "invitation_id": invitation.pk,

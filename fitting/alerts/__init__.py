@@ -1,0 +1,1 @@
+"""Alerts: what went wrong, told once to the people and the hooks that want to know."""
