@@ -1,75 +1,153 @@
 """Forecasts of the demo: the largest runs are held back until the smaller ones have been fitted.
 
-Every forecast is frozen by the server from its own fit of the smaller runs; the runs that score it
-are loaded afterwards, as they would arrive from training jobs.
+Every forecast is frozen by the server from its own fit of the runs loaded so far; the runs that
+score it are loaded afterwards, as they would arrive from training jobs.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from demo.connection import ApiRefused, Connection, Document
+from demo.grid import (
+    BATCH_TOKENS,
+    HELD_OUT_FLOPS,
+    Cell,
+    make_held_out_budget,
+    make_isoflop,
+    make_sweep,
+)
 from demo.studies import COMPUTE_OPTIMAL, LR_SWEEP, PROJECT
 
 Run = dict[str, Any]
-HELD_WIDTH, HELD_BUDGET = 128, "C3e12"  # the largest width of the sweep, the largest budget
+HELD_WIDTH, HELD_FLOPS = 128, 3e12  # the largest width of the sweep, the largest fitted budget
+MIDDLE_WIDTH = 48  # of the held budget; its loss is forecast
+APPROACHES = ("isoflop", "chinchilla_parametric")
+FILLER = "A2"  # runs that no forecast needs travel while the fits of the held runs are computed
 WAIT_SECONDS, POLL_SECONDS = 45.0, 0.5
-TARGET_WIDTH = 48  # the middle size of the held budget
 
 
-def is_held(run: Run) -> bool:
-    """Say whether a run is loaded only after the forecasts are frozen."""
-    if run["group"] == "A1":
-        return run["config"]["width"] == HELD_WIDTH
-    return run["group"] == "B" and HELD_BUDGET in run["name"]
+@dataclass(frozen=True)
+class Wish:
+    """A forecast to freeze: what of which study."""
+
+    study: str
+    target: Document
 
 
-def list_targets(held: Iterable[Run]) -> list[tuple[str, Document]]:
-    """Return study and target of each forecast, read off the runs that will score it."""
-    targets: list[tuple[str, Document]] = []
-    sizes: dict[str, float] = {}
-    for run in held:
-        config = run["config"]
-        if run["group"] == "A1":
-            sizes.setdefault(config["qk_norm"], config["n_params_non_embedding"])
-        elif config["width"] == TARGET_WIDTH and not targets:
-            tokens, flops = (run["metrics"][key]["values"][-1] for key in ("tokens", "flops"))
-            place = {"n": str(config["n_params_non_embedding"]), "d": str(tokens)}
-            budget = {"quantity": "optimal_size", "c": str(flops)}
-            slug = str(COMPUTE_OPTIMAL["slug"])
-            targets += [
-                (slug, {"quantity": "loss", **place}),
-                (slug, {**budget, "approach": "isoflop"}),
-                (slug, {**budget, "approach": "chinchilla_parametric"}),
-            ]
-    for variant, size in sorted(sizes.items()):
-        wanted = {"quantity": "optimal_lr", "n": str(size), "variant": f"qk_norm={variant}"}
-        targets.append((str(LR_SWEEP["slug"]), wanted))
-    return targets
+@dataclass(frozen=True)
+class Stage:
+    """Runs that are loaded together, and what is frozen before the first of them arrives.
+
+    `scoring` are the ids of those among them that the forecasts wait for.
+    """
+
+    runs: list[Run]
+    wishes: list[Wish]
+    scoring: list[str]
 
 
-def freeze_forecasts(server: Connection, held: Iterable[Run]) -> int:
-    """Freeze each forecast once its study is fitted; returns how many, 0 where they exist."""
+def plan_stages(runs: list[Run]) -> list[Stage]:
+    """Cut the runs into those that are fitted, those held back, and the budget beyond them."""
+    held_ids = {cell.uid for cell in list_held()}
+    beyond_ids = {cell.uid for cell in make_held_out_budget()}
+    held = [run for run in runs if run["id"] in held_ids]
+    beyond = [run for run in runs if run["id"] in beyond_ids]
+    filler = [run for run in runs if run["group"] == FILLER]
+    placed = {run["id"] for run in (*held, *beyond, *filler)}
+    first = [run for run in runs if run["id"] not in placed]
+    return [
+        Stage(first, [], []),
+        Stage([*held, *filler], list_held_wishes(), [run["id"] for run in held]),
+        Stage(beyond, list_beyond_wishes(), [run["id"] for run in beyond]),
+    ]
+
+
+def list_held() -> list[Cell]:
+    """Cells that are loaded after the first fits: they score the first forecasts."""
+    wide = [cell for cell in make_sweep() if cell.width == HELD_WIDTH]
+    return wide + [cell for cell in make_isoflop() if cell.budget == HELD_FLOPS]
+
+
+def list_held_wishes() -> list[Wish]:
+    """What is forecast from the smaller runs: the largest width's LR, the largest budget."""
+    middle = next(cell for cell in list_held() if cell.width == MIDDLE_WIDTH)
+    wide = {cell.qk_norm: cell for cell in list_held() if cell.width == HELD_WIDTH}
+    best_lrs = [
+        {
+            "quantity": "optimal_lr",
+            "n": str(wide[qk_norm].shape.n_params_non_embedding),
+            "variant": f"qk_norm={'ln' if qk_norm else 'none'}",
+        }
+        for qk_norm in (True, False)
+    ]
+    compute = [ask_loss(middle), *ask_sizes(HELD_FLOPS)]
+    return [
+        *(Wish(str(COMPUTE_OPTIMAL["slug"]), target) for target in compute),
+        *(Wish(str(LR_SWEEP["slug"]), target) for target in best_lrs),
+    ]
+
+
+def list_beyond_wishes() -> list[Wish]:
+    """What is forecast from the whole of part B for a budget that no fit has seen."""
+    targets = [*ask_sizes(HELD_OUT_FLOPS), *map(ask_loss, make_held_out_budget())]
+    return [Wish(str(COMPUTE_OPTIMAL["slug"]), target) for target in targets]
+
+
+def ask_loss(cell: Cell) -> Document:
+    """The target of a cell's final loss."""
+    n_params, n_tokens = cell.shape.n_params_non_embedding, cell.steps * BATCH_TOKENS
+    return {"quantity": "loss", "n": str(n_params), "d": str(n_tokens)}
+
+
+def ask_sizes(flops: float) -> list[Document]:
+    """The targets of the compute-optimal size of a budget, by each approach."""
+    budget = {"quantity": "optimal_size", "c": f"{flops:g}"}
+    return [{**budget, "approach": approach} for approach in APPROACHES]
+
+
+def freeze_before(server: Connection, stage: Stage) -> int:
+    """Freeze what a stage wishes; returns how many, 0 once a run that scores them is there."""
+    if not stage.scoring or has_run(server, stage.scoring[0]):
+        return 0
+    return freeze_forecasts(server, stage.wishes)
+
+
+def has_run(server: Connection, uid: str) -> bool:
+    """Say whether the demo project has a run."""
+    try:
+        server.get(f"/api/v1/runs/{uid}?project={PROJECT['slug']}")
+    except ApiRefused as refusal:
+        if refusal.status != 404:
+            raise
+        return False
+    return True
+
+
+def freeze_forecasts(server: Connection, wishes: list[Wish]) -> int:
+    """Freeze each forecast once its study is fitted; returns how many the fits could give."""
     listed = server.get(f"/api/v1/studies?project={PROJECT['slug']}")["items"]
-    studies = {study["slug"]: study["id"] for study in listed}
-    targets = [(slug, target) for slug, target in list_targets(held) if slug in studies]
-    for slug in {slug for slug, _ in targets}:
-        at = f"/api/v1/studies/{studies[slug]}"
-        known = server.get(f"{at}/forecasts")["items"]
-        if known or not wait_for_fit(server, at):
-            targets = [item for item in targets if item[0] != slug]
+    places = {study["slug"]: f"/api/v1/studies/{study['id']}" for study in listed}
     frozen = 0
-    for slug, target in targets:
-        try:
-            server.post(f"/api/v1/studies/{studies[slug]}/forecasts", target)
-        except ApiRefused as refusal:
-            if refusal.status != 422:
-                raise
-        else:
-            frozen += 1
+    for slug in dict.fromkeys(wish.study for wish in wishes if wish.study in places):
+        at = places[slug]
+        if wait_for_fit(server, at):
+            targets = [wish.target for wish in wishes if wish.study == slug]
+            frozen += sum(freeze(server, at, target) for target in targets)
     return frozen
+
+
+def freeze(server: Connection, at: str, target: Document) -> bool:
+    """Freeze one forecast; False where the study's fit cannot give it."""
+    try:
+        server.post(f"{at}/forecasts", target)
+    except ApiRefused as refusal:
+        if refusal.status != 422:
+            raise
+        return False
+    return True
 
 
 def wait_for_fit(server: Connection, at: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.connection import ApiRefused, Connection, Document
-from demo.forecasts import freeze_forecasts, is_held
+from demo.forecasts import freeze_before, plan_stages
 from demo.studies import PROJECT, STUDIES
 
 DATA = Path(__file__).resolve().parent / "data" / "runs.jsonl.gz"
@@ -108,17 +108,15 @@ def load_file(
 ) -> int:
     """Load a packed file over a few connections; returns the number of runs.
 
-    Between the smaller runs and the largest ones the demo's forecasts are frozen.
+    Before the largest runs, and before those beyond the fitted budgets, forecasts are frozen.
     """
     ensure_project(server)
     ensure_studies(server)
-    runs = list(read_runs(path))
-    held = [run for run in runs if is_held(run)]
-    first = [run for run in runs if not is_held(run)]
-    count = _load_runs(server, first, on_run, parallel)
-    if first and held:
-        freeze_forecasts(server, held)
-    return count + _load_runs(server, held, on_run, parallel)
+    count = 0
+    for stage in plan_stages(list(read_runs(path))):
+        freeze_before(server, stage)
+        count += _load_runs(server, stage.runs, on_run, parallel)
+    return count
 
 
 def _load_runs(
