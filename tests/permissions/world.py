@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -46,22 +49,41 @@ class World:
     arguments: dict[str, object] = field(default_factory=dict)
 
     def call(self, actor: str, method: str, url: str, body: object = None) -> HttpResponse:
-        """Send one request and undo what it did to the database."""
+        """Send one request and undo what it did to the database and to the browser."""
+        with transaction.atomic():
+            answer = self.send(actor, method, url, body)
+            connection.needs_rollback = False
+            transaction.set_rollback(True)
+        return answer
+
+    def send(self, actor: str, method: str, url: str, body: object = None) -> HttpResponse:
+        """Send one request; the browser forgets the cookies that it was given."""
         client = self.clients[actor]
+        cookies = deepcopy(client.cookies)
         if url.startswith("/api/"):
             data: dict[str, object] = {"data": body or {}, "content_type": "application/json"}
         else:
             data = {"data": body or {}}
         if method in ("GET", "HEAD"):
             data = {}
-        with transaction.atomic():
+        try:
             answer = getattr(client, method.lower())(url, headers=self.headers[actor], **data)
-            if answer.streaming:
-                read = {"status": answer.status_code, "headers": dict(answer.headers)}
-                answer = HttpResponse(answer.getvalue(), **read)
-            connection.needs_rollback = False
-            transaction.set_rollback(True)
+        finally:
+            client.cookies = cookies
+        if answer.streaming:
+            read = {"status": answer.status_code, "headers": dict(answer.headers)}
+            answer = HttpResponse(answer.getvalue(), **read)
         return answer
+
+
+@contextmanager
+def keep_world() -> Iterator[World]:
+    """Hold one world for all tests of a module; each test works in a savepoint of its own."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        yield make_world()
+        transaction.set_rollback(True)
 
 
 def make_world() -> World:
@@ -164,13 +186,14 @@ def make_measurements(project: Project) -> dict[str, object]:
 def hash_database() -> dict[str, str]:
     """Return a digest of every table, without what GET may write: a token's last use."""
     with connection.cursor() as cursor:
-        tables = [table.name for table in connection.introspection.get_table_list(cursor)]
-        digests = {}
-        for table in tables:
-            row = "(to_jsonb(t) - 'last_used_at')" if table == "teams_apitoken" else "to_jsonb(t)"
-            cursor.execute(
-                f"SELECT md5(coalesce(string_agg({row}::text, '|' ORDER BY t::text), '')) "
-                f'FROM "{table}" t'
-            )
-            digests[table] = cursor.fetchone()[0]
-    return digests
+        cursor.execute(
+            " UNION ALL ".join(map(digest_table, connection.introspection.table_names()))
+        )
+        return dict(cursor.fetchall())
+
+
+def digest_table(table: str) -> str:
+    """Return the query that digests one table."""
+    row = "(to_jsonb(t) - 'last_used_at')" if table == "teams_apitoken" else "to_jsonb(t)"
+    digest = f"md5(coalesce(string_agg({row}::text, '|' ORDER BY t::text), ''))"
+    return f"SELECT '{table}', {digest} FROM \"{table}\" t"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoDbBlocker
 
 from tests.permissions.table import TABLE, Call
-from tests.permissions.world import World, make_world
+from tests.permissions.world import World, keep_world
 from tests.teams.factories import PASSWORD, make_user
 from tests.test_permission_matrix import ROUTES
 
@@ -27,9 +29,15 @@ print(json.dumps({n: str(getattr(s, n)) for n in names}))
 """
 
 
+@pytest.fixture(scope="module")
+def kept_world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    with django_db_blocker.unblock(), keep_world() as world:
+        yield world
+
+
 @pytest.fixture
-def world(db: None) -> World:
-    return make_world()
+def world(kept_world: World, db: None) -> World:
+    return kept_world
 
 
 def url_of(world: World, name: str) -> str:
