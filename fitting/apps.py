@@ -10,9 +10,12 @@ class FittingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Listen to what the runs app announces; let links to studies be made and opened."""
+        """Listen to what the runs app announces; offer it what studies and verdicts know."""
         from fitting import receivers  # noqa: F401
+        from fitting.diagnoses.fields import list_fields
         from fitting.share_study import StudyShare
+        from runs.fields import offer_fields
         from teams.sharing import register_kind
 
+        offer_fields(list_fields())
         register_kind(StudyShare())

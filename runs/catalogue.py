@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from django.db.models import QuerySet
 
+from runs import fields
 from runs.columns import name_field
 from runs.conditions import CHOICES
 from runs.facts import walk
@@ -61,6 +62,9 @@ def _list_all(runs: QuerySet[Run]) -> Iterator[FieldName]:
     }
     for name, kind in _list_plain():
         yield FieldName(name, kind, seen.get(name, []))
+    for name, offered in fields.OFFERED.items():
+        words = [*offered.levels, fields.UNKNOWN] if offered.levels else []
+        yield FieldName(name, TEXT if words else NUMBER, words)
     for path, values in _collect(configs).items():
         yield FieldName(name_field("config", path), CONFIG, _list_few(values))
     for metric in list_metrics(runs):

@@ -44,6 +44,7 @@ class Column:
     source: str = ""
     is_default: bool = True
     is_number: bool = True
+    is_level: bool = False
     write: Callable[[float], str] | None = format_quantity
 
     @property
@@ -78,6 +79,8 @@ HIDDEN = {"is_default": False}
 COLUMNS = (
     _column("name", "Name", "", "name", **TEXT),
     _column("state", "State", "", "state", **TEXT),
+    _column("outcome", "Outcome", "healthy or diverged, with evidence on the run's page", "outcome",
+            **TEXT, **HIDDEN),
     _column("n", "N", "parameters", "n_params"),
     _column("n_ne", "N w/o emb.", "parameters without embedding", "n_params_non_embedding",
             **HIDDEN),
@@ -122,9 +125,18 @@ def find_column(key: str) -> Column | None:
         return None
     if field.kind in (fields.TAGS, fields.AGE):
         return None
-    is_number = field.kind == fields.NUMBER
-    write = format_quantity if is_number else None
-    return Column(key, _shorten(key), key, key, False, is_number, write)
+    is_number, is_level = field.kind == fields.NUMBER, field.kind == fields.LEVEL
+    write: Callable[[float], str] | None = format_quantity if is_number else None
+    if field.measure is not None:
+        write = _write_step
+    label, title = field.label or _shorten(key), field.title or key
+    return Column(key, label, title, key, False, is_number, is_level, write)
+
+
+def list_offered() -> list[Column]:
+    """Return the columns that other apps offer, but for those of a single key."""
+    found = (find_column(name) for name in fields.OFFERED if "." not in name)
+    return [column for column in found if column is not None]
 
 
 def _shorten(key: str) -> str:
@@ -164,7 +176,7 @@ def find_value(column: Column, names: LossNames) -> Expression | F:
     field = read_field(column, names)
     if field is None:
         return find_number(column, names)
-    return F(field.column) if field.json is None else field.json
+    return field.value
 
 
 def find_number(column: Column, names: LossNames) -> Expression | F:
@@ -184,9 +196,9 @@ def find_order(column: Column, names: LossNames) -> list[Expression | F]:
     field = read_field(column, names)
     if field is None:
         return [find_number(column, names)]
-    if field.text is None:
-        return [F(field.column)]
-    return [field.number, field.text]
+    if field.kind == fields.LEVEL:
+        return [field.number]
+    return [field.value] if field.text is None else [field.number, field.text]
 
 
 # --- cells ---------------------------------------------------------------------------------------
@@ -231,6 +243,7 @@ def describe_cell(column: Column, value: Cell) -> Mapping[str, object]:
     return {
         "key": column.key,
         "is_number": is_number(value),
+        "is_level": column.is_level,
         "text": write_cell(column, value),
         "title": str(value) if is_number(value) else "",
         "at": value if isinstance(value, datetime) else None,

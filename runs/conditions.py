@@ -15,7 +15,6 @@ from django.db import DataError, transaction
 from django.db.models import (
     BooleanField,
     ExpressionWrapper,
-    F,
     FloatField,
     Q,
     TextField,
@@ -104,8 +103,9 @@ def _compare_one(field: Field, node: Comparison, operator: str, value: Token) ->
         fields.TIME: _compare_time,
         fields.AGE: _compare_age,
         fields.JSON: _compare_json,
+        fields.LEVEL: _compare_level,
     }[field.kind]
-    if operator == "~" and field.kind in (fields.NUMBER, fields.TIME, fields.AGE):
+    if operator == "~" and field.kind in (fields.NUMBER, fields.TIME, fields.AGE, fields.LEVEL):
         message = f"{node.field.text} is no text; ~ searches text."
         raise BadExpression(message, node.field.position)
     if _is_null(value) and field.kind != fields.TAGS:
@@ -116,8 +116,8 @@ def _compare_one(field: Field, node: Comparison, operator: str, value: Token) ->
 def _compare_null(field: Field, operator: str, value: Token) -> Q:
     if operator != "=":
         raise BadExpression("null is compared by = and != only.", value.position)
-    if field.kind == fields.JSON:
-        return Q(IsNull(field.text, True))
+    if field.kind == fields.JSON or field.measure is not None:
+        return Q(IsNull(field.text or field.measure, True))
     return Q(**{f"{field.column}__isnull": True})
 
 
@@ -128,7 +128,7 @@ def _compare_number(field: Field, operator: str, value: Token) -> Q:
         raise BadExpression("This field is never NaN.", value.position)
     if field.column in COLUMNS:
         return Q(**{f"{field.column}{SUFFIXES[operator]}": number})
-    counted = Cast(F(field.column), FloatField())  # 1.5 and 1e30 compare with whole numbers too
+    counted = Cast(field.number, FloatField())  # 1.5 and 1e30 compare with whole numbers too
     return Q(LOOKUPS[operator](counted, Value(number)))
 
 
@@ -150,6 +150,26 @@ def _compare_choice(field: Field, operator: str, value: Token) -> Q:
         raise BadExpression(message, value.position)
     column = "outcome" if value.text == Outcome.DIVERGED else field.column
     return Q(**{column: value.text})
+
+
+def _compare_level(field: Field, operator: str, value: Token) -> Q:
+    if value.text not in field.levels:
+        if value.text != fields.UNKNOWN:
+            message = f"{value.text[:40]!r} is none of {', '.join(field.levels)}, {fields.UNKNOWN}."
+            raise BadExpression(message, value.position, "unknown_value")
+        if operator != "=":
+            message = f"{fields.UNKNOWN} has no place among the others; compare it by = and !=."
+            raise BadExpression(message, value.position)
+        return Q(**{f"{field.column}__isnull": True}) | Q(**{field.column: fields.UNKNOWN})
+    place = field.levels.index(value.text)
+    chosen = {
+        "=": field.levels[place : place + 1],
+        "<": field.levels[:place],
+        "<=": field.levels[: place + 1],
+        ">": field.levels[place + 1 :],
+        ">=": field.levels[place:],
+    }[operator]
+    return Q(**{f"{field.column}__in": chosen})
 
 
 def _compare_tags(field: Field, operator: str, value: Token) -> Q:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import (
@@ -24,9 +24,10 @@ from django.db.models.lookups import In, Regex
 
 from runs.facts import COLUMNS
 
-NUMBER, TEXT, CHOICE, TAGS, TIME, AGE, JSON = (
-    *("number", "text", "choice", "tags", "time", "age", "json"),
+NUMBER, TEXT, CHOICE, TAGS, TIME, AGE, JSON, LEVEL = (
+    *("number", "text", "choice", "tags", "time", "age", "json", "level"),
 )
+UNKNOWN = "unknown"  # of a level: nothing could be judged
 STATISTICS = ("last", "min", "max", "count", "last_step")
 NUMBER_COLUMNS = {
     **{name: name for name in COLUMNS},
@@ -86,22 +87,52 @@ class UnknownField(Exception):
 
 @dataclass(frozen=True)
 class Field:
-    """A field: what kind of values it has, its column, or the JSON under a key."""
+    """A field: what kind of values it has, its column, or the JSON under a key.
+
+    `levels` are the words of a LEVEL from the least to the worst; `measure` is a number that no
+    column holds; label and title are those of a column of the table.
+    """
 
     kind: str
     column: str = ""
     json: Expression | None = None
     text: Expression | None = None
+    levels: tuple[str, ...] = ()
+    measure: Expression | None = None
+    label: str = ""
+    title: str = ""
+
+    @property
+    def value(self) -> Expression | F:
+        """Return what a cell shows of the field."""
+        if self.measure is not None:
+            return self.measure
+        return F(self.column) if self.json is None else self.json
 
     @property
     def number(self) -> Expression | F:
         """Return the field as a number, null where it is none or NaN."""
+        if self.kind == LEVEL:
+            ranks = [
+                When(**{self.column: word}, then=rank) for rank, word in enumerate(self.levels)
+            ]
+            return Case(*ranks, default=None, output_field=FloatField())
         if self.json is None:
-            return F(self.column)
+            return self.value
         return make_number(self.json, self.text)
 
 
 LossNames = Callable[[], Sequence[str]]
+OFFERED: dict[str, Field] = {}
+
+
+def offer_fields(fields: Mapping[str, Field]) -> None:
+    """Let filters, orders, columns and groups name what another app keeps of a run.
+
+    Apps that know of runs call it when they are ready; their columns are reached through the
+    relation to the run.
+    """
+    OFFERED.update(fields)
 
 
 def find_field(name: str, loss_names: LossNames) -> Field:
@@ -114,6 +145,8 @@ def find_field(name: str, loss_names: LossNames) -> Field:
     ):
         if name in columns:
             return Field(kind, columns[name])
+    if name in OFFERED:
+        return OFFERED[name]
     if name in ("tags", "tag"):
         return Field(TAGS, "tags")
     if name == "age":
@@ -182,7 +215,7 @@ def join_tags() -> Expression:
 
 
 def _suggest(name: str) -> str:
-    close = difflib.get_close_matches(name, PLAIN_NAMES, n=1)
+    close = difflib.get_close_matches(name, [*PLAIN_NAMES, *OFFERED], n=1)
     meant = f"Did you mean {close[0]}? " if close else ""
     return (
         f"There is no field {name[:60]!r}. {meant}"

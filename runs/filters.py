@@ -19,7 +19,7 @@ from django.db.models.expressions import OrderBy
 from runs.conditions import build_condition, check_pattern
 from runs.expressions import BadExpression, parse
 from runs.facts import COLUMNS
-from runs.fields import JSON, NUMBER, UnknownField, find_field
+from runs.fields import JSON, LEVEL, NUMBER, UnknownField, find_field
 from runs.models import Metric, Outcome, Run, RunState
 from scaledash.lib.names import LOSS_TRAIN, LOSS_VAL, canonical_metric
 
@@ -96,7 +96,7 @@ class Order:
             found = find_field(self.key, lambda: loss_names)
         except UnknownField:
             return None
-        return found.number if found.kind in (NUMBER, JSON) else None
+        return found.number if found.kind in (NUMBER, JSON, LEVEL) else None
 
     @property
     def columns(self) -> tuple[OrderBy, str]:

@@ -29,7 +29,7 @@ from runs.columns import (
     write_plain,
 )
 from runs.facts import walk
-from runs.fields import NUMBER_COLUMNS
+from runs.fields import NUMBER_COLUMNS, UNKNOWN
 from runs.models import Outcome, Run
 from scaledash.lib.jsonsafe import NAN
 from scaledash.lib.names import CONFIG_KEYS, plain_key
@@ -78,6 +78,7 @@ class Spread:
     low: Cell = None
     high: Cell = None
     n_nonfinite: int = 0
+    counts: dict[str, int] = field(default_factory=dict)  # of words with an order, the worst first
 
 
 @dataclass
@@ -108,6 +109,7 @@ class Groups:
     grouping: Grouping
     groups: list[Group]
     places: dict[str, tuple[int, int | None]]
+    levels: dict[str, tuple[str, ...]]
 
     def measure(self, group: Group, key: str) -> Spread:
         """Return what the members of a group have in a column."""
@@ -120,7 +122,7 @@ class Groups:
                 _read_text(row[text_place]) if value is None else value
                 for value, row in zip(values, group.rows, strict=True)
             ]
-        return measure(values)
+        return count_levels(values, self.levels[key]) if key in self.levels else measure(values)
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -144,7 +146,8 @@ def read_groups(
         ordered = sorted(found.values(), key=_natural_order)
     for group in ordered:
         group.label = _label(group, grouping)
-    return Groups(grouping, ordered, places)
+    fields = {column.key: read_field(column, names) for column in columns if column.is_level}
+    return Groups(grouping, ordered, places, {key: f.levels for key, f in fields.items() if f})
 
 
 def _find_keys(runs: QuerySet[Run], grouping: Grouping, names: LossNames) -> list[Expression | F]:
@@ -152,8 +155,7 @@ def _find_keys(runs: QuerySet[Run], grouping: Grouping, names: LossNames) -> lis
         return _find_rest(runs, grouping.ignored)
     fields = [read_field(column, names) for column in grouping.columns]
     return [
-        find_number(column, names) if field is None else F(field.column) if field.json is None
-        else field.json
+        find_number(column, names) if field is None else field.value
         for column, field in zip(grouping.columns, fields, strict=True)
     ]  # fmt: skip
 
@@ -204,7 +206,7 @@ def _find_cells(
         place = first + len(found)
         field = read_field(column, names)
         is_plain = field is not None and field.json is None
-        found[f"cell_{place}"] = F(field.column) if is_plain else find_number(column, names)
+        found[f"cell_{place}"] = field.value if is_plain else find_number(column, names)
         text = None if field is None else field.text
         if text is not None:
             found[f"cell_{place + 1}"] = text
@@ -251,6 +253,15 @@ def measure(values: Sequence[Cell]) -> Spread:
         return spread
     ordered = sorted(known, key=str)
     return Spread(n=len(known), low=ordered[0], high=ordered[-1]) if known else Spread()
+
+
+def count_levels(values: Sequence[Cell], levels: Sequence[str]) -> Spread:
+    """Return how many members are at each level, the worst first; `mean` orders groups by it."""
+    found = Counter(str(value) for value in values if value is not None)
+    counts = {level: found[level] for level in (*levels[::-1], UNKNOWN) if found[level]}
+    known = [level for level in counts if level in levels]
+    place = levels.index(known[0]) + counts[known[0]] / len(values) if known else None
+    return Spread(n=sum(counts.values()), mean=place, counts=counts)
 
 
 def sort_groups(groups: Groups, key: str, is_descending: bool) -> list[Group]:

@@ -21,6 +21,7 @@ from runs.columns import (
     describe_cell,
     find_loss_names,
     is_number,
+    list_offered,
     write_cell,
 )
 from runs.filters import HIDE, MAX_SEARCH_LENGTH, SHOW, STATES, BadFilter
@@ -44,7 +45,7 @@ from teams.models import Project
 CARET_REACH = 60  # characters shown before and after a mistake in a filter
 MAX_MEMBERS = 200  # runs shown of an open group
 ALL_BUT_SEED = "!seed"
-USUAL_GROUPS = ("group", "state", "n", "lr", "batch", "width", "depth", "seed")
+USUAL_GROUPS = ("group", "state", "outcome", "n", "lr", "batch", "width", "depth", "seed")
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -268,6 +269,8 @@ def _show_spread(column: Column, group: ShownGroup) -> dict[str, object]:
     if column.key == "state":
         return {"states": [(name, count) for name, count in group.states.items() if count]}
     spread = group.spreads.get(column.key) or Spread()
+    if spread.counts:
+        return {"levels": list(spread.counts.items())}
     low, high = write_cell(column, spread.low), write_cell(column, spread.high)
     if spread.mean is None and spread.n_nonfinite == 0:
         if isinstance(spread.high, datetime):
@@ -294,8 +297,8 @@ def _choose_middle(spread: Spread) -> Cell:
 
 def _list_choices(query: TableQuery) -> list[tuple[Column, bool]]:
     """Return the columns to choose from: the usual ones, then those chosen by key."""
-    others = [column for column in query.columns if column.key not in COLUMN_OF]
-    usual = [column for column in COLUMNS if column.key != "name"]
+    usual = [column for column in (*COLUMNS, *list_offered()) if column.key != "name"]
+    others = [column for column in query.columns if column not in (*COLUMNS, *usual)]
     return [(column, column in query.columns) for column in (*usual, *others)]
 
 
@@ -303,6 +306,7 @@ def _list_groupings(query: TableQuery) -> list[tuple[str, str, bool]]:
     """Return what to group by, as key, label and whether it is chosen."""
     chosen = query.grouping.keys if query.grouping else []
     usual = {key: COLUMN_OF[key].label for key in USUAL_GROUPS}
+    usual |= {column.key: column.label for column in list_offered() if column.is_level}
     labels = {ALL_BUT_SEED: "All but seed", **usual, **{key: key for key in chosen}}
     return [(key, {**labels, **usual}.get(key, label), key in chosen)
             for key, label in labels.items()]  # fmt: skip
