@@ -207,6 +207,50 @@ class RunDiagnosis(models.Model):
         return f"diagnosis of run {self.run_id}: {self.worst}"
 
 
+class ProjectThreshold(models.Model):
+    """A threshold that a project set for itself; without a row the default holds."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="thresholds")
+    diagnostic = models.CharField(max_length=64)
+    name = models.CharField(max_length=64)
+    value = models.FloatField()
+    changed_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    changed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("project", "diagnostic", "name"), name="threshold_once_a_project"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.diagnostic} {self.name} {self.value:g}"
+
+
+class MetricMeaning(models.Model):
+    """What a person says a metric of a project stands for, whatever its name looks like.
+
+    `key` is the canonical key, empty where no diagnostic may read the metric; `unit` says what
+    has to be done to its values first (fitting.maths.diagnose.units).
+    """
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="metric_meanings")
+    metric = models.CharField(max_length=NAME_LENGTH)
+    key = models.CharField(max_length=NAME_LENGTH, blank=True)
+    unit = models.CharField(max_length=16, blank=True)
+    changed_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    changed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("project", "metric"), name="meaning_once_a_project"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.metric} is {self.key or 'nothing'}"
+
+
 class Quantity(models.TextChoices):
     """What a forecast predicts."""
 

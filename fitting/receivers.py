@@ -10,7 +10,9 @@ from django.dispatch import receiver
 from fitting import outbox, services
 from fitting.alerts.raising import raise_end, raise_logged
 from fitting.diagnoses.keys import find_key
+from fitting.diagnoses.naming import has_meaning
 from fitting.diagnoses.pages import build_panel
+from fitting.diagnoses.rules import mark_changed
 from fitting.hints import hints
 from fitting.rows import is_loss
 from runs.models import Run
@@ -46,7 +48,7 @@ def follow_edit(run: Run, studies: Iterable[str] = (), **kwargs: object) -> None
 def follow_edits(project_id: int, run_ids: Sequence[int], **kwargs: object) -> None:
     """Let studies see that many runs were changed at once."""
     services.follow_selections(project_id, run_ids)
-    _wake(services.mark_holders(run_ids))
+    _wake([*services.mark_holders(run_ids), *mark_changed(run_ids)])
 
 
 @receiver(run_ended, dispatch_uid="fitting.follow_end")
@@ -60,14 +62,15 @@ def follow_end(run: Run, **kwargs: object) -> None:
 def follow_batch(run_id: int, metrics: Sequence[str], **kwargs: object) -> None:
     """Mark the studies that hold the run and read one of the batch's metrics, and its diagnosis."""
     has_loss = any(is_loss(name) for name in metrics)
-    is_judged = any(find_key(name) for name in metrics)
+    is_judged = any((key := find_key(name)) and key.name for name in metrics)
+    is_judged = is_judged or has_meaning(run_id, metrics)
     _wake(outbox.mark_readers(run_id, metrics, has_loss, is_judged))
 
 
 @receiver(run_shown, dispatch_uid="fitting.show_diagnoses")
-def show_diagnoses(run: Run, **kwargs: object) -> dict[str, object]:
+def show_diagnoses(run: Run, is_shared: bool = False, **kwargs: object) -> dict[str, object]:
     """Put the verdicts on the run's page."""
-    return build_panel(run)
+    return build_panel(run, is_shared)
 
 
 def _wake(subjects: Sequence[outbox.Subject]) -> None:

@@ -4,11 +4,13 @@ from django.urls import path
 
 from fitting import views
 from fitting.alerts import views as alerts
+from fitting.diagnoses import settings_views as rules
 from fitting.diagnoses import views as diagnoses
 from fitting.status import views as status_views
 
 RUN = "p/<slug:slug>/r/<slug:uid>"
 STUDY = "p/<slug:slug>/s/<slug:study_slug>"
+RULES = "p/<slug:slug>/settings/diagnostics"
 
 urlpatterns = [
     path("", views.show_projects, name="projects"),
@@ -23,6 +25,10 @@ urlpatterns = [
     path("projects.json", views.read_projects, name="projects-json"),
     path(f"{RUN}/diagnoses.json", diagnoses.read_diagnoses, name="run-diagnoses-json"),
     path(f"{RUN}/outcome", diagnoses.change_outcome, name="run-outcome"),
+    path(RULES, rules.show_rules, name="diagnosis-rules"),
+    path(f"{RULES}.json", rules.read_rules, name="diagnosis-rules-json"),
+    path(f"{RULES}/thresholds", rules.change_limits, name="thresholds-change"),
+    path(f"{RULES}/metric-names", rules.change_name, name="metric-name-change"),
     path("p/<slug:slug>/studies", views.show_studies, name="studies"),
     path("p/<slug:slug>/studies.json", views.read_studies, name="studies-json"),
     path("p/<slug:slug>/studies/new", views.new_study, name="study-new"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from django.http import QueryDict
@@ -14,6 +15,7 @@ from runs import contexts
 from runs.curves import CurvesWish, build_chart, build_curves
 from runs.models import Metric, Run, RunState
 from runs.revisions import read_run_revision
+from runs.signals import run_shown
 from runs.store import NO_POINTS, Series, read_points
 from teams import sharing
 from teams.models import Project, Share
@@ -97,9 +99,20 @@ def find_run(share: Share) -> Run | None:
         return None
     run.project = sharing.hide_project(share.project)
     run.host, run.parent = {}, None
+    run.outcome_evidence = hide_author(run.outcome_evidence)
     if not share.with_notes:
         run.notes = ""
     return run
+
+
+def hide_author(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the evidence of an outcome without who set it by hand."""
+    override = evidence.get("override")
+    if override is None:
+        return dict(evidence)
+    sentence = f"Set to {override['outcome']} by hand: {override['reason']}."
+    shown = {name: override[name] for name in ("outcome", "reason")}
+    return {"override": {**shown, "by": "a member"}, "sentence": sentence}
 
 
 def build_document(run: Run) -> Mapping[str, object]:
@@ -114,6 +127,9 @@ def render_run(run: Run) -> str:
         **document,
         **contexts.build_run_page(run, document),
         "project": run.project,
+        "panels": [
+            panel for _, panel in run_shown.send(sender=Run, run=run, is_shared=True) if panel
+        ],
         "page_base": "teams/share_content.html",
     }
     place = [run.project.slug, run.uid]

@@ -7,11 +7,13 @@ from fitting.api.diagnoses import RunDiagnoses, RunOutcome, StudyRunDiagnoses
 from fitting.api.fits import Figure, Fits, Grid, OneFit
 from fitting.api.forecasts import Forecasts, Predict
 from fitting.api.members import Exclusions, OneStudyRun, StudyRuns
+from fitting.api.rules import MetricNames, OneDiagnostic, Thresholds
 from fitting.api.studies import OneStudy, Studies, StudyRevision
 
 STUDY = "studies/<int:study_id>"
 
 RUN = "runs/<str:uid>"
+PROJECT = "projects/<slug:slug>"
 
 urlpatterns = [
     path("alerts", Alerts.as_view(), name="api-alerts"),
@@ -21,6 +23,13 @@ urlpatterns = [
     path(f"{RUN}/diagnoses", RunDiagnoses.as_view(), name="api-run-diagnoses"),
     path(f"{RUN}/outcome", RunOutcome.as_view(), name="api-run-outcome"),
     path(f"{STUDY}/diagnoses", StudyRunDiagnoses.as_view(), name="api-study-diagnoses"),
+    path(f"{PROJECT}/thresholds", Thresholds.as_view(), name="api-thresholds"),
+    path(
+        f"{PROJECT}/thresholds/<slug:diagnostic>",
+        OneDiagnostic.as_view(),
+        name="api-diagnostic-thresholds",
+    ),
+    path(f"{PROJECT}/metric-names", MetricNames.as_view(), name="api-metric-names"),
     path("studies", Studies.as_view(), name="api-studies"),
     path(STUDY, OneStudy.as_view(), name="api-study"),
     path(f"{STUDY}/runs", StudyRuns.as_view(), name="api-study-runs"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 
-from fitting.diagnoses.keys import Mapping
+from fitting.diagnoses.keys import MetricMap, map_metrics
+from fitting.diagnoses.rules import Rules
 from fitting.maths.diagnose.case import RunConfig
+from fitting.maths.diagnose.registry import list_diagnostics
 from runs.facts import COLUMNS, walk
 from runs.models import Run
 from scaledash.lib.names import CONFIG_KEYS, plain_key
@@ -23,16 +25,29 @@ OWN_KEYS: dict[str, tuple[str, ...]] = {  # what the scale facts do not know; be
     "qk_norm": ("qk_norm", "qk_layernorm", "use_qk_norm"),
     "baseline_bigram": ("baseline_bigram",),
     "baseline_unigram": ("baseline_unigram",),
+    "bytes_per_token": ("bytes_per_token",),
     "z_loss_coef": ("z_loss_coef", "z_loss", "z_loss_multiplier"),
 }
+NUMEL = ".numel."  # before the path of a parameter whose size it is
 KEYS = {**{name: keys for name, keys in CONFIG_KEYS.items() if name in COLUMNS}, **OWN_KEYS}
 
 
-def read_config(run: Run, mapping: Mapping) -> RunConfig:
+def describe_run(run: Run, rules: Rules) -> tuple[RunConfig, MetricMap]:
+    """Return what diagnostics know of a run beside its points, and which metric is read as what."""
+    values = read_values(run)
+    mapping = map_metrics(run.summary, rules.meanings, RunConfig(values))
+    values["unread"] = mapping.unread
+    return RunConfig(values, mapping.guessed, rules.limits), mapping
+
+
+def read_values(run: Run) -> dict[str, object]:
     """Return the run's config by canonical names; scale facts of the run win over its config."""
     leaves: dict[str, object] = {}
+    numel: dict[str, object] = {}
     for path, value in walk(run.config):
         leaves.setdefault(plain_key(path), value)
+        if NUMEL in f".{path}":
+            numel[f"numel.{f'.{path}'.partition(NUMEL)[2]}"] = value
     values = {
         name: leaves[key]
         for name, keys in KEYS.items()
@@ -40,13 +55,23 @@ def read_config(run: Run, mapping: Mapping) -> RunConfig:
         if leaves.get(key) is not None
     }
     values |= {fact: getattr(run, fact) for fact in COLUMNS if getattr(run, fact) is not None}
-    values |= {"attempt": run.attempt, "overwritten": run.overwritten, "dropped": run.dropped}
-    return RunConfig(values, mapping.guessed)
+    counts = {"attempt": run.attempt, "overwritten": run.overwritten, "dropped": run.dropped}
+    return {**numel, **values, **counts}
 
 
-def make_digest(config: RunConfig, mapping: Mapping, version: str) -> str:
-    """Return a text that changes with whatever the stored state depends on beside the points."""
-    counted = ("overwritten", "dropped", "n_tokens", "flops")
+def make_digest(config: RunConfig, mapping: MetricMap, version: str) -> str:
+    """Return a text that changes with whatever the stored state depends on beside the points.
+
+    Of the thresholds these are the kept ones; all others are looked at when a state is judged.
+    """
+    counted = ("overwritten", "dropped", "n_tokens", "flops", "unread")
     values = {name: value for name, value in config.values.items() if name not in counted}
-    text = json.dumps([version, values, mapping.metrics], sort_keys=True, default=str)
+    kept = [
+        [slug, name, config.limits[slug][name].value]
+        for slug, item in list_diagnostics().items()
+        for name in item.kept
+        if name in config.limits.get(slug, {})
+    ]
+    read = [version, values, mapping.metrics, mapping.units, kept]
+    text = json.dumps(read, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

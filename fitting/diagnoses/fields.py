@@ -7,7 +7,7 @@ from django.db.models import F, FloatField, Func, Min, OuterRef, Subquery, TextF
 from fitting.diagnoses.publishing import ALERTED
 from fitting.maths.diagnose.registry import list_diagnostics
 from fitting.maths.diagnose.verdict import SEVERITIES
-from fitting.models import Escalation
+from fitting.models import Alert
 from runs.fields import LEVEL, NUMBER, Field
 
 EVIDENCE = "evidence"  # what limits the other verdicts is no instability
@@ -53,7 +53,7 @@ def _find_first_bad_step() -> Subquery:
         function="jsonb_extract_path_text",
         output_field=TextField(),
     )
-    noted = Escalation.objects.filter(run=OuterRef("pk"), attempt=OuterRef("attempt"))
+    noted = Alert.objects.filter(run=OuterRef("pk"), attempt=OuterRef("attempt"))
     bad = noted.exclude(diagnostic=EVIDENCE).annotate(now=now).filter(now__in=ALERTED)
     first = bad.order_by().values("run").annotate(step=Min("first_step")).values("step")
     return Subquery(first, FloatField())

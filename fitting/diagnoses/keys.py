@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from scaledash.lib.names import canonical_metric
+from fitting.diagnoses.aliases import find_alias, find_framework
+from fitting.maths.diagnose.case import RunConfig
+from fitting.maths.diagnose.units import find_factor, find_needed
+from scaledash.lib.names import ALIASES, canonical_metric
 
 PLAIN_KEYS = (
     *("loss.train", "loss.val", "loss.total", "loss.z", "loss.max_rank"),
@@ -23,48 +26,74 @@ WORD = re.compile(r"[^\s\-./_]+")
 LAYER = re.compile(r"(?:^|[^a-z])(?:l|layers?|blocks?|h)[\s\-./_]*(\d+)(?:$|[^0-9])", re.IGNORECASE)
 
 
+OWN, TABLE, LIKENESS, BY_HAND = "own name", "alias", "likeness", "set by hand"
+
+
 @dataclass(frozen=True)
 class Key:
-    """What a metric is read as; `is_guess` where only its likeness says so."""
+    """What a metric is read as; an empty `name` says that nothing may read it.
+
+    `how` is one of own name, alias, likeness and set by hand.
+    """
 
     name: str
-    is_guess: bool
+    how: str = OWN
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def is_guess(self) -> bool:
+        """Say whether only the likeness of the name speaks for it."""
+        return self.how == LIKENESS
+
+
+Meanings = Mapping[str, Key]  # metric -> what a person says of it
 
 
 @dataclass(frozen=True)
-class Mapping:
-    """Which metric of a run stands for which key: key -> metric, and the guessed keys."""
+class MetricMap:
+    """Which metric of a run stands for which key.
+
+    `metrics` maps keys to metrics, `units` keys to the unit of their metric where it has one, and
+    `unread` metrics to the config key without which their unit cannot be converted.
+    """
 
     metrics: dict[str, str]
-    guessed: frozenset[str]
+    guessed: frozenset[str] = frozenset()
+    units: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=16384)
-def find_key(name: str) -> Key | None:
+def find_key(name: str, framework: str = "") -> Key | None:
     """Return the key of a metric, None where nothing reads it."""
     if name in PLAIN_KEYS:
-        return Key(name, False)
+        return Key(name)
     for stem in (*BY_PARAMETER, *LAYERED):
         rest = _strip(name, stem)
         if rest is not None:
-            return _complete(name, stem, rest)
+            return _complete(stem, rest)
     canonical = canonical_metric(name)
+    alias = find_alias(name, framework) if canonical is None or framework else None
+    if alias is not None:
+        return Key(alias.read(name) or "", TABLE, alias.unit, alias.note)
     if canonical in LAYERED:
         layer = LAYER.search(name)
-        return Key(f"{canonical}.L{int(layer[1])}" if layer else canonical, True)
+        how = TABLE if name in ALIASES[canonical] else LIKENESS
+        return Key(f"{canonical}.L{int(layer[1])}" if layer else canonical, how)
     if canonical in PLAIN_KEYS:
-        return Key(canonical, False)
+        return Key(canonical, TABLE)
     folded = _fold(name)
-    return next((Key(key, False) for key in PLAIN_KEYS if _fold(key) == folded), None)
+    return next((Key(key) for key in PLAIN_KEYS if _fold(key) == folded), None)
 
 
-def _complete(name: str, stem: str, rest: str) -> Key | None:
+def _complete(stem: str, rest: str) -> Key | None:
     if stem in BY_PARAMETER:
-        return Key(f"{stem}.{rest}", False) if rest else None
+        return Key(f"{stem}.{rest}") if rest else None
     if not rest:
-        return Key(stem, False)
+        return Key(stem)
     layer = re.fullmatch(r"(?:l|layers?|blocks?|h)?[\s\-./_]*(\d+)", rest, re.IGNORECASE)
-    return Key(f"{stem}.L{int(layer[1])}", False) if layer else None
+    return Key(f"{stem}.L{int(layer[1])}") if layer else None
 
 
 def _strip(name: str, stem: str) -> str | None:
@@ -82,14 +111,36 @@ def _fold(name: str) -> str:
     return SEPARATORS.sub("_", name.casefold()).strip("_")
 
 
-def map_metrics(names: Iterable[str]) -> Mapping:
-    """Choose one metric for each key: the key's own name first, then the first by name."""
-    found: dict[str, tuple[bool, str, bool]] = {}
-    for name in names:
-        key = find_key(name)
-        if key is None:
+def is_key(name: str) -> bool:
+    """Say whether a text is the canonical name of something that a diagnostic can read."""
+    found = find_key(name)
+    return found is not None and found.how == OWN and found.name == name
+
+
+def recognise(names: Collection[str], meanings: Meanings) -> dict[str, Key]:
+    """Return metric -> what it is read as; what a person said goes before any recognition."""
+    framework = find_framework(names)
+    found = {name: meanings.get(name) or find_key(name, framework) for name in names}
+    return {name: key for name, key in found.items() if key is not None}
+
+
+def map_metrics(
+    names: Collection[str], meanings: Meanings | None = None, config: RunConfig | None = None
+) -> MetricMap:
+    """Choose one metric for each key: by hand, own name, no conversion, and the first by name."""
+    found: dict[str, tuple[bool, bool, bool, bool, str]] = {}
+    unread: dict[str, str] = {}
+    keys = {name: key for name, key in recognise(names, meanings or {}).items() if key.name}
+    for name, key in keys.items():
+        if find_factor(key.unit, key.name, config or RunConfig()) is None:
+            unread[name] = find_needed(key.unit, key.name)
             continue
-        candidate = (name != key.name, name, key.is_guess)
-        found[key.name] = min(found.get(key.name, candidate), candidate)
-    guessed = frozenset(key for key, (_, _, is_guess) in found.items() if is_guess)
-    return Mapping({key: metric for key, (_, metric, _) in sorted(found.items())}, guessed)
+        order = (key.how != BY_HAND, name != key.name, bool(key.unit), key.is_guess, name)
+        found[key.name] = min(found.get(key.name, order), order)
+    metrics = {key: order[-1] for key, order in sorted(found.items())}
+    return MetricMap(
+        metrics,
+        frozenset(key for key, metric in metrics.items() if keys[metric].is_guess),
+        {key: keys[metric].unit for key, metric in metrics.items() if keys[metric].unit},
+        {name: needed for name, needed in unread.items() if keys[name].name not in metrics},
+    )

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from fitting.diagnoses.queries import ORDER, build_diagnoses
+from fitting.diagnoses.rules import hide_author
 from fitting.models import Alert
 from runs.models import Outcome, Run
 from scaledash.lib.jsonsafe import decode_float
@@ -17,8 +18,11 @@ TEMPLATE = "fitting/_diagnoses.html"
 RANK = {severity: place for place, severity in enumerate(ORDER)}
 
 
-def build_panel(run: Run) -> dict[str, object]:
-    """Return what the panel shows: the worst verdicts first, unknown ones last."""
+def build_panel(run: Run, is_shared: bool = False) -> dict[str, object]:
+    """Return what the panel shows: the worst verdicts first, unknown ones last.
+
+    A share link shows it without the names of members.
+    """
     document = build_diagnoses(run)
     verdicts = sorted(document["diagnoses"], key=_order)
     override = run.outcome_evidence.get("override")
@@ -26,7 +30,8 @@ def build_panel(run: Run) -> dict[str, object]:
     return {
         **document,
         "template": TEMPLATE,
-        "diagnoses": [describe_verdict(verdict) for verdict in verdicts],
+        "diagnoses": [describe_verdict(verdict, is_shared) for verdict in verdicts],
+        "is_shared": is_shared,
         "override": override,
         "other_outcome": "healthy" if run.outcome == Outcome.DIVERGED else "diverged",
         "outcome_url": reverse("run-outcome", args=[run.project.slug, run.uid]),
@@ -42,8 +47,8 @@ def _order(verdict: Mapping[str, Any]) -> tuple[int, int]:
     return place, int(verdict["number"][1:])
 
 
-def describe_verdict(verdict: Mapping[str, Any]) -> dict[str, object]:
-    """Return a verdict with its evidence in words."""
+def describe_verdict(verdict: Mapping[str, Any], is_shared: bool = False) -> dict[str, object]:
+    """Return a verdict with its evidence in words; `is_shared` leaves names of members out."""
     evidence = verdict["evidence"]
     steps = ""
     if evidence["first_step"] is not None:
@@ -59,7 +64,11 @@ def describe_verdict(verdict: Mapping[str, Any]) -> dict[str, object]:
         "keys": evidence["keys"],
         "since": "" if since is None else f"since step {since:,}",
         "limits": [
-            {**item, "text_value": f"{decode_float(item['value']):g}"}
+            {
+                **item,
+                "text_value": f"{decode_float(item['value']):g}",
+                "source": hide_author(item["source"]) if is_shared else item["source"],
+            }
             for item in verdict["thresholds"]
         ],
         "is_bad": verdict["severity"] in ("warn", "critical"),

@@ -9,19 +9,22 @@ Both ways end in the same state.
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 from django.db import transaction
 
 from fitting import outbox
-from fitting.diagnoses.config import make_digest, read_config
-from fitting.diagnoses.keys import Mapping, map_metrics
+from fitting.diagnoses.config import describe_run, make_digest
+from fitting.diagnoses.keys import MetricMap
+from fitting.diagnoses.rules import read_rules
+from fitting.maths.diagnose.case import RunConfig
 from fitting.maths.diagnose.extract import extract
 from fitting.maths.diagnose.panel import Points, judge_all, update_all
 from fitting.maths.diagnose.registry import list_diagnostics
 from fitting.maths.diagnose.state import pack_state, unpack_state
+from fitting.maths.diagnose.units import SAME, convert
 from fitting.maths.diagnose.verdict import Verdict
 from fitting.models import RunDiagnosis
 from runs import store
@@ -40,7 +43,8 @@ class Snapshot:
     dirty_ids: list[int]
     data_at: datetime
     run: Run | None
-    mapping: Mapping = field(default_factory=lambda: Mapping({}, frozenset()))
+    mapping: MetricMap = field(default_factory=lambda: MetricMap({}))
+    config: RunConfig = field(default_factory=RunConfig)
     digest: str = ""
     state: dict[str, object] = field(default_factory=dict)
     consumed: Steps = field(default_factory=dict)
@@ -63,7 +67,7 @@ def diagnose(held: outbox.Claim) -> Found:
     snapshot = read_snapshot(held)
     if snapshot.run is None:
         return Found(snapshot)
-    config = read_config(snapshot.run, snapshot.mapping)
+    config = snapshot.config
     state = update_all(snapshot.state, snapshot.points, config)
     consumed = dict(snapshot.consumed)
     consumed |= {key: int(steps[-1]) for key, (steps, _) in snapshot.points.items() if len(steps)}
@@ -79,9 +83,9 @@ def read_snapshot(held: outbox.Claim) -> Snapshot:
         run = Run.objects.filter(pk=held.subject, deleted_at=None).first()
         if run is None:
             return Snapshot(dirty_ids, data_at, None)
-        mapping = map_metrics(run.summary)
-        digest = make_digest(read_config(run, mapping), mapping, find_version())
-        base = Snapshot(dirty_ids, data_at, run, mapping, digest)
+        config, mapping = describe_run(run, read_rules(run.project_id))
+        digest = make_digest(config, mapping, find_version())
+        base = Snapshot(dirty_ids, data_at, run, mapping, config, digest)
         known = RunDiagnosis.objects.filter(run_id=run.pk, digest=digest).first()
         grown = _read_new(base, known) if known is not None else None
         return grown or _read_all(base)
@@ -92,7 +96,7 @@ def find_version() -> str:
     return " ".join(f"{slug}.{item.version}" for slug, item in list_diagnostics().items())
 
 
-def _find_ids(run: Run, mapping: Mapping) -> dict[int, str]:
+def _find_ids(run: Run, mapping: MetricMap) -> dict[int, str]:
     """Return metric id -> key."""
     keys = {metric: key for key, metric in mapping.metrics.items()}
     known = Metric.objects.filter(project=run.project_id, name__in=list(keys))
@@ -137,14 +141,9 @@ def _read_new(base: Snapshot, known: RunDiagnosis) -> Snapshot | None:
 def _put(
     base: Snapshot, state: dict[str, object], consumed: Steps, points: Points, is_rebuilt: bool
 ) -> Snapshot:
-    return Snapshot(
-        base.dirty_ids,
-        base.data_at,
-        base.run,
-        base.mapping,
-        base.digest,
-        state,
-        consumed,
-        points,
-        is_rebuilt,
-    )
+    """Return the snapshot with its points in the units of their keys."""
+    read = {
+        key: (steps, convert(base.mapping.units.get(key, SAME), key, values, base.config))
+        for key, (steps, values) in points.items()
+    }
+    return replace(base, state=state, consumed=consumed, points=read, is_rebuilt=is_rebuilt)

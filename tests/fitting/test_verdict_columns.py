@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from fitting.models import Escalation, RunDiagnosis
+from fitting.models import Alert, RunDiagnosis
 from runs.models import Run
 from teams.models import Project
 from tests.teams.factories import Api, get_user, make_project, sign_in
@@ -50,8 +50,11 @@ def diagnose(project: Project, uid: str, worst: str, **severities: str) -> None:
 
 
 def note(project: Project, uid: str, diagnostic: str, step: int, attempt: int = 0) -> None:
-    Escalation.objects.create(
+    Alert.objects.create(
+        project=project,
         run=Run.objects.get(project=project, uid=uid),
+        kind="verdict",
+        key=f"{uid}:{attempt}:{diagnostic}",
         attempt=attempt,
         diagnostic=diagnostic,
         severity="warn",

@@ -76,6 +76,7 @@ NEW_ACCOUNT = {
 }
 INVITATION_FORM = {"role": "viewer", "label": "Grace", "lifetime_days": "7"}
 SITE_ADMIN_PAGE = page(stranger=404, viewer=404, editor=404, admin=404)
+OWN_LIMIT = {"diagnostic": "attention_logits", "value-watch": "50"}
 REQUEST = "4f9d2c1e-8f7b-4d3a-9c56-0123456789ab"
 STUDY_FORM = {"name": "Another", "kind": "list", "estimator": "last", "tail_fraction": "0.05"}
 SHARE_FORM = {"title": "For review", "mode": "frozen", "lifetime_days": "7", "password": ""}
@@ -333,6 +334,17 @@ FITTING = {
     "study-edit": {"GET": Call(EDIT_PAGE), "POST": Call(EDIT_PAGE, STUDY_FORM)},
     "study-figure": {"GET": Call(READ_TWIN)},
     "forecast-freeze": {"POST": Call(EDIT_PAGE, {"quantity": "loss"})},
+    "diagnosis-rules": {"GET": Call(READ_PAGE)},
+    "diagnosis-rules-json": {"GET": Call(READ_TWIN)},
+    "thresholds-change": {"POST": Call(EDIT_PAGE, OWN_LIMIT)},
+    "metric-name-change": {"POST": Call(EDIT_PAGE, {"metric": "loss", "action": "ignore"})},
+    "api-thresholds": {"GET": Call(API_READ)},
+    "api-diagnostic-thresholds": {"PATCH": Call(API_EDIT, {"values": {"watch": 50}})},
+    "api-metric-names": {
+        "GET": Call(API_READ),
+        "PUT": Call(API_EDIT, {"metric": "loss", "key": "loss.train"}),
+        "DELETE": Call(API_EDIT, query="?metric=decided"),
+    },
     "run-exclude": {"POST": Call(EDIT_PAGE, {"reason": "noise"})},
     "run-include": {"POST": Call(EDIT_PAGE)},
     "api-studies": {

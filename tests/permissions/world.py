@@ -17,9 +17,9 @@ from fitting.alerts.raising import raise_alerts
 from fitting.analyses import ANALYSES
 from fitting.figures import FIGURES
 from fitting.inputs import read_study_rows
-from fitting.models import Alert, AlertMute, Fit, FitKind, Study
+from fitting.models import Alert, AlertMute, Fit, FitKind, MetricMeaning, Study
 from fitting.services import StudyWish, add_runs, create_study
-from runs.models import BulkAction, BulkEdit, Run
+from runs.models import BulkAction, BulkEdit, Metric, Run
 from scaledash.lib.jsonsafe import make_safe
 from teams import accounts, services
 from teams.comments import Remark, add_comment
@@ -158,6 +158,9 @@ def make_measurements(project: Project) -> dict[str, object]:
     study = create_study(project, None, StudyWish(slug="lr-sweep", name=CANARY))
     add_runs(study, Run.objects.filter(pk=run.pk))
     Run.objects.create(project=project, uid="run-2", name=CANARY)
+    for metric in ("loss", "decided"):
+        Metric.objects.get_or_create(project=project, name=metric)
+    MetricMeaning.objects.create(project=project, metric="decided", key="loss.train")
     done = BulkEdit.objects.create(project=project, action=BulkAction.TAG, tag="x", runs=[run.pk])
     rows = read_study_rows(study, None)
     for name, analysis in ANALYSES.items():
@@ -180,6 +183,7 @@ def make_measurements(project: Project) -> dict[str, object]:
         "study_id": study.pk,
         "version": 1,
         "edit_id": done.pk,
+        "diagnostic": "attention_logits",
     }
 
 

@@ -10,7 +10,10 @@ from django.http import QueryDict
 from django.test import Client
 from django.utils import timezone
 
-from fitting.models import Study
+from fitting.diagnoses.outcome import override_outcome
+from fitting.diagnoses.publishing import describe
+from fitting.maths.diagnose.verdict import Threshold, Verdict
+from fitting.models import RunDiagnosis, Study
 from runs.models import Run
 from runs.services import delete_run
 from teams import services, sharing
@@ -106,6 +109,24 @@ def test_t05_answers_are_kept_from_caches_searches_and_referrers(project: Projec
         assert "no-store" in headers["Cache-Control"]
         assert headers["X-Robots-Tag"] == "noindex"
         assert headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_t05_shared_run_shows_its_verdicts_without_names_of_members(
+    project: Project, is_frozen: bool
+) -> None:
+    run = Run.objects.get(uid="run-1")
+    own = Threshold("watch", 50.0, "largest attention logit", "set by boss on 2026-01-02")
+    verdict = Verdict("attention_logits", "warn", "Attention logits grow.", thresholds=(own,))
+    values = {"attempt": 0, "token": 1, "rev": 1, "digest": "", "state": b"", "worst": "warn"}
+    times = {"data_at": timezone.now(), "duration_seconds": 0.1, "is_rebuilt": True}
+    RunDiagnosis.objects.create(run=run, verdicts=[describe(verdict)], **values, **times)
+    override_outcome(run, get_user("boss"), "diverged", "seen by eye")
+    page = Client().get(f"/s/{make_link(project, 'run', is_frozen=is_frozen)}/").content.decode()
+    assert "Attention logits grow." in page
+    assert "set by the project" in page
+    assert "seen by eye" in page
+    assert "boss" not in page
 
 
 # --- ends --------------------------------------------------------------------------------------

@@ -17,9 +17,11 @@ KEY = "attn.entropy"
 SETTLED = 0.02  # of the run: so long the value has to stay above a limit to be above it
 DROP_WINDOW = 0.05
 THRESHOLDS = (
-    Threshold("layer", 0.05, "entropy of a layer over its largest possible value: below, warn"),
-    Threshold("all_layers", 0.01, "the same in every layer: below, critical"),
-    Threshold("drop", 0.5, "share lost within 5% of the run after warm-up: above, watch"),
+    Threshold(
+        "layer", 0.05, "entropy of a layer over its largest possible value: below, warn", most=1
+    ),
+    Threshold("all_layers", 0.01, "the same in every layer: below, critical", most=1),
+    Threshold("drop", 0.5, "share lost within 5% of the run after warm-up: above, watch", most=1),
 )
 
 
@@ -117,4 +119,5 @@ DIAGNOSTIC = Diagnostic(
     thresholds=THRESHOLDS,
     start=start,
     judge=judge,
+    ladder=("layer", "all_layers"),
 )

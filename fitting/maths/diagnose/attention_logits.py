@@ -30,7 +30,9 @@ THRESHOLDS = (
     Threshold("watch", 1e2, "largest attention logit"),
     Threshold("warn", 1e3, "largest attention logit", "Wortsman et al. 2023, Fig 10"),
     Threshold("critical", 1e4, "largest attention logit", "Wortsman et al. 2023, section 3.3"),
-    Threshold("doubling", 0.1, "doubling time over the remaining steps: below it, one band up"),
+    Threshold(
+        "doubling", 0.1, "doubling time over the remaining steps: below it, one band up", most=1
+    ),
     Threshold("growth_from", 10.0, "largest logit from which on its growth counts"),
 )
 REMEDIES = "Known remedies: QK-norm, a lower learning rate, QK-clip."
@@ -40,7 +42,8 @@ def start(name: str, config: RunConfig) -> Track | None:
     """Return an empty track for a metric of attention logits."""
     if not is_metric(name, f"{SIGNED}.L*", f"{ABSOLUTE}.L*"):
         return None
-    return Track.start(tuple(item.value for item in THRESHOLDS[:3]), capacity=256)
+    levels = tuple(config.limit(SLUG, item).value for item in THRESHOLDS[:3])
+    return Track.start(levels, capacity=256)
 
 
 def judge(case: Case) -> Verdict:
@@ -154,4 +157,6 @@ DIAGNOSTIC = Diagnostic(
     start=start,
     judge=judge,
     revise=revise,
+    ladder=BANDS,
+    kept=BANDS,
 )

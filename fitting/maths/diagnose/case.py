@@ -21,6 +21,7 @@ from fitting.maths.diagnose.verdict import (
 )
 
 Accumulator = Track | Spikes
+Limits = Mapping[str, Mapping[str, Threshold]]
 State = Mapping[str, Accumulator]
 FINE_CADENCE = 0.01  # of the run: coarser logging lowers the confidence
 FEW_POINTS = 20
@@ -36,10 +37,16 @@ class RunConfig:
     ----------
     values : config keys and scale facts by their canonical names
     guessed : canonical metric names whose mapping nobody has confirmed
+    limits : slug -> name -> threshold in force instead of the default
     """
 
     values: Mapping[str, object] = field(default_factory=dict)
     guessed: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=dict)
+
+    def limit(self, slug: str, default: Threshold) -> Threshold:
+        """Return the threshold in force."""
+        return self.limits.get(slug, {}).get(default.name, default)
 
     def number(self, name: str) -> float | None:
         """Return a finite number, or None."""

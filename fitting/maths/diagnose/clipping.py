@@ -17,7 +17,9 @@ KEY = "optim.grad_norm"
 AT_CLIP = 0.999  # of the clip: a norm that was clipped lies here or above
 LATE = 0.5
 MIN_POINTS = 10
-THRESHOLDS = (Threshold("share", 0.5, "share of steps clipped after warm-up, while rising: warn"),)
+THRESHOLDS = (
+    Threshold("share", 0.5, "share of steps clipped after warm-up, while rising: warn", most=1),
+)
 
 
 def start(name: str, config: RunConfig) -> Track | None:

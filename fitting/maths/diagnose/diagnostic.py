@@ -24,6 +24,8 @@ class Diagnostic:
     start : (canonical metric, config) -> an empty accumulator, None for a metric it does not read
     judge : case -> verdict
     revise : (own verdict, all verdicts) -> verdict, where another diagnostic has a say
+    ladder : thresholds, mildest first, that have to keep the order of their defaults
+    kept : thresholds that the state is built on: another value needs all points again
     """
 
     slug: str
@@ -38,6 +40,8 @@ class Diagnostic:
     start: Start
     judge: Judge
     revise: Revise | None = None
+    ladder: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     version: int = 1
 
 

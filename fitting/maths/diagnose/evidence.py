@@ -14,7 +14,7 @@ SLUG = "evidence"
 SPARSE_BY_NATURE = ("loss.val",)
 SMOOTHABLE = ("loss.train", "optim.grad_norm")
 THRESHOLDS = (
-    Threshold("cadence", 0.01, "mean distance of logged steps over the run: above, watch"),
+    Threshold("cadence", 0.01, "mean distance of logged steps over the run: above, watch", most=1),
 )
 
 
@@ -29,6 +29,9 @@ def judge(case: Case) -> Verdict:
     if not tracks:
         return case.unknown("no recognised metric is logged")
     limits = [*_find_cadences(case, tracks), *_find_textures(tracks), *_find_counts(case)]
+    unread = case.config.values.get("unread")
+    for name, needed in unread.items() if isinstance(unread, dict) else ():
+        limits.append(f"{name} is not read: its unit needs {needed} in the config")
     if case.config.number("total_steps") is None:
         limits.append("total_steps is not in the config")
     if case.config.guessed:

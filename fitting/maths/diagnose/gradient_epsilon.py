@@ -90,4 +90,5 @@ DIAGNOSTIC = Diagnostic(
     thresholds=THRESHOLDS,
     start=start,
     judge=judge,
+    ladder=("watch", "warn", "critical"),
 )

@@ -10,7 +10,9 @@ from fitting.maths.diagnose.verdict import OK, WARN, Threshold, Verdict
 SLUG = "loss_scale"
 SKIPPED, SCALE = "optim.step_skipped", "optim.loss_scale"
 SEARCH = 0.01  # of the run: the initial search of the scale
-THRESHOLDS = (Threshold("share", 0.01, "share of steps skipped after the first 1%: above, warn"),)
+THRESHOLDS = (
+    Threshold("share", 0.01, "share of steps skipped after the first 1%: above, warn", most=1),
+)
 
 
 def start(name: str, config: RunConfig) -> Track | None:

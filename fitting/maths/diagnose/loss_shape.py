@@ -43,8 +43,10 @@ QUIET = 3  # equal values in a row that a filter of NaN would leave
 THRESHOLDS = (
     Threshold("excess", 0.1, "nats above the best smoothed loss that count as an excursion"),
     Threshold("ratio", 2.0, "loss over its reference: above and staying, fast divergence"),
-    Threshold("recovery", 0.02, "share of the run within which a spike counts as recovered"),
-    Threshold("lasting", 0.1, "share of the run above the reference: longer, diverged"),
+    Threshold(
+        "recovery", 0.02, "share of the run within which a spike counts as recovered", most=1
+    ),
+    Threshold("lasting", 0.1, "share of the run above the reference: longer, diverged", most=1),
     Threshold("spike", 0.5, "nats by which a single value has to stick out to be a spike"),
 )
 

@@ -118,4 +118,5 @@ DIAGNOSTIC = Diagnostic(
     thresholds=THRESHOLDS,
     start=start,
     judge=judge,
+    ladder=("moved", "moved_far"),
 )

@@ -8,12 +8,11 @@ from dataclasses import replace
 from fitting.maths.diagnose.case import Case, RunConfig, State
 from fitting.maths.diagnose.diagnostic import Diagnostic
 from fitting.maths.diagnose.registry import list_diagnostics
-from fitting.maths.diagnose.verdict import UNKNOWN, Threshold, Verdict
+from fitting.maths.diagnose.verdict import UNKNOWN, Verdict
 from fitting.maths.records import FloatArray, IntArray
 
 Points = Mapping[str, tuple[IntArray, FloatArray]]
 PanelState = Mapping[str, State]
-Overrides = Mapping[str, Mapping[str, Threshold]]
 
 
 def update(diagnostic: Diagnostic, state: State, points: Points, config: RunConfig) -> State:
@@ -39,17 +38,10 @@ def update_all(state: PanelState, points: Points, config: RunConfig) -> dict[str
     }
 
 
-def judge_all(
-    state: PanelState, config: RunConfig, overrides: Overrides | None = None
-) -> dict[str, Verdict]:
-    """Return the verdict of every diagnostic, each revised in the light of the others.
-
-    Parameters
-    ----------
-    overrides : slug -> name -> threshold in force instead of the default
-    """
+def judge_all(state: PanelState, config: RunConfig) -> dict[str, Verdict]:
+    """Return the verdict of every diagnostic, each revised in the light of the others."""
     first = {
-        slug: judge(diagnostic, state.get(slug, {}), config, (overrides or {}).get(slug, {}))
+        slug: judge(diagnostic, state.get(slug, {}), config)
         for slug, diagnostic in list_diagnostics().items()
     }
     return {
@@ -58,15 +50,11 @@ def judge_all(
     }
 
 
-def judge(
-    diagnostic: Diagnostic,
-    state: State,
-    config: RunConfig,
-    overrides: Mapping[str, Threshold] | None = None,
-) -> Verdict:
+def judge(diagnostic: Diagnostic, state: State, config: RunConfig) -> Verdict:
     """Return the verdict of one diagnostic on its own; one that raises is unknown, never ok."""
-    defaults = {item.name: item for item in diagnostic.thresholds}
-    case = Case(diagnostic.slug, state, config, {**defaults, **(overrides or {})})
+    slug = diagnostic.slug
+    limits = {item.name: config.limit(slug, item) for item in diagnostic.thresholds}
+    case = Case(slug, state, config, limits)
     try:
         return diagnostic.judge(case)
     except (ArithmeticError, ValueError, IndexError) as error:

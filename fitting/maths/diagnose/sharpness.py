@@ -69,4 +69,5 @@ DIAGNOSTIC = Diagnostic(
     thresholds=THRESHOLDS,
     start=start,
     judge=judge,
+    ladder=("watch", "warn"),
 )

@@ -13,7 +13,9 @@ from fitting.maths.diagnose.verdict import OK, WARN, Threshold, Verdict
 SLUG = "softmax_collapse"
 SHARE, NORM, LARGEST = "logits.p_one_frac", "optim.grad_norm", "logits.max"
 LATE = 0.3
-THRESHOLDS = (Threshold("share", 0.5, "share of targets whose probability is 1: above, warn"),)
+THRESHOLDS = (
+    Threshold("share", 0.5, "share of targets whose probability is 1: above, warn", most=1),
+)
 
 
 def start(name: str, config: RunConfig) -> Track | None:

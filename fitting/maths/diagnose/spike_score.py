@@ -13,7 +13,9 @@ THRESHOLDS = (
     Threshold("watch", 0.1, "spikes in percent of the values: above, watch"),
     Threshold("warn", 0.4, "the same: from here on, warn", "OLMo 2 (2501.00656): 0.40 to 0.03"),
     Threshold("least", 5, "spikes from which on a share means more than chance: fewer, watch"),
-    Threshold("preset", 0, f"rule: 0 by length, else 1 to {len(PRESETS)} = {', '.join(PRESETS)}"),
+    Threshold(
+        "preset", 0, f"rule: 0 by length, else 1 to {len(PRESETS)} = {', '.join(PRESETS)}", most=4
+    ),
 )
 
 
@@ -98,4 +100,5 @@ DIAGNOSTIC = Diagnostic(
     thresholds=THRESHOLDS,
     start=start,
     judge=judge,
+    ladder=("watch", "warn"),
 )

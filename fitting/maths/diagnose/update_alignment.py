@@ -15,7 +15,7 @@ NORM, COSINE = "update.norm", "update.cos_grad"
 WINDOW = 0.05
 THRESHOLDS = (
     Threshold("growth", 2.0, "update norm over its rolling median"),
-    Threshold("cosine", 0.01, "cosine of update and descent direction below it"),
+    Threshold("cosine", 0.01, "cosine of update and descent direction below it", most=1),
 )
 
 

@@ -23,12 +23,14 @@ class Threshold(Record):
     name : stable name within its diagnostic
     text : what is compared with it
     source : paper, code or `DEFAULT`; of a project's own value, who changed it
+    most : largest value that has a meaning, None where any has; the least one is zero
     """
 
     name: str
     value: float
     text: str
     source: str = DEFAULT
+    most: float | None = None
 
 
 @dataclass(frozen=True)

@@ -236,10 +236,10 @@ def test_nothing_logged_makes_every_diagnostic_unknown_with_a_reason() -> None:
 
 
 def test_project_threshold_is_in_force_and_named() -> None:
-    config = RunConfig(CONFIG)
-    state = update_all({}, {"attn.max_logit.L0": (STEPS, np.full(STEPS.size, 60.0))}, config)
     own = Threshold("watch", 50.0, "largest attention logit", "set by ada on 2026-01-02")
-    verdict = judge_all(state, config, {"attention_logits": {"watch": own}})["attention_logits"]
+    config = RunConfig(CONFIG, limits={"attention_logits": {"watch": own}})
+    state = update_all({}, {"attn.max_logit.L0": (STEPS, np.full(STEPS.size, 60.0))}, config)
+    verdict = judge_all(state, config)["attention_logits"]
     assert verdict.severity == "watch"
     assert own in verdict.thresholds
     assert verdict.first_step == STEPS[0]
