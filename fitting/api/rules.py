@@ -16,8 +16,6 @@ from teams.api.errors import ApiError
 from teams.api.fields import StrictSerializer, Text, read_fields
 from teams.models import Role, Scope, User
 
-EDIT = {"GET": Scope.READ, "PATCH": Scope.WRITE, "PUT": Scope.WRITE, "DELETE": Scope.WRITE}
-
 
 class ThresholdList(serializers.Serializer):
     """Every diagnostic with its thresholds: value in force, default, source, who changed it."""
@@ -60,7 +58,7 @@ class Thresholds(ApiView):
 class OneDiagnostic(ApiView):
     """The thresholds of one diagnostic."""
 
-    scopes = EDIT
+    scopes = {"PATCH": Scope.WRITE}
 
     @extend_schema(
         operation_id="change_thresholds", request=ThresholdChange, responses=ThresholdList
@@ -78,7 +76,7 @@ class OneDiagnostic(ApiView):
 class MetricNames(ApiView):
     """The metric names of a project and what they are read as."""
 
-    scopes = EDIT
+    scopes = {"GET": Scope.READ, "PUT": Scope.WRITE, "DELETE": Scope.WRITE}
 
     @extend_schema(operation_id="list_metric_names", responses=NameList)
     def get(self, request: Request, slug: str) -> Response:

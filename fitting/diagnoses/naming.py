@@ -21,7 +21,7 @@ NOTHING = ""  # the key of a metric that no diagnostic may read
 
 def list_names(project: Project) -> dict[str, object]:
     """Return the metrics that are read as something or were decided on, guesses first."""
-    names = list(_list_metrics(project))
+    names = _list_metrics(project)
     rows = MetricMeaning.objects.filter(project=project).select_related("changed_by")
     decided = {row.metric: row for row in rows}
     found = recognise({*names, *decided}, read_meanings(project.pk))
@@ -50,9 +50,9 @@ def list_names(project: Project) -> dict[str, object]:
     }
 
 
-def _list_metrics(project: Project) -> Sequence[str]:
+def _list_metrics(project: Project) -> list[str]:
     metrics = Metric.objects.filter(project=project).order_by("name")
-    return metrics.values_list("name", flat=True)
+    return list(metrics.values_list("name", flat=True))
 
 
 def has_meaning(run_id: int, metrics: Sequence[str]) -> bool:
