@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 
 from django.http import QueryDict
@@ -146,7 +146,7 @@ def list_documents(view: StudyView) -> Iterator[tuple[str, bytes]]:
         for figure in context["figures"]:
             if figure["name"] not in copied:
                 copied.add(figure["name"])
-                yield from list_figure(view, figure)
+                yield from list_figure(view, figure, sorted({"", *list_variants(view)}))
 
 
 def list_states(view: StudyView) -> Iterator[tuple[str, str]]:
@@ -162,13 +162,15 @@ def list_variants(view: StudyView) -> list[str]:
     return [item["variant"] for item in view.compute["variants"]] if view.compute else []
 
 
-def list_figure(view: StudyView, figure: Mapping[str, object]) -> Iterator[tuple[str, bytes]]:
-    """Return one figure in each combination of its options."""
+def list_figure(
+    view: StudyView, figure: Mapping[str, object], variants: Sequence[str]
+) -> Iterator[tuple[str, bytes]]:
+    """Return one figure in each combination of its options; these variants, if it has any."""
     switches = [
         [(option["key"], value) for value, _ in option["choices"]] for option in figure["options"]
     ]
     if figure["option_keys"] == "variant":
-        switches.append([("variant", name) for name in sorted({"", *list_variants(view)})])
+        switches.append([("variant", name) for name in variants])
     for chosen in product(*switches):
         options = {key: value for key, value in chosen if value}
         document = figures.build_figure(figure["name"], view, options, "")

@@ -33,6 +33,7 @@ urlpatterns = [
     path("p/<slug:slug>/studies.json", views.read_studies, name="studies-json"),
     path("p/<slug:slug>/studies/new", views.new_study, name="study-new"),
     path(STUDY, views.show_study, name="study"),
+    path(f"{STUDY}.html", views.download_study, name="study-file"),
     path(f"{STUDY}.json", views.read_study_page, name="study-json"),
     path(f"{STUDY}/edit", views.change_study, name="study-edit"),
     path(f"{STUDY}/figures/<slug:name>.json", views.read_figure, name="study-figure"),

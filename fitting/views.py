@@ -5,7 +5,13 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotModified,
+    StreamingHttpResponse,
+)
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -26,6 +32,7 @@ from fitting.services import (
     freeze_forecast,
     set_exclusion,
 )
+from fitting.study_file import answer_file
 from runs.filters import BadFilter
 from runs.models import Run
 from runs.table import TableQuery, narrow_table
@@ -146,6 +153,13 @@ def read_study_page(request: HttpRequest, slug: str, study_slug: str) -> HttpRes
     study = _get_study(request, get_project(request, slug), study_slug)
     view = view_study(study)
     return answer_json(contexts.build_study(view, _find_tab(request, view), request.GET.dict()))
+
+
+@require_sign_in
+@require_safe
+def download_study(request: HttpRequest, slug: str, study_slug: str) -> StreamingHttpResponse:
+    """Answer the whole study as one HTML file that opens without a server."""
+    return answer_file(request, _get_study(request, get_project(request, slug), study_slug))
 
 
 @require_sign_in

@@ -15,6 +15,7 @@ from django.conf import settings
 PLACE = "/s/-/"  # stands for the link's path until the page is sent
 _FORM = re.compile(r"<form\b.*?</form>", re.DOTALL | re.IGNORECASE)
 _ADDRESS = re.compile(r'\s([a-zA-Z][a-zA-Z0-9_:-]*)="((?:/|https?://)[^"]*)"')
+_IDENTITY = re.compile(r'\s(id|for|aria-labelledby|aria-describedby|href)="(#?)([a-zA-Z][\w-]*)"')
 _INWARD = ("/p/", "/api/", "/settings", "/login")
 
 
@@ -63,3 +64,14 @@ def seal_json(document: object) -> object:
 def place_html(html: str, token: str) -> str:
     """Return sealed HTML with the link's own path."""
     return html.replace(PLACE, f"/s/{token}/")
+
+
+def number_ids(html: str, number: int) -> str:
+    """Return HTML whose ids, and what refers to them, stand apart from those of other parts."""
+
+    def name(match: re.Match[str]) -> str:
+        attribute, mark, text = match.groups()
+        is_link = attribute == "href"
+        return match[0] if is_link and not mark else f' {attribute}="{mark}part{number}-{text}"'
+
+    return _IDENTITY.sub(name, html)

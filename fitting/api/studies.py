@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,6 +20,7 @@ from fitting.documents import describe_study, describe_view
 from fitting.models import Study
 from fitting.queries import list_studies, read_revision, view_study
 from fitting.services import StudyWish, create_study, delete_study, edit_study
+from fitting.study_file import answer_file
 from teams.api.fields import read_fields
 from teams.api.paging import PAGING_PARAMETERS, paginate
 from teams.api.serializers import page_of
@@ -82,6 +85,17 @@ class OneStudy(StudyView):
         """Hide the study from everybody; its runs stay."""
         delete_study(self.get_study(study_id, Role.EDITOR))
         return Response(status=204)
+
+
+class StudyFile(StudyView):
+    """A study as a file."""
+
+    @extend_schema(
+        operation_id="download_study", responses={(200, "text/html"): OpenApiTypes.BINARY}
+    )
+    def get(self, request: Request, study_id: int) -> StreamingHttpResponse:
+        """Download the study as one HTML file that opens without a server."""
+        return answer_file(request, self.get_study(study_id))
 
 
 class StudyRevision(StudyView):

@@ -8,7 +8,7 @@ from fitting.api.fits import Figure, Fits, Grid, OneFit
 from fitting.api.forecasts import Forecasts, Predict
 from fitting.api.members import Exclusions, OneStudyRun, StudyRuns
 from fitting.api.rules import MetricNames, OneDiagnostic, Thresholds
-from fitting.api.studies import OneStudy, Studies, StudyRevision
+from fitting.api.studies import OneStudy, Studies, StudyFile, StudyRevision
 
 STUDY = "studies/<int:study_id>"
 
@@ -41,5 +41,6 @@ urlpatterns = [
     path(f"{STUDY}/figures/<slug:name>", Figure.as_view(), name="api-study-figure"),
     path(f"{STUDY}/predict", Predict.as_view(), name="api-study-predict"),
     path(f"{STUDY}/forecasts", Forecasts.as_view(), name="api-study-forecasts"),
+    path(f"{STUDY}/file", StudyFile.as_view(), name="api-study-file"),
     path(f"{STUDY}/revision", StudyRevision.as_view(), name="study-revision"),
 ]

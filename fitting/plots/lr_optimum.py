@@ -40,6 +40,7 @@ from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.units import format_quantity
 
 DODGE = 0.05  # in log N, so that the intervals of two variants do not cover each other
+NOTE_ROOM = 0.14  # of the height of the data, for one line of text in the smallest figure
 HALF_FILLED = {"low": "◓", "high": "◒"}  # the open side of the interval is the empty one
 HOVER = (
     "N = %{customdata[1]}, LR* = %{customdata[2]}<br>95 % interval %{customdata[3]}"
@@ -61,11 +62,12 @@ def draw_lr_optimum(result: LrSweepDoc | None, x_title: str) -> dict[str, object
         data += draw_law(laws.get(variant), place, max(fitted, default=0.0))
         shift = (place - (len(variants) - 1) / 2) * DODGE
         data += draw_optima(mine, Style(place, shift, plot_text(variant), len(variants) > 1))
+    notes = note_laws(laws, variants)
     layout = make_layout(
         log_axis(x_title, *_span_sizes(scales, laws), format_quantity),
-        log_axis("Best learning rate", *_span_rates(data)),
+        log_axis("Best learning rate", *_span_rates(data, len(notes))),
         "lr_optimum",
-        annotations=note_laws(laws, variants),
+        annotations=notes,
         n_legend=len(variants),
     )
     return {"data": data, "layout": layout, "drawn": len(scales), "clipped": 0}
@@ -77,8 +79,11 @@ def _span_sizes(scales: Sequence[ScaleDoc], laws: Mapping[str, LawDoc]) -> tuple
     return pad_log(min(drawn), max([*drawn, *ends]), 0.05, 0.03)
 
 
-def _span_rates(data: Sequence[Trace]) -> tuple[float, float]:
-    """Return the range of points and lines; a whisker or band may leave it by a factor of two."""
+def _span_rates(data: Sequence[Trace], n_notes: int) -> tuple[float, float]:
+    """Return the range of points and lines, with room for the notes below them.
+
+    A whisker or band may leave it by a factor of three.
+    """
     values = [y for trace in data if trace["mode"] != "none" for y in trace["y"] if y is not None]
     low, high = min(values), max(values)
     reached = [low, high]
@@ -89,7 +94,8 @@ def _span_rates(data: Sequence[Trace]) -> tuple[float, float]:
             reached += [end for y, down, up in pairs for end in (y - down, y + up)]
         if trace["mode"] == "none":
             reached += trace["y"]
-    return pad_log(max(min(reached), low / 3), min(max(reached), high * 3), 0.08, 0.12)
+    below = 0.08 + NOTE_ROOM * n_notes
+    return pad_log(max(min(reached), low / 3), min(max(reached), high * 3), below, 0.12)
 
 
 def draw_law(law: LawDoc | None, place: int, largest: float) -> list[Trace]:

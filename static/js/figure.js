@@ -66,7 +66,7 @@ class StudyFigure {
   }
 
   get source() {
-    const url = new URL(this.element.dataset.src, location.origin);
+    const url = new URL(this.element.dataset.src, document.baseURI);
     for (const key of (this.element.dataset.options ?? "").split(" ").filter(Boolean)) {
       const value = readState()[key];
       if (value) url.searchParams.set(key, value);

@@ -13,6 +13,8 @@ const FAMILY = 'Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 const LETTER_PX = 6.6;
 const LABEL_PAD_PX = 6;
 const MOST_SHARE = 0.4;
+const LEGEND_MARK_PX = 46;
+const HEAD_LINE_PX = 17;
 const EXPORT_SIZE = { width: 1200, height: 630 };
 
 const plotly = () => globalThis.Plotly;
@@ -85,6 +87,16 @@ function makeRoom(layout, width) {
   }
 }
 
+/** Where the legend and the note beside it would meet, give the legend a line of its own. */
+function makeHead(layout, data, width) {
+  const notes = (layout.annotations ?? []).filter(({ yref, y }) => yref === "paper" && y === 1);
+  const named = data.filter(({ showlegend }) => showlegend);
+  if (!layout.showlegend || notes.length === 0) return;
+  const letters = [...notes.map(({ text }) => text), ...named.map(({ name }) => name)].join("").length;
+  const wanted = letters * LETTER_PX + named.length * LEGEND_MARK_PX;
+  if (wanted > width - layout.margin.l - layout.margin.r) layout.margin.t += HEAD_LINE_PX;
+}
+
 export function buildPlot(figure, dark) {
   const { data, layout } = recolour(figure, dark);
   return { data, layout: themeLayout(layout, dark) };
@@ -93,7 +105,10 @@ export function buildPlot(figure, dark) {
 export async function drawPlot(area, figure, dark) {
   const { data, layout } = buildPlot(figure, dark);
   makeRoom(layout, area.clientWidth);
+  makeHead(layout, data, area.clientWidth);
   await plotly().react(area, data, { ...layout, height: undefined, autosize: true }, CONFIG);
+  const { width, height } = area.querySelector(".main-svg").getBoundingClientRect();
+  if (width !== area.clientWidth || height !== area.clientHeight) resizePlot(area);
 }
 
 export function onMarkClick(area, listener) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
@@ -100,7 +101,9 @@ def test_t06_names_are_text_on_every_page(open_page: Callable[..., Page], hostil
         assert set(hosts) == {hostile.base_url.removeprefix("http://")}, path
 
 
-def test_t06_names_are_text_on_shared_pages(browser: Browser, hostile: Logger) -> None:
+def test_t06_names_are_text_on_shared_pages_and_in_the_file_of_a_study(
+    browser: Browser, hostile: Logger, tmp_path: Path
+) -> None:
     watch = Watch(hostile.base_url)
     context = browser.new_context()
     page = context.new_page()
@@ -115,6 +118,37 @@ def test_t06_names_are_text_on_shared_pages(browser: Browser, hostile: Logger) -
             page.wait_for_function(SETTLED)
             assert NAMES[0] in page.title()
             assert page.evaluate(POLLUTED) == 0
+    context.close()
+    assert watch.complaints == []
+    read_file(browser, hostile, tmp_path / "study.html")
+
+
+def read_file(browser: Browser, hostile: Logger, file: Path) -> None:
+    """Download the study as a file and open it where there is no network."""
+    study = Study.objects.get(slug="hostile")
+    headers = {"Authorization": f"Bearer {hostile.token}"}
+    address = f"{hostile.base_url}/api/v1/studies/{study.pk}/file"
+    context, watch = browser.new_context(), Watch("file:")
+    file.write_bytes(context.request.get(address, headers=headers).body())
+    context.set_offline(True)
+    page = context.new_page()
+    watch.follow(page)
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-ready]")
+    page.wait_for_function("() => !document.querySelector('figure[data-state=loading]')")
+    states = page.eval_on_selector_all(
+        "figure[data-plot]", "all => all.map((f) => f.dataset.state)"
+    )
+    assert len(states) > 3
+    assert set(states) <= {"ready", "stale", "refused"}
+    assert page.evaluate(POLLUTED) == 0
+    assert page.eval_on_selector_all("a[href]", "all => all.map((a) => a.protocol)") == ["file:"]
+    page.click("button[value=lin]")
+    page.wait_for_url("**?ys=lin")
+    page.click("[data-plot=lr_loss] summary")
+    with page.expect_download() as picture:
+        page.click("[data-plot=lr_loss] [data-export=svg]")
+    assert Path(picture.value.path()).read_text().startswith("<svg")
     context.close()
     assert watch.complaints == []
 

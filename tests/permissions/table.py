@@ -331,6 +331,7 @@ FITTING = {
     "study-new": {"GET": Call(EDIT_PAGE), "POST": Call(EDIT_PAGE, STUDY_FORM)},
     "study": {"GET": Call(READ_PAGE)},
     "study-json": {"GET": Call(READ_TWIN)},
+    "study-file": {"GET": Call(READ_PAGE)},
     "study-edit": {"GET": Call(EDIT_PAGE), "POST": Call(EDIT_PAGE, STUDY_FORM)},
     "study-figure": {"GET": Call(READ_TWIN)},
     "forecast-freeze": {"POST": Call(EDIT_PAGE, {"quantity": "loss"})},
@@ -367,6 +368,7 @@ FITTING = {
     "api-study-grid": {"GET": Call(API_READ)},
     "api-study-diagnoses": {"GET": Call(API_READ)},
     "api-study-figure": {"GET": Call(API_READ)},
+    "api-study-file": {"GET": Call(API_READ)},
     "api-study-predict": {"GET": Call(refused(API_READ), query="?quantity=loss&n=1k&d=1M")},
     "api-study-forecasts": {
         "GET": Call(API_READ),
