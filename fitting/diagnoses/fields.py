@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import F, FloatField, Func, Min, OuterRef, Subquery, TextField
 
-from fitting.diagnoses.publishing import ALERTED
+from fitting.alerts.verdicts import ALERTED
 from fitting.maths.diagnose.registry import list_diagnostics
 from fitting.maths.diagnose.verdict import SEVERITIES
 from fitting.models import Alert
