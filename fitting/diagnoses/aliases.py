@@ -30,49 +30,45 @@ class Alias:
         return None if found is None else found.expand(self.key)
 
 
-def _alias(pattern: str, key: str, note: str, unit: str = "") -> Alias:
-    return Alias(re.compile(pattern), key, note, unit)
-
-
 PARAMETER = r"(?P<p>[^\s].*?)"
 ALIASES = (
-    _alias(r".* vs samples", "", "Megatron-LM: the same series once more, against samples"),
-    _alias(r"loss_bpB|val[/_]bpb|eval/bpb", "loss.val", "nanodo, nanochat", "bits_per_byte"),
-    _alias(r"train/bpb", "loss.train", "nanochat", "bits_per_byte"),
-    _alias(
-        r"train/(PPL|Perplexity)|train_perplexity|learning/perplexity",
+    Alias(re.compile(r".* vs samples"), "", "Megatron-LM: the same series once more, against samples",),
+    Alias(re.compile(r"loss_bpB|val[/_]bpb|eval/bpb"), "loss.val", "nanodo, nanochat", "bits_per_byte",),
+    Alias(re.compile(r"train/bpb"), "loss.train", "nanochat", "bits_per_byte"),
+    Alias(
+        re.compile(r"train/(PPL|Perplexity)|train_perplexity|learning/perplexity"),
         "loss.train",
         "exp of the loss; where the loss is logged as well, that is read",
         "perplexity",
     ),
-    _alias(
-        r"val_ppl|val/ppl|lm loss validation ppl|eval/perplexity",
+    Alias(
+        re.compile(r"val_ppl|val/ppl|lm loss validation ppl|eval/perplexity"),
         "loss.val",
         "exp of the loss; where the loss is logged as well, that is read",
         "perplexity",
     ),
-    _alias(r"train/lrm", "", "nanochat: a multiplier of the learning rate, not one"),
-    _alias(r"skipped-train-samples", "", "Megatron-LM: a running count of samples, not 0 or 1"),
-    _alias(r"loss-scale|train/loss_scale", "optim.loss_scale", "Megatron-LM, gpt-neox"),
-    _alias(rf"weight_update_rms/{PARAMETER}", "", "t5x: includes the learning rate"),
-    _alias(rf"weight_gradient_rms/{PARAMETER}", r"grad.rms.\g<p>", "t5x trainer.py"),
-    _alias(rf"weight_rms/{PARAMETER}", r"param.rms.\g<p>", "t5x trainer.py"),
-    _alias(rf"grads/{PARAMETER}/rms", r"grad.rms.\g<p>", "nanodo metrics.py"),
-    _alias(rf"updates/{PARAMETER}/rms", r"update.rms.\g<p>", "nanodo: LR already divided out"),
-    _alias(rf"params/{PARAMETER}/rms", r"param.rms.\g<p>", "nanodo metrics.py"),
-    _alias(r"updates/norm/total", "", "levanter: includes the learning rate"),
-    _alias(r"params/norm/total|params-norm|learning/param_norm", "param.norm",
+    Alias(re.compile(r"train/lrm"), "", "nanochat: a multiplier of the learning rate, not one"),
+    Alias(re.compile(r"skipped-train-samples"), "", "Megatron-LM: a running count of samples, not 0 or 1",),
+    Alias(re.compile(r"loss-scale|train/loss_scale"), "optim.loss_scale", "Megatron-LM, gpt-neox"),
+    Alias(re.compile(rf"weight_update_rms/{PARAMETER}"), "", "t5x: includes the learning rate"),
+    Alias(re.compile(rf"weight_gradient_rms/{PARAMETER}"), r"grad.rms.\g<p>", "t5x trainer.py"),
+    Alias(re.compile(rf"weight_rms/{PARAMETER}"), r"param.rms.\g<p>", "t5x trainer.py"),
+    Alias(re.compile(rf"grads/{PARAMETER}/rms"), r"grad.rms.\g<p>", "nanodo metrics.py"),
+    Alias(re.compile(rf"updates/{PARAMETER}/rms"), r"update.rms.\g<p>", "nanodo: LR already divided out",),
+    Alias(re.compile(rf"params/{PARAMETER}/rms"), r"param.rms.\g<p>", "nanodo metrics.py"),
+    Alias(re.compile(r"updates/norm/total"), "", "levanter: includes the learning rate"),
+    Alias(re.compile(r"params/norm/total|params-norm|learning/param_norm"), "param.norm",
            "levanter, Megatron-LM, MaxText"),
-    _alias(rf"grad/{PARAMETER}\.norm", r"grad.rms.\g<p>", "OLMo optim.py", "norm"),
-    _alias(rf"grad/norm/{PARAMETER}", r"grad.rms.\g<p>", "levanter tree_stats.py", "norm"),
-    _alias(rf"l2_norm/grad/{PARAMETER}", r"grad.rms.\g<p>", "Composer", "norm"),
-    _alias(rf"gradient_norms/{PARAMETER}", r"grad.rms.\g<p>", "gpt-neox", "norm"),
-    _alias(rf"param/{PARAMETER}\.norm", r"param.rms.\g<p>", "OLMo optim.py", "norm"),
-    _alias(rf"l2_norm/param/{PARAMETER}", r"param.rms.\g<p>", "Composer", "norm"),
-    _alias(rf"parameter_norms/{PARAMETER}", r"param.rms.\g<p>", "gpt-neox", "norm"),
-    _alias(rf"l2_norm/(update|moment)/{PARAMETER}", "", "Composer: a norm that includes the LR"),
-    _alias(rf"exp_avg(_sq)?/{PARAMETER}\.norm", "", "OLMo: a norm of Adam's moment"),
-    _alias(rf"activations/l2_norm/{PARAMETER}", "", "Composer: a norm, not an RMS"),
+    Alias(re.compile(rf"grad/{PARAMETER}\.norm"), r"grad.rms.\g<p>", "OLMo optim.py", "norm"),
+    Alias(re.compile(rf"grad/norm/{PARAMETER}"), r"grad.rms.\g<p>", "levanter tree_stats.py", "norm",),
+    Alias(re.compile(rf"l2_norm/grad/{PARAMETER}"), r"grad.rms.\g<p>", "Composer", "norm"),
+    Alias(re.compile(rf"gradient_norms/{PARAMETER}"), r"grad.rms.\g<p>", "gpt-neox", "norm"),
+    Alias(re.compile(rf"param/{PARAMETER}\.norm"), r"param.rms.\g<p>", "OLMo optim.py", "norm"),
+    Alias(re.compile(rf"l2_norm/param/{PARAMETER}"), r"param.rms.\g<p>", "Composer", "norm"),
+    Alias(re.compile(rf"parameter_norms/{PARAMETER}"), r"param.rms.\g<p>", "gpt-neox", "norm"),
+    Alias(re.compile(rf"l2_norm/(update|moment)/{PARAMETER}"), "", "Composer: a norm that includes the LR",),
+    Alias(re.compile(rf"exp_avg(_sq)?/{PARAMETER}\.norm"), "", "OLMo: a norm of Adam's moment"),
+    Alias(re.compile(rf"activations/l2_norm/{PARAMETER}"), "", "Composer: a norm, not an RMS"),
 )  # fmt: skip
 
 # What gives a framework away, before a name is read that means something else there.
@@ -81,8 +77,12 @@ FINGERPRINTS = {
     "nanochat": ("train/lrm",),
 }
 IN_FRAMEWORK = {
-    ("t5x", "loss"): _alias("loss", "loss.total", "t5x: cross-entropy and z-loss together"),
-    ("nanochat", "train/loss"): _alias("train/loss", "loss.train", "nanochat: a moving average"),
+    ("t5x", "loss"): Alias(
+        re.compile("loss"), "loss.total", "t5x: cross-entropy and z-loss together"
+    ),
+    ("nanochat", "train/loss"): Alias(
+        re.compile("train/loss"), "loss.train", "nanochat: a moving average"
+    ),
 }
 
 

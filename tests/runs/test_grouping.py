@@ -52,6 +52,7 @@ def test_a_group_shows_mean_and_range_of_all_its_runs(project: Project, reader: 
         "low": 1.0,
         "high": 6.0,
         "n_nonfinite": 0,
+        "counts": {},
     }
     assert (document["total"], document["n_groups"], document["runs"]) == (4, 2, [])
 
@@ -68,6 +69,7 @@ def test_losses_that_are_not_finite_are_counted_and_no_part_of_the_mean(
         "low": 0,
         "high": 0,
         "n_nonfinite": 2,
+        "counts": {},
     }
     assert group["n"] == 4
 
