@@ -285,4 +285,10 @@ class Forecast(models.Model):
         return f"{self.quantity} of study {self.study_id}, frozen {self.created_at:%Y-%m-%d %H:%M}"
 
 
-from fitting.alerts.models import Alert, AlertMute, AlertRead  # noqa: E402, F401 (they refer to Study)
+from fitting.alerts.models import (  # noqa: E402, F401 (they refer to Study)
+    Alert,
+    AlertMute,
+    AlertRead,
+    Delivery,
+    Webhook,
+)

@@ -23,6 +23,18 @@ def refit_tick() -> None:
         logger.warning("no database for a refit; the sweeper hints again: %s", error)
 
 
+@shared_task(name="fitting.deliver_alerts", ignore_result=True, expires=30)
+def deliver_alerts(hook_id: int) -> None:
+    """Send a webhook what is due to it."""
+    from fitting import refit
+    from fitting.alerts import deliveries
+
+    try:
+        deliveries.deliver(hook_id)
+    except refit.OUTAGES as error:
+        logger.warning("no database for alerts; the sweeper sends them again: %s", error)
+
+
 @worker_init.connect
 def load_maths(**kwargs: object) -> None:
     """Import what fits need once, before the worker forks."""

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from fitting import views
+from fitting.alerts import hook_views as hooks
 from fitting.alerts import views as alerts
 from fitting.diagnoses import settings_views as rules
 from fitting.diagnoses import views as diagnoses
@@ -22,6 +23,19 @@ urlpatterns = [
     path("alerts/read", alerts.read_some, name="alerts-read"),
     path("alerts/mutes/<int:mute_id>/end", alerts.unmute, name="alert-unmute"),
     path("p/<slug:slug>/alerts/mute", alerts.mute, name="alert-mute"),
+    path("p/<slug:slug>/settings/webhooks", hooks.show_hooks, name="hooks"),
+    path("p/<slug:slug>/settings/webhooks.json", hooks.read_hooks, name="hooks-json"),
+    path("p/<slug:slug>/settings/webhooks/<int:hook_id>/test", hooks.try_hook, name="hook-test"),
+    path(
+        "p/<slug:slug>/settings/webhooks/<int:hook_id>/enable",
+        hooks.enable_hook,
+        name="hook-enable",
+    ),
+    path(
+        "p/<slug:slug>/settings/webhooks/<int:hook_id>/remove",
+        hooks.remove_hook,
+        name="hook-remove",
+    ),
     path("projects.json", views.read_projects, name="projects-json"),
     path(f"{RUN}/diagnoses.json", diagnoses.read_diagnoses, name="run-diagnoses-json"),
     path(f"{RUN}/outcome", diagnoses.change_outcome, name="run-outcome"),

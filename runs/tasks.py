@@ -76,7 +76,7 @@ def purge_run(run_id: int) -> None:
 def send_compactions(since_seconds: float) -> None:
     """Hand the runs that are worth it to the workers; without a broker, do a little oneself."""
     found = merge.find_runs()
-    if not _publish(compact_run, found):
+    if not publish(compact_run, found):
         for run_id in found[:1]:
             merge.compact_run(run_id, OWN_SECONDS)
 
@@ -84,7 +84,7 @@ def send_compactions(since_seconds: float) -> None:
 def send_purges(since_seconds: float) -> None:
     """Hand the runs whose time has come to the workers; without a broker, erase a little."""
     found = purge.find_runs()
-    if not _publish(purge_run, found):
+    if not publish(purge_run, found):
         for run_id in found[:1]:
             purge.purge_run(run_id, OWN_SECONDS)
 
@@ -94,14 +94,14 @@ def prune(since_seconds: float) -> None:
     purge.prune_keys()
 
 
-def _publish(task: Task, run_ids: Sequence[int]) -> bool:
-    """Send a task for each run; False where there is no broker."""
-    if not settings.REDIS_URL or not run_ids:
-        return not run_ids
+def publish(task: Task, ids: Sequence[int]) -> bool:
+    """Send a task for each id; False where there is no broker."""
+    if not settings.REDIS_URL or not ids:
+        return not ids
     try:
         with _open_broker() as broker:
-            for run_id in run_ids:
-                task.apply_async((run_id,), queue=QUEUE, connection=broker, retry=False)
+            for pk in ids:
+                task.apply_async((pk,), queue=QUEUE, connection=broker, retry=False)
     except OUTAGES as error:
         logger.warning("no broker for %s; the sweeper does it: %s", task.name, error)
         return False

@@ -75,6 +75,8 @@ MAX_PAGE_SIZE = 500
 MAX_SERIES_PER_REQUEST = 1_000
 REQUESTS_PER_SECOND = float(os.environ.get("SCALEDASH_REQUESTS_PER_SECOND", "0"))  # 0: no limit
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+# Hosts that webhooks may call although they are private; all others must be public.
+WEBHOOK_PRIVATE_HOSTS = [name.lower() for name in _names("SCALEDASH_WEBHOOK_PRIVATE_HOSTS", "")]
 STALE_AFTER_SECONDS = 75
 CRASHED_AFTER_SECONDS = 150
 PURGE_AFTER_DAYS = int(os.environ.get("SCALEDASH_PURGE_AFTER_DAYS", "30"))  # 0: never
@@ -225,6 +227,8 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "ENUM_NAME_OVERRIDES": {
         "AlertKind": "fitting.alerts.models.AlertKind",
+        "AlertSeverity": "fitting.alerts.models.Level",
+        "DeliveryState": "fitting.alerts.models.DeliveryState",
         "FitKind": "fitting.models.FitKind",
         "RunState": "runs.models.RunState",
         "TokenState": "teams.api.serializers.TOKEN_STATES",

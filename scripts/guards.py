@@ -144,6 +144,20 @@ GUARDS = (
         ("tests/scaledash/test_logs.py", "-k", "t26"),
     ),
     Guard(
+        "T28: webhooks reach public addresses only",
+        "fitting/alerts/sending.py",
+        "    if not found.is_global or",
+        "    if found is None or",
+        ("tests/security/test_hook_addresses.py", "-k", "leads_inside"),
+    ),
+    Guard(
+        "T28: every address of a name is looked at",
+        "fitting/alerts/sending.py",
+        "    for name in names:",
+        "    for name in names[:1]:",
+        ("tests/security/test_hook_addresses.py", "-k", "one_private_address"),
+    ),
+    Guard(
         "T33: patterns are short",
         "runs/conditions.py",
         "    if len(pattern) > MAX_PATTERN_LENGTH:",

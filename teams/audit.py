@@ -17,7 +17,12 @@ from teams.principals import ANONYMOUS, Principal
 
 TARGET_LENGTH = 256
 # Who of a project's members may read of an action, by its noun; of other nouns all members may.
-READERS = {"token": Role.ADMIN, "invitation": Role.ADMIN, "share": Role.EDITOR}
+READERS = {
+    "token": Role.ADMIN,
+    "invitation": Role.ADMIN,
+    "webhook": Role.ADMIN,
+    "share": Role.EDITOR,
+}
 
 _request: ContextVar[HttpRequest | None] = ContextVar("request", default=None)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 KEY_LENGTH = 200
 TITLE_LENGTH = 200
+URL_LENGTH = 2000
 
 
 class AlertKind(models.TextChoices):
@@ -120,3 +121,78 @@ class AlertMute(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} mutes {self.run or self.study or self.project}"
+
+
+class HookFormat(models.TextChoices):
+    """What a hook is sent."""
+
+    SLACK = "slack", "Slack-compatible"
+    JSON = "json", "JSON"
+
+
+class Webhook(models.Model):
+    """An address outside that a project's alerts are sent to.
+
+    The address is a secret: whoever knows it may post there. It leaves the server masked only.
+    `nonce` and the server's key give the secret that signs messages (fitting/alerts/hooks.py).
+    """
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="webhooks")
+    name = models.CharField(max_length=TITLE_LENGTH)
+    url = models.CharField(max_length=URL_LENGTH)
+    format = models.CharField(max_length=5, choices=HookFormat.choices)
+    least = models.CharField(max_length=8, choices=Level.choices, default=Level.WARN)
+    nonce = models.CharField(max_length=32)
+    failures = models.IntegerField(default=0, help_text="requests in a row that failed")
+    disabled_at = models.DateTimeField(null=True)
+    disabled_reason = models.CharField(max_length=300, blank=True)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("pk",)
+
+    def __str__(self) -> str:
+        return f"webhook {self.name} of {self.project}"
+
+
+class DeliveryState(models.TextChoices):
+    """How far a delivery has come."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class Delivery(models.Model):
+    """One alert on its way to one hook, written with the alert; without an alert it is a test.
+
+    At least once: a worker that is lost after sending leaves it pending, and it is sent again.
+    """
+
+    hook = models.ForeignKey(Webhook, models.CASCADE, related_name="deliveries")
+    alert = models.ForeignKey(Alert, models.CASCADE, related_name="deliveries", null=True)
+    state = models.CharField(
+        max_length=9, choices=DeliveryState.choices, default=DeliveryState.PENDING
+    )
+    attempts = models.IntegerField(default=0)
+    next_at = models.DateTimeField(default=timezone.now, help_text="not tried before")
+    code = models.IntegerField(null=True, help_text="HTTP status of the newest answer")
+    reason = models.CharField(max_length=300, blank=True)
+    seconds = models.FloatField(null=True, help_text="of the newest request")
+    created_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("hook", "alert"), name="delivery_once_a_hook"),
+        )
+        indexes = (
+            models.Index(
+                fields=("next_at",), name="delivery_due", condition=Q(state=DeliveryState.PENDING)
+            ),
+            models.Index(fields=("hook", "-id"), name="delivery_newest"),
+        )
+
+    def __str__(self) -> str:
+        return f"delivery {self.pk} to {self.hook_id}: {self.state}"

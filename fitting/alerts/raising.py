@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
+from fitting.alerts.deliveries import queue_deliveries
 from fitting.alerts.models import KEY_LENGTH, TITLE_LENGTH, Alert, AlertKind, Level
 from runs.models import Run, RunState
 
@@ -29,7 +30,9 @@ def raise_alerts(alerts: Sequence[Alert]) -> list[Alert]:
     if not fresh:
         return []
     Alert.objects.bulk_create(fresh, ignore_conflicts=True)
-    return list(stored.exclude(key__in=known))
+    told = list(stored.exclude(key__in=known))
+    queue_deliveries(told)
+    return told
 
 
 # --- ends, and what scripts raise ----------------------------------------------------------------

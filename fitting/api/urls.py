@@ -9,9 +9,11 @@ from fitting.api.forecasts import Forecasts, Predict
 from fitting.api.members import Exclusions, OneStudyRun, StudyRuns
 from fitting.api.rules import MetricNames, OneDiagnostic, Thresholds
 from fitting.api.studies import OneStudy, Studies, StudyFile, StudyRevision
+from fitting.api.webhooks import Deliveries, HookEnable, Hooks, HookTest, OneHook
 
 STUDY = "studies/<int:study_id>"
 
+HOOKS = "projects/<slug:slug>/webhooks"
 RUN = "runs/<str:uid>"
 PROJECT = "projects/<slug:slug>"
 
@@ -20,6 +22,11 @@ urlpatterns = [
     path("alerts/read", ReadAlerts.as_view(), name="api-alerts-read"),
     path("alerts/mutes", AlertMutes.as_view(), name="api-alert-mutes"),
     path("alerts/mutes/<int:mute_id>", OneAlertMute.as_view(), name="api-alert-mute"),
+    path(HOOKS, Hooks.as_view(), name="api-hooks"),
+    path(f"{HOOKS}/deliveries", Deliveries.as_view(), name="api-deliveries"),
+    path(f"{HOOKS}/<int:hook_id>", OneHook.as_view(), name="api-hook"),
+    path(f"{HOOKS}/<int:hook_id>/test", HookTest.as_view(), name="api-hook-test"),
+    path(f"{HOOKS}/<int:hook_id>/enable", HookEnable.as_view(), name="api-hook-enable"),
     path(f"{RUN}/diagnoses", RunDiagnoses.as_view(), name="api-run-diagnoses"),
     path(f"{RUN}/outcome", RunOutcome.as_view(), name="api-run-outcome"),
     path(f"{STUDY}/diagnoses", StudyRunDiagnoses.as_view(), name="api-study-diagnoses"),

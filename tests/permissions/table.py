@@ -77,6 +77,7 @@ NEW_ACCOUNT = {
 INVITATION_FORM = {"role": "viewer", "label": "Grace", "lifetime_days": "7"}
 SITE_ADMIN_PAGE = page(stranger=404, viewer=404, editor=404, admin=404)
 OWN_LIMIT = {"diagnostic": "attention_logits", "value-watch": "50"}
+HOOK = {"name": "chat", "url": "https://hooks.example/x", "format": "json", "least": "warn"}
 REQUEST = "4f9d2c1e-8f7b-4d3a-9c56-0123456789ab"
 STUDY_FORM = {"name": "Another", "kind": "list", "estimator": "last", "tail_fraction": "0.05"}
 SHARE_FORM = {"title": "For review", "mode": "frozen", "lifetime_days": "7", "password": ""}
@@ -308,6 +309,16 @@ FITTING = {
     "projects-json": {"GET": Call(OWN_TWIN)},
     "status": {"GET": Call(SITE_ADMIN_PAGE)},
     "status-json": {"GET": Call(page(401, stranger=404, viewer=404, editor=404, admin=404))},
+    "hooks": {"GET": Call(ADMIN_PAGE), "POST": Call(ADMIN_PAGE, HOOK)},
+    "hooks-json": {"GET": Call(page(401, stranger=404, viewer=404, editor=404, admin=OK))},
+    "hook-test": {"POST": Call(ADMIN_PAGE)},
+    "hook-enable": {"POST": Call(ADMIN_PAGE)},
+    "hook-remove": {"POST": Call(ADMIN_PAGE)},
+    "api-hooks": {"GET": Call(API_ADMIN), "POST": Call(API_ADMIN, HOOK)},
+    "api-hook": {"DELETE": Call(API_ADMIN)},
+    "api-hook-test": {"POST": Call(API_ADMIN)},
+    "api-hook-enable": {"POST": Call(API_ADMIN)},
+    "api-deliveries": {"GET": Call(API_ADMIN)},
     "alerts": {"GET": Call(OWN_PAGE)},
     "alerts-json": {"GET": Call(OWN_TWIN)},
     "alerts-count": {"GET": Call(OWN_TWIN)},

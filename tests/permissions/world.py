@@ -13,6 +13,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
+from fitting.alerts.hooks import HookWish, create_hook
 from fitting.alerts.raising import raise_alerts
 from fitting.analyses import ANALYSES
 from fitting.figures import FIGURES
@@ -133,7 +134,9 @@ def make_links(project: Project) -> dict[str, object]:
     run = Run.objects.get(project=project, uid="run-1")
     raise_alerts([Alert(project=project, run=run, severity="warn", title=CANARY, key="x")])
     muted = AlertMute.objects.create(user=get_user("admin"), project=project, run=run)
+    hook = create_hook(project, get_user("admin"), HookWish(CANARY, "https://hooks.example/x"))
     return {
+        "hook_id": hook.pk,
         "mute_id": muted.pk,
         "comment_id": comment.pk,
         "invite_secret": secret,

@@ -22,6 +22,7 @@ SERVER = [
 TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in SERVER}
 # path -> why it opens a connection
 OUTBOUND = {
+    "fitting/alerts/sending.py": "sends alerts to webhooks, to public addresses only",
     "scaledash/launch.py": "asks its own web process whether it is ready",
     "scaledash/management/commands/demo.py": "logs the demo runs to this server",
     "scaledash/embedded/redis_server.py": "asks its own Redis by a unix socket",

@@ -9,6 +9,7 @@ from types import FrameType
 from django.core.management.base import BaseCommand
 from django.db import connection
 
+from fitting.alerts.chores import make_chores
 from fitting.sweeper import CONNECTION_NAME, Chore, Sweeper, serve_child
 from runs import tasks
 
@@ -29,7 +30,8 @@ class Command(BaseCommand):
             serve_child()
             return
         connection.settings_dict["OPTIONS"]["application_name"] = CONNECTION_NAME
-        sweeper = Sweeper([Chore(*chore) for chore in tasks.make_chores()])
+        chores = [*tasks.make_chores(), *make_chores()]
+        sweeper = Sweeper([Chore(*chore) for chore in chores])
 
         def stop(number: int, frame: FrameType | None) -> None:
             sweeper.stopping.set()
