@@ -166,7 +166,7 @@ def test_feed_takes_the_same_queries_for_many(
     for number in range(20):
         services.update_project(project, name=f"name {number}")
     client = sign_in(get_user("vi"))
-    with django_assert_max_num_queries(6):  # session, user, project, role twice, entries
+    with django_assert_max_num_queries(7):  # session, user, project, role twice, entries, bell
         client.get("/p/alpha/activity")
 
 

@@ -146,7 +146,7 @@ def test_tokens_page_takes_the_same_queries_for_many(django_assert_max_num_queri
     for _ in range(10):
         make_token(user)
     client = sign_in(user)
-    with django_assert_max_num_queries(5):  # session, user, count, list, projects
+    with django_assert_max_num_queries(6):  # session, user, count, list, projects, bell
         client.get("/settings/tokens")
 
 
