@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from scaledash.lib import jsonsafe
-from teams import sharing
+from teams import previews, sharing
 from teams.limiter import TooManyFailures, forgive, note_attempt
 from teams.models import Share
 from teams.sealing import place_html, seal_json
@@ -49,6 +49,7 @@ def show_share(request: HttpRequest, token: str) -> HttpResponse:
         "is_active": page.is_active,
         "draws_plots": "data-plot=" in page.html,
         "draws_curves": "data-curves" in page.html,
+        "preview_url": _name_preview(share, token),
     }
     return render(request, "teams/share.html", context)
 
@@ -59,6 +60,8 @@ def read_share(request: HttpRequest, token: str, part: str) -> HttpResponse:
     share = sharing.find_share(token)
     if share is None or not sharing.is_unlocked(share, request.COOKIES.get(COOKIE, "")):
         return _answer_gone(request, as_json=True)
+    if part == previews.PREVIEW:
+        return _answer_preview(request, share)
     document = sharing.read_part(share, part, request.GET)
     if document is None:
         return _answer_gone(request, as_json=True)
@@ -70,6 +73,19 @@ def read_share(request: HttpRequest, token: str, part: str) -> HttpResponse:
         response = HttpResponse(body, content_type="application/json")
     response["ETag"] = tag
     return response
+
+
+def _name_preview(share: Share, token: str) -> str:
+    return (
+        reverse("share-part", args=[token, previews.PREVIEW]) if previews.has_preview(share) else ""
+    )
+
+
+def _answer_preview(request: HttpRequest, share: Share) -> HttpResponse:
+    picture = previews.load_preview(share)
+    if picture is None:
+        return _answer_gone(request, as_json=True)
+    return HttpResponse(picture, content_type="image/png")
 
 
 def _unlock(request: HttpRequest, share: Share, token: str) -> HttpResponse:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from scaledash.failures import render_error
 from teams.forms import ShareForm
 from teams.models import Project, Role, Share
 from teams.pages import get_principal, get_project, read_form, require_sign_in
+from teams.previews import keep_preview, say_too_large
 from teams.services import Refused
 from teams.sharing import KINDS, ShareWish, Subject, create_share, revoke_share
+
+PREVIEW_STATUSES = {"too_large": 413, "conflict": 409}
 
 
 @sensitive_post_parameters("password")
@@ -24,16 +29,17 @@ def new_share(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_project(request, slug, Role.EDITOR)
     subject = _choose(request, project)
     form = ShareForm(read_form(request), initial={"title": subject.title})
-    address = _create(request, project, form, subject) if request.method == "POST" else None
+    made = _create(request, project, form, subject) if request.method == "POST" else None
     context = {
         "project": project,
         "crumbs": [(project.name, reverse("runs", args=[slug])), ("Share", None)],
         "form": form,
         "subject": subject,
         "kind": request.GET["kind"],
-        "address": address,
+        "share": made[0] if made else None,
+        "address": reverse("share", args=[made[1]]) if made else None,
     }
-    refused = request.method == "POST" and address is None
+    refused = request.method == "POST" and made is None
     return render(request, "teams/share_new.html", context, status=422 if refused else 200)
 
 
@@ -49,6 +55,25 @@ def revoke(request: HttpRequest, slug: str, share_id: int) -> HttpResponse:
     return redirect("project-settings", project.slug)
 
 
+@require_sign_in
+@require_POST
+def take_preview(request: HttpRequest, slug: str, share_id: int) -> HttpResponse:
+    """Keep the picture that the browser drew of what is shared."""
+    project = get_project(request, slug, Role.EDITOR)
+    shares = Share.objects.visible_to(get_principal(request)).filter(project=project)
+    share = get_object_or_404(shares, pk=share_id, revoked_at=None)
+    if request.content_type != "image/png":
+        return render_error(request, 415, "unsupported_media_type", "Send the picture as image/png.")
+    try:
+        keep_preview(share, request.body)
+    except RequestDataTooBig:
+        return render_error(request, 413, "too_large", say_too_large())
+    except Refused as refusal:
+        status = PREVIEW_STATUSES.get(refusal.code, 422)
+        return render_error(request, status, refusal.code, refusal.message)
+    return HttpResponse(status=204)
+
+
 def _choose(request: HttpRequest, project: Project) -> Subject:
     query: QueryDict = request.GET
     kind = KINDS.get(query.get("kind", ""))
@@ -60,7 +85,7 @@ def _choose(request: HttpRequest, project: Project) -> Subject:
 
 def _create(
     request: HttpRequest, project: Project, form: ShareForm, subject: Subject
-) -> str | None:
+) -> tuple[Share, str] | None:
     if not form.is_valid():
         return None
     fields = form.cleaned_data
@@ -75,8 +100,7 @@ def _create(
         expires_at=form.expires_at,
     )
     try:
-        _, token = create_share(project, request.user, wish)
+        return create_share(project, request.user, wish)
     except Refused as refusal:
         form.add_error(None, refusal.message)
         return None
-    return reverse("share", args=[token])

@@ -67,6 +67,11 @@ urlpatterns = [
     ),
     path("p/<slug:slug>/shares/new", share_settings.new_share, name="share-new"),
     path("p/<slug:slug>/shares/<int:share_id>/revoke", share_settings.revoke, name="share-revoke"),
+    path(
+        "p/<slug:slug>/shares/<int:share_id>/preview.json",
+        share_settings.take_preview,
+        name="share-preview",
+    ),
     path("s/<str:token>/", share_pages.show_share, name="share"),
     path("s/<str:token>/<path:part>", share_pages.read_share, name="share-part"),
     path("p/<slug:slug>/settings/delete", views.delete, name="project-delete"),

@@ -27,6 +27,9 @@ if (document.querySelector("[data-curves]")) {
 if (document.querySelector("[data-explore]")) {
   import("./explore.js").then((module) => module.mount(document));
 }
+if (document.querySelector("[data-preview]")) {
+  import("./preview.js").then((module) => module.mount(document));
+}
 if (document.querySelector("[data-quickstart]")) {
   import("./quickstart.js").then((module) => module.mount(document));
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,8 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.logger import Logger, log_sweep
 from tests.browser.watch import Watch
+
+PNG_OF_SHARE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 1200, 630)
 
 
 @pytest.mark.parametrize("mode", ["live", "frozen"])
@@ -25,6 +28,7 @@ def test_t05_owner_shares_and_revokes_stranger_reads_and_then_does_not(
     owner.select_option("[name=mode]", mode)
     owner.click("text=Make link")
     address = owner.inner_text("#share-address")
+    owner.wait_for_selector("[data-preview][data-state=kept]", state="attached")
     watch = Watch(logger.base_url)
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     stranger = context.new_page()
@@ -33,6 +37,8 @@ def test_t05_owner_shares_and_revokes_stranger_reads_and_then_does_not(
     ready = "figure[data-plot='lr_loss']" if "/s/" in path else "figure[data-metric='train/loss']"
     stranger.wait_for_selector(f"[data-share={mode}]")
     stranger.wait_for_selector(f"{ready}:not([data-state=loading])")
+    picture = stranger.get_attribute("meta[property='og:image']", "content")
+    assert context.request.get(picture).body().startswith(PNG_OF_SHARE)
     token = address.rsplit("/s/", 1)[1]
     inward = [
         r.url for r in watch.requests if f"/s/{token}" not in r.url and "/static/" not in r.url

@@ -141,6 +141,7 @@ TEAMS = {
         "POST": Call(EDIT_PAGE, SHARE_FORM, query="?kind=run&id=run-1"),
     },
     "share-revoke": {"POST": Call(EDIT_PAGE)},
+    "share-preview": {"POST": Call(page(401, stranger=404, viewer=404, editor=415, admin=415))},
     # Whoever holds the token sees the page; nobody can post to it, for it has no password.
     "share": {"GET": Call(everyone()), "POST": Call(everyone(404))},
     "share-part": {"GET": Call(everyone())},
