@@ -1,7 +1,8 @@
 """Take each guard away in a copy of the checkout and show that a test fails without it.
 
 `python scripts/prove_guards.py [words]`: all guards, or those whose threat holds one of the words.
-The tests must pass before and fail after; takes some 10 s a guard.
+The tests must pass before and fail after; takes some 10 s a guard. `--after-only` believes that the
+suite passes as things are, and takes half the time.
 """
 
 from __future__ import annotations
@@ -17,19 +18,21 @@ from pathlib import Path
 from guards import GUARDS, Guard
 
 ROOT = Path(__file__).resolve().parent.parent
-NO_TEST_RAN = 5
+TESTS_FAILED = 1  # pytest's status; others say that it could not run them
+AFTER_ONLY = "--after-only"
 DEADLINE_SECONDS = 300
 
 
 def main(words: Sequence[str]) -> int:
     """Prove the guards; gives 1 if one could be taken away unnoticed."""
-    chosen = [guard for guard in GUARDS if not words or any(word in guard.threat for word in words)]
+    wanted = [word for word in words if word != AFTER_ONLY]
+    chosen = [guard for guard in GUARDS if not wanted or any(w in guard.threat for w in wanted)]
     unnoticed = []
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "checkout"
         copy_checkout(copy)
         for guard in chosen:
-            verdict = prove(copy, guard)
+            verdict = prove(copy, guard, is_trusted=AFTER_ONLY in words)
             print(f"{verdict:>10}  {guard.threat}", flush=True)
             if verdict != "caught":
                 unnoticed.append(guard.threat)
@@ -47,9 +50,9 @@ def copy_checkout(copy: Path) -> None:
     (copy / "node_modules").symlink_to(ROOT / "node_modules")
 
 
-def prove(copy: Path, guard: Guard) -> str:
+def prove(copy: Path, guard: Guard, is_trusted: bool = False) -> str:
     """Return "caught" if the tests pass with the guard and fail without it."""
-    if run_tests(copy, guard) != 0:
+    if not is_trusted and run_tests(copy, guard) != 0:
         return "broken"  # the tests do not pass as things are
     path = copy / guard.path
     text = path.read_text()
@@ -58,7 +61,9 @@ def prove(copy: Path, guard: Guard) -> str:
         status = run_tests(copy, guard)
     finally:
         path.write_text(text)
-    return "caught" if status not in (0, NO_TEST_RAN) else "unnoticed"
+    if status == TESTS_FAILED:
+        return "caught"
+    return "unnoticed" if status == 0 else f"status {status}"
 
 
 def run_tests(copy: Path, guard: Guard) -> int:

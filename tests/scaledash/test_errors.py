@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 
+from scaledash.middleware import find_base_url
 from teams.models import Scope
 from tests.scaledash.urlconf import SECRET
 from tests.teams.factories import Api, api_of, error_of, make_user, sign_in
@@ -182,6 +183,12 @@ def test_t23_unknown_host_is_400_and_is_not_repeated() -> None:
     answer = browser().get("/login", headers={"Host": "evil.example"})
     assert answer.status_code == 400
     assert b"evil.example" not in answer.content
+
+
+def test_t23_addresses_are_made_from_the_base_url_not_from_the_host(settings: object) -> None:
+    settings.SCALEDASH_BASE_URL = "https://runs.example"
+    request = RequestFactory().get("/", headers={"Host": "testserver"})
+    assert find_base_url(request) == "https://runs.example"
 
 
 def test_csrf_failure_of_a_page_is_403_with_a_sentence() -> None:

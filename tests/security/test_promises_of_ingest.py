@@ -17,6 +17,7 @@ from tests.runs.factories import Job, count_rows, make_api, open_run, read_histo
 from tests.teams.factories import Api, add_member, error_of, make_project, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
+YEAR_2000 = 946_684_800.0
 
 
 @pytest.fixture
@@ -106,11 +107,13 @@ def test_t16_rewind_hides_and_keeps(api: Api, run: Run, job: Job) -> None:
 
 @pytest.mark.parametrize("seconds", [-1e12, 0, 1e13])
 def test_t17_clock_that_is_years_off_is_clamped_and_flagged(
-    run: Run, job: Job, seconds: float
+    api: Api, run: Run, job: Job, seconds: float
 ) -> None:
     job.log([1, 2], loss=[3.0, 2.0], times=[seconds, seconds + 1])
     run.refresh_from_db()
     assert run.clock_clamped
+    found = read_history(api, run, "times=1")["loss"]["times"]
+    assert all(YEAR_2000 <= time <= run.received_at.timestamp() + 86_400 for time in found)
 
 
 def test_t17_clock_of_the_client_does_not_rule_liveness(run: Run, job: Job) -> None:

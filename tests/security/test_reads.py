@@ -77,6 +77,12 @@ def test_t20_statement_that_takes_too_long_is_503(api: Api) -> None:
     assert int(answer["Retry-After"]) >= 1
 
 
+def test_t20_every_connection_has_its_longest_statement() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == (f"{settings.STATEMENT_TIMEOUT_SECONDS}s",)
+
+
 # --- text that asks ----------------------------------------------------------------------------
 CODE = (
     "__import__('os').system('id')",
