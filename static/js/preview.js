@@ -19,7 +19,9 @@ function buildCurve(payload, title) {
 
 async function readFigure(address) {
   const { body } = await get(address, { as: "text" });
-  const page = new DOMParser().parseFromString(body, "text/html");
+  const sheet = document.createElement("template"); // inert: none of its styles is even looked at
+  sheet.innerHTML = body;
+  const page = sheet.content;
   const plot = page.querySelector("[data-plot]");
   if (plot) return (await get(plot.dataset.src)).body;
   const curves = page.querySelector("[data-curves]");
@@ -27,7 +29,7 @@ async function readFigure(address) {
   if (!metric) return null;
   const query = new URLSearchParams({ m: metric });
   const [payload] = (await get(`${curves.dataset.src}?${query}`)).body.charts;
-  return payload?.points_total ? buildCurve(payload, page.title.split(" · ")[0]) : null;
+  return payload?.points_total ? buildCurve(payload, page.querySelector("title").textContent.split(" · ")[0]) : null;
 }
 
 async function send(form, picture) {
