@@ -195,6 +195,7 @@ STATICFILES_DIRS = [
     ("vendor/uplot", NODE_MODULES / "uplot" / "dist"),
     ("vendor/plotly", NODE_MODULES / "plotly.js-cartesian-dist-min"),
 ]
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # its default lets every site read our scripts
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "scaledash.storage.HashedStaticFiles"},

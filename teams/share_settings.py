@@ -63,7 +63,9 @@ def take_preview(request: HttpRequest, slug: str, share_id: int) -> HttpResponse
     shares = Share.objects.visible_to(get_principal(request)).filter(project=project)
     share = get_object_or_404(shares, pk=share_id, revoked_at=None)
     if request.content_type != "image/png":
-        return render_error(request, 415, "unsupported_media_type", "Send the picture as image/png.")
+        return render_error(
+            request, 415, "unsupported_media_type", "Send the picture as image/png."
+        )
     try:
         keep_preview(share, request.body)
     except RequestDataTooBig:

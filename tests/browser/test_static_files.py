@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -36,6 +37,18 @@ def test_every_module_imports_hashed_files(collected: Path) -> None:
     ]
     assert modules
     assert plain == []
+
+
+def test_t22_files_carry_the_headers_too_and_are_kept(live_web: str, collected: Path) -> None:
+    name = next(path.name for path in (collected / "css").iterdir() if path.name.count(".") == 2)
+    with urlopen(f"{live_web}/static/css/{name}", timeout=10) as answer:
+        headers = answer.headers
+    assert "immutable" in headers["Cache-Control"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert headers["Access-Control-Allow-Origin"] is None
 
 
 def read_sizes(names: Iterable[str]) -> int:
