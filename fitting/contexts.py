@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from fitting.axes import AXIS_TITLES
-from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.compute_page import build_compute, summarise_compute
 from fitting.coverage import describe_coverage
 from fitting.diagnoses.tab import build_instabilities
@@ -28,6 +27,14 @@ from fitting.optima import (
 from fitting.queries import StudyView, find_version
 from fitting.results import as_refusal
 from fitting.rows import StudyRow
+from fitting.variants import (
+    FEW,
+    MANY,
+    choose_drawn,
+    describe_shared,
+    name_variants,
+    order_labels,
+)
 from runs.models import RunState
 from scaledash.lib.units import format_quantity
 
@@ -59,7 +66,7 @@ TAB_FIGURES = {
 }
 TALL = (*(names[0] for names in TAB_FIGURES.values()), "envelope")
 COMPUTE_TABS = ("isoflop", "parametric", "frontier")
-FIGURE_OPTIONS = {"lr_loss": "ys", **dict.fromkeys(COMPUTE_FIGURES, "variant")}
+OPTION_KEYS = {"lr_loss": "ys"}
 LOSS_AXIS = {"key": "ys", "label": "Loss axis", "choices": (("", "log"), ("lin", "linear"))}
 
 
@@ -109,8 +116,15 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
     result = view.result
     optima = describe_optima(result)
     laws = describe_laws(result)
-    variants = describe_variants(result)
     rows = view.rows.rows
+    names = name_variants(row.variant for row in rows)
+    variants = describe_variants(result, names)
+    wanted = options.get("variant", "")
+    order = order_labels(rows)
+    optima.sort(key=lambda row: order.index(row.variant) if row.variant in order else len(order))
+    drawn = choose_drawn(rows, wanted)
+    columns = [item for item in variants if item["variant"] in drawn]
+    columns.sort(key=lambda item: order.index(item["variant"]))
     return {
         "study": _describe_head(view.study),
         "tab": tab,
@@ -119,9 +133,12 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         "definition": describe_definition(view),
         "kpis": summarise_compute(view, compute)
         if shows_compute
-        else summarise(result, optima, laws, rows),
+        else summarise(result, optima, laws, rows, names),
         "variants": variants,
-        "legend": build_legend(optima, variants),
+        "variant_texts": names,
+        "chosen_variant": wanted if wanted in names else "",
+        "legend": build_legend(optima, columns),
+        "legend_variants": columns,
         "optima": [asdict(row) for row in optima],
         "laws": [asdict(law) for law in laws],
         "refusal": (result or {}).get("refusal"),
@@ -129,7 +146,7 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         **({"instabilities": build_instabilities(view)} if tab == "instab" else {}),
         **compute,
         "exclusions": describe_exclusions(view, view.compute if shows_compute else view.result),
-        "coverage": describe_coverage(view),
+        "coverage": describe_coverage(view, drawn),
         **(build_forecasts(view, options) if tab == "forecasts" else {}),
         "n_runs": len(rows),
         "runs": [describe_row(row) for row in rows],
@@ -198,7 +215,14 @@ def describe_definition(view: StudyView) -> list[dict[str, object]]:
         "note": "" if rows.are_variants_chosen or not keys else "found",
         "is_code": bool(keys),
     }
-    return [selected, loss, *axes, variants]
+    shared = describe_shared(row.variant for row in rows.rows)
+    baseline: dict[str, object] = {
+        "label": "Baseline",
+        "value": shared,
+        "title": "The commonest settings, which names of variants leave out",
+        "is_code": True,
+    }
+    return [selected, loss, *axes, variants, *([baseline] if shared else [])]
 
 
 def describe_exclusions(
@@ -258,12 +282,15 @@ def build_study_page(
     here, twin = reverse("study", args=place), reverse("study-json", args=place)
     is_running = any(row.state == RunState.RUNNING for row in rows)
     first = choose_tab(view)
+    links = _link_variants(here, tab, document)
     return {
         **document,
         "shows_compute": tab in COMPUTE_TABS,
-        "variant_links": _link_variants(here, tab, document),
+        "variant_links": links,
+        "max_links": MANY,
+        "n_few": FEW,
         "rows": document["optima"],
-        "n_variants": len(describe_variants(view.result)),
+        "n_variants": len(document["variants"]),
         "empty_sentence": view.progress.sentence,
         "json_url": f"{twin}?{query}" if query else twin,
         "run_url": reverse("run", args=[study.project.slug, "__run__"]),
@@ -276,7 +303,9 @@ def build_study_page(
             }
             for key, label in TAB_LABELS.items()
         ],
-        "figures": [_describe_figure(place, name) for name in TAB_FIGURES.get(tab, ())],
+        "figures": [
+            _describe_figure(place, name, bool(links)) for name in TAB_FIGURES.get(tab, ())
+        ],
         "is_active": is_running or view.progress.state == "stale",
     }
 
@@ -290,27 +319,35 @@ def _build_url(here: str, tab: str, first: str, variant: str) -> str:
 
 
 def _link_variants(here: str, tab: str, document: Mapping[str, object]) -> list[dict[str, object]]:
-    names = document["compute_variants"]
-    assert isinstance(names, list)
-    shown = document["shown_variant"]
+    """Return the variants that a reader can choose from; the sweep draws them all where it can."""
+    texts, labels, shown = (
+        document[key] for key in ("variant_texts", "compute_variants", "shown_variant")
+    )
+    if tab not in COMPUTE_TABS:
+        labels, shown = list(texts), document["chosen_variant"]
+        if tab != TABS[0] or len(labels) <= MANY:
+            return []
     return [
         {
-            "text": name or "all runs",
-            "url": f"{here}?{urlencode({'tab': tab, 'variant': name})}",
-            "is_shown": name == shown,
+            "label": label,
+            "text": texts.get(label, label) or "all runs",
+            "url": f"{here}?{urlencode({'tab': tab, 'variant': label})}",
+            "is_shown": label == shown,
         }
-        for name in names
+        for label in labels
     ]
 
 
-def _describe_figure(place: Sequence[str], name: str) -> dict[str, object]:
-    key = FIGURE_OPTIONS.get(name, "")
+def _describe_figure(place: Sequence[str], name: str, has_variants: bool) -> dict[str, object]:
+    keys = [OPTION_KEYS[name]] if name in OPTION_KEYS else []
+    if has_variants:
+        keys.append("variant")
     return {
         "name": name,
         "title": FIGURES[name].title,
         "src": reverse("study-figure", args=[*place, name]),
         "parts": "fit runs study",
         "tall": name in TALL,
-        "options": [LOSS_AXIS] if key == "ys" else [],
-        "option_keys": key,
+        "options": [LOSS_AXIS] if "ys" in keys else [],
+        "option_keys": " ".join(keys),
     }

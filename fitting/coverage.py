@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from fitting.queries import CELL_ORDER, StudyView, build_coverage
 from fitting.texts import DASH, format_lr
+from fitting.variants import list_undrawn
 from scaledash.lib.units import format_quantity
 
 MISSING = "missing"
@@ -19,9 +20,10 @@ SIGNS = {
 Counts = Mapping[str, int]
 
 
-def describe_coverage(view: StudyView) -> dict[str, object]:
-    """Return the grid with a sign, a state and a sentence for each cell."""
+def describe_coverage(view: StudyView, drawn: Collection[str]) -> dict[str, object]:
+    """Return the grid of the drawn variants with a sign, a state and a sentence for each cell."""
     grid = build_coverage(view.rows.rows)
+    left = list_undrawn(view.rows.rows) - set(drawn)
     return {
         "lrs": [format_lr(lr) for lr in grid["lrs"]],
         "variants": [
@@ -36,7 +38,9 @@ def describe_coverage(view: StudyView) -> dict[str, object]:
                 ],
             }
             for variant in grid["variants"]
+            if variant["variant"] not in left
         ],
+        "undrawn": len(left),
         "without_axes": len(grid["without_axes"]),
     }
 

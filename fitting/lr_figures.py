@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -22,9 +23,12 @@ from fitting.plots.lr_tables import (
     tabulate_sensitivity,
 )
 from fitting.queries import StudyView
-from fitting.results import RefusalDoc, as_refusal
+from fitting.results import LrSweepDoc, RefusalDoc, ScaleDoc, VariantDoc, as_refusal
+from fitting.rows import StudyRow
+from fitting.variants import list_undrawn, name_variants
 
 T = TypeVar("T")
+Part = TypeVar("Part", ScaleDoc, VariantDoc)
 # The page's option `ys` -> how the loss becomes a height.
 MODES = {"": "log", "log": "log", "lin": "linear", "excess": "excess", "relative": "relative"}
 
@@ -56,6 +60,7 @@ def count_runs(view: StudyView) -> dict[str, int]:
         "clipped": 0,
         "excluded": len(rows) - len(included),
         "held_out": 0,
+        "undrawn": 0,
         "unfinished": sum(not row.takes_part for row in with_axes),
         "without_axes": len(included) - len(with_axes),
         "without_loss": sum(row.has_no_height for row in with_axes),
@@ -68,16 +73,38 @@ def name_scale(view: StudyView) -> str:
     return AXIS_TITLES.get(source, source)
 
 
+def choose_shown(
+    view: StudyView, options: Options
+) -> tuple[list[StudyRow], LrSweepDoc | None, dict[str, int]]:
+    """Return the rows and scales that are drawn, under short names, and how many runs are not."""
+    rows, result = view.rows.rows, view.result
+    names = name_variants(row.variant for row in rows)
+    left = list_undrawn(rows, options.get("variant", ""))
+    shown = [replace(r, variant=names[r.variant]) for r in rows if r.variant not in left]
+    if result is not None:
+        scales = [_rename(item, names) for item in result["scales"] if item["variant"] not in left]
+        laws = [_rename(item, names) for item in result["variants"] if item["variant"] not in left]
+        result = {**result, "scales": scales, "variants": laws}
+    return shown, result, {"undrawn": len(rows) - len(shown)}
+
+
+def _rename(item: Part, names: Mapping[str, str]) -> Part:
+    return {**item, "variant": names.get(item["variant"], item["variant"])}
+
+
 def _draw_loss(view: StudyView, options: Options) -> Figure:
-    return draw_lr_loss(view.rows.rows, view.result, MODES.get(options.get("ys", ""), "log"))
+    rows, result, counts = choose_shown(view, options)
+    return {**draw_lr_loss(rows, result, MODES.get(options.get("ys", ""), "log")), **counts}
 
 
 def _draw_optimum(view: StudyView, options: Options) -> Figure:
-    return draw_lr_optimum(view.result, name_scale(view))
+    _, result, _ = choose_shown(view, options)
+    return draw_lr_optimum(result, name_scale(view))
 
 
 def _draw_sensitivity(view: StudyView, options: Options) -> Figure:
-    return draw_lr_sensitivity(view.result, name_scale(view))
+    _, result, _ = choose_shown(view, options)
+    return draw_lr_sensitivity(result, name_scale(view))
 
 
 def _ignore_options(function: Callable[[StudyView], T]) -> Callable[[StudyView, Options], T]:

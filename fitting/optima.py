@@ -142,16 +142,15 @@ def _describe_law(item: _Part) -> LawRow:
     )
 
 
-def describe_variants(result: Result | None) -> list[Document]:
-    """Return the variants with a short text each: the values alone where the keys are shared."""
-    names = [item["variant"] for item in (result or {}).get("variants", [])]
-    return [{"variant": name, "text": _shorten(name)} for name in names]
+def describe_variants(result: Result | None, names: Mapping[str, str]) -> list[Document]:
+    """Return the variants with a text each that a narrow column holds: the values alone."""
+    labels = [item["variant"] for item in (result or {}).get("variants", [])]
+    return [{"variant": label, "text": _shorten(label, names)} for label in labels]
 
 
-def _shorten(name: str) -> str:
-    if not name:
-        return "LR*"
-    return name.rpartition("=")[2] if name.count("=") == 1 else name
+def _shorten(label: str, names: Mapping[str, str]) -> str:
+    parts = names.get(label, label).split(", ")
+    return ", ".join(part.rpartition("=")[2] for part in parts) or "LR*"
 
 
 def build_legend(optima: Sequence[OptimumRow], variants: Sequence[Document]) -> list[Document]:
@@ -177,13 +176,17 @@ def summarise(
     optima: Sequence[OptimumRow],
     laws: Sequence[LawRow],
     rows: Sequence[StudyRow],
+    names: Mapping[str, str],
 ) -> list[Document]:
-    """Return the four KPI: best LR, exponent, sensitivity, diverged runs."""
+    """Return the four KPI: best LR, exponent, sensitivity, diverged runs.
+
+    `names` are the short names of variants.
+    """
     best = _choose_best(optima)
     return [
-        _show_best(best),
-        _show_exponent(laws, best),
-        _show_sensitivity(optima),
+        _show_best(best, names),
+        _show_exponent(laws, best, names),
+        _show_sensitivity(optima, names),
         _show_divergence(rows),
     ]
 
@@ -196,12 +199,12 @@ def _choose_best(optima: Sequence[OptimumRow]) -> OptimumRow | None:
     return max(known, key=lambda row: (row.n_params, -(row.loss or 0.0)))
 
 
-def _show_best(best: OptimumRow | None) -> Document:
+def _show_best(best: OptimumRow | None, names: Mapping[str, str]) -> Document:
     kpi: Document = {"key": "best_lr", "label": "Best LR at the largest size"}
     if best is None:
         return {**kpi, "value": "", "interval": "", "basis": "no optimum found yet"}
     where = f"N = {best.size_text}"
-    named = f"{where}, {best.variant}" if best.variant else where
+    named = f"{where}, {names.get(best.variant, best.variant)}" if best.variant else where
     interval = best.interval_text and f"95 %: {best.interval_text}"
     points = f"{best.n_points} learning rates" if best.n_points else "at the grid's edge"
     return {
@@ -212,14 +215,16 @@ def _show_best(best: OptimumRow | None) -> Document:
     }
 
 
-def _show_exponent(laws: Sequence[LawRow], best: OptimumRow | None) -> Document:
+def _show_exponent(
+    laws: Sequence[LawRow], best: OptimumRow | None, names: Mapping[str, str]
+) -> Document:
     kpi: Document = {"key": "exponent", "label": "LR* exponent"}
     fitted = [law for law in laws if law.exponent is not None]
     if not fitted:
         remark = laws[0].remark if laws else "no fit yet"
         return {**kpi, "value": "", "interval": "", "basis": remark}
     law = next((law for law in fitted if best and law.variant == best.variant), fitted[0])
-    named = f", {law.variant}" if len(laws) > 1 else ""
+    named = f", {names.get(law.variant, law.variant)}" if len(laws) > 1 else ""
     return {
         **kpi,
         "value": law.exponent_text,
@@ -228,7 +233,7 @@ def _show_exponent(laws: Sequence[LawRow], best: OptimumRow | None) -> Document:
     }
 
 
-def _show_sensitivity(optima: Sequence[OptimumRow]) -> Document:
+def _show_sensitivity(optima: Sequence[OptimumRow], names: Mapping[str, str]) -> Document:
     kpi: Document = {"key": "sensitivity", "label": "LR sensitivity, nats"}
     known = sorted((row for row in optima if row.sensitivity is not None), key=_by_sensitivity)
     if not known:
@@ -236,7 +241,7 @@ def _show_sensitivity(optima: Sequence[OptimumRow]) -> Document:
     low, high = known[0], known[-1]
     is_one = low.sensitivity_text == high.sensitivity_text
     spread = f"{low.sensitivity_text} {DASH} {high.sensitivity_text}"
-    named = f", {high.variant}" if high.variant else ""
+    named = f", {names.get(high.variant, high.variant)}" if high.variant else ""
     return {
         **kpi,
         "value": low.sensitivity_text if is_one else spread,

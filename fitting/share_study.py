@@ -169,7 +169,7 @@ def list_figure(
     switches = [
         [(option["key"], value) for value, _ in option["choices"]] for option in figure["options"]
     ]
-    if figure["option_keys"] == "variant":
+    if "variant" in str(figure["option_keys"]).split():
         switches.append([("variant", name) for name in variants])
     for chosen in product(*switches):
         options = {key: value for key, value in chosen if value}

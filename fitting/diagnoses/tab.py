@@ -10,6 +10,7 @@ from fitting.diagnoses.study import count_by_diagnostic
 from fitting.models import RunDiagnosis
 from fitting.queries import StudyView
 from fitting.texts import format_lr
+from fitting.variants import name_variants
 from scaledash.lib.units import format_quantity
 
 BAD = ("critical", "warn")
@@ -25,12 +26,13 @@ def build_instabilities(view: StudyView) -> dict[str, object]:
     notable = [item for item in result.get("forecasts", []) if _is_notable(item)]
     diagnoses = read_verdicts(view.study)
     shown = {row.run_id: row for row in view.rows.rows}
+    names = name_variants(row.variant for row in view.rows.rows)
     bad = [item for item in (_describe_run(found, shown) for found in diagnoses) if item]
     bad.sort(key=lambda item: (item["first_step"] or NEVER, item["name"]))
     return {
         "forecasts": [_describe_forecast(item) for item in notable],
         "quiet": _count_quiet(len(result.get("forecasts", [])) - len(notable), result),
-        "refused": [_name_refusal(item) for item in result.get("refused", [])],
+        "refused": [_name_refusal(item, names) for item in result.get("refused", [])],
         "bad_runs": bad[:MAX_ROWS],
         "n_bad": len(bad),
         "n_diagnosed": len(diagnoses),
@@ -54,8 +56,8 @@ def _count_quiet(n: int, result: Mapping[str, Any]) -> str:
     )
 
 
-def _name_refusal(item: Mapping[str, Any]) -> str:
-    group = item["variant"] or "all runs"
+def _name_refusal(item: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    group = names.get(item["variant"], item["variant"]) or "all runs"
     return f"LR {format_lr(item['lr'])}, {group}: {item['refusal']['sentence']}"
 
 

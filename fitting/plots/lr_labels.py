@@ -13,6 +13,8 @@ from fitting.texts import format_loss
 from scaledash.lib.units import format_quantity
 
 LABEL_GAP_PX = 14.0
+ROW_PX = 19  # of the legend and of the notes
+ONE_ROW_LETTERS = 30  # that fit into the legend beside each other on a telephone
 
 
 def label_sizes(picture: Picture, y: Axis) -> list[dict[str, object]]:
@@ -67,6 +69,16 @@ def note_edges(picture: Picture) -> list[dict[str, object]]:
     if picture.scale.is_absolute and math.isfinite(picture.initial):
         notes.append(f"loss at initialisation {format_loss(picture.initial)} ↑")
     return _write_notes(notes)
+
+
+def measure_head(picture: Picture) -> int:
+    """Return the pixels above the data: the legend, and below it the notes on the upper edge."""
+    is_one_row = sum(map(len, picture.variants)) <= ONE_ROW_LETTERS
+    n_rows = 1 if is_one_row else len(picture.variants)
+    notes = [note for note in note_edges(picture) if note.get("yref") == "paper"]
+    if len(picture.variants) < 2:
+        return HEAD_PX if notes else MARGIN["t"]
+    return HEAD_PX + ROW_PX * (n_rows - 1 + len(notes))
 
 
 def _write_notes(notes: Sequence[str]) -> list[dict[str, object]]:

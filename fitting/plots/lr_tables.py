@@ -9,6 +9,7 @@ from fitting.plots.lr_optimum import describe_law
 from fitting.results import OptimumDoc, as_refusal, list_laws, list_scales, read_ends, select_keys
 from fitting.sizes import group_sizes
 from fitting.texts import format_interval
+from fitting.variants import MANY
 
 if TYPE_CHECKING:
     from fitting.queries import StudyView
@@ -29,7 +30,9 @@ def caption_lr_loss(view: StudyView) -> str:
     sizes, lrs = set(group_sizes(row.n for row in rows).values()), {row.lr for row in rows}
     variants = {row.variant for row in rows}
     what = f"{_count(len(sizes), 'size')}, {_count(len(lrs), 'learning rate')}"
-    if len(variants) > 1:
+    if len(variants) > MANY:
+        what += f", {len(variants)} variants (dash), a few drawn at a time"
+    elif len(variants) > 1:
         what += f", {len(variants)} variants (dash)"
     loss = f"{view.rows.loss_metric or 'loss'}, {ESTIMATORS[view.study.estimator]}"
     return (

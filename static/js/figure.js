@@ -18,6 +18,7 @@ const COUNT_TEXTS = [
   ["without_axes", "without size or learning rate", ""],
   ["excluded", "left out of the fit", "plain"],
   ["held_out", "held out", "plain"],
+  ["undrawn", "of other variants, not drawn", "plain"],
 ];
 
 /* Counts of runs stand once, beside the figure that draws the runs themselves. */
