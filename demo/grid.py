@@ -228,7 +228,6 @@ PARTS = {
 }
 STUDIES_OF_PART = {
     "A1": ("lr-sweep",),
-    "A2": ("interventions",),
     "A3": ("lr-sweep",),
     "B": ("compute-optimal",),
     "B2": ("compute-optimal",),
