@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.corpus import MIN_BYTES, TRAIN_SHARE, build_corpus
+from demo.frozen import FORECASTS, FROZEN_AT, INPUT_DIGEST
 from demo.grid import PARTS, Cell
 
 CARD = Path(__file__).resolve().parent / "DATASET.md"
@@ -20,6 +21,10 @@ SOFTWARE = (
     "device",
     "threads",
     "demo_code_sha256",
+)
+NO_D = (
+    "Part D looks for output-logit divergence (bf16 logits, 4,096 classes, 5,000 steps). Time did\n"
+    "not suffice for it: whether it appears there is unknown."
 )
 Run = dict[str, Any]
 
@@ -69,6 +74,7 @@ venv/bin/python demo/train.py --part A1 --shard 0/2      # and --shard 1/2 besid
 venv/bin/python demo/run_grid.py --parts A1 B C A2 A3 --processes 16   # many cores, offline
 scaledash sync demo/.cache/runs/spool/*
 venv/bin/python demo/pack.py --url URL --token TOKEN --done demo/.cache/runs/done.txt
+venv/bin/python demo/reproduce.py A1-d16-lr0.01-qk-on-s0     # trains one run again, compares
 ```
 
 ## Parts
@@ -77,6 +83,17 @@ Wall seconds are summed over runs, one thread each, on two cores that did other 
 | part | what | runs | seeds | widths | wall seconds |
 |---|---|---|---|---|---|
 {parts}
+
+## Forecasts for 1e13 FLOPs
+Frozen at {frozen_at} by a running server from the 49 runs of part B, which reach 3e12 FLOPs (digest
+of its input `{frozen_digest}`), before the first run of part B2 began. They are written here as
+the server printed them; measured losses are those of the packed runs.
+
+| forecast | value | 95 % interval | measured | error |
+|---|---|---|---|---|
+{forecasts}
+
+N* is measured by the product, as the isoFLOP minimum of the budget, once enough of its sizes exist.
 
 ## Known gaps and failed runs
 {gaps}
@@ -114,6 +131,9 @@ def write_card(runs: list[Run], planned: list[Cell], data: Path, path: Path = CA
         "baselines": describe_baselines(runs),
         "software": "\n".join(f"| {name} | {collect(runs, name)} |" for name in SOFTWARE),
         "parts": describe_parts(runs),
+        "frozen_at": FROZEN_AT,
+        "frozen_digest": INPUT_DIGEST,
+        "forecasts": describe_forecasts(runs),
         "gaps": describe_gaps(runs, planned),
     }
     path.write_text(TEMPLATE.format(**facts))
@@ -158,6 +178,22 @@ def describe_parts(runs: list[Run]) -> str:
     return "\n".join(rows)
 
 
+def describe_forecasts(runs: list[Run]) -> str:
+    """One row for every frozen forecast, with the loss of the run that scores it."""
+    scoring = {run["config"]["width"]: run for run in runs if run["group"] == "B2"}
+    rows = []
+    for item in FORECASTS:
+        has_interval = item.low is not None and item.high is not None
+        interval = f"{item.low:,.6g} to {item.high:,.6g}" if has_interval else "none"
+        measured, error = "-", "-"
+        if item.width in scoring:
+            loss = scoring[item.width]["metrics"]["loss.val"]["values"][-1]
+            measured, error = f"{loss:.4f}", f"{100 * (item.value / loss - 1):+.1f} %"
+        cells = (item.label, f"{item.value:,}", interval, measured, error)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 def join(values: list[int]) -> str:
     return ", ".join(map(str, values))
 
@@ -179,5 +215,6 @@ def describe_gaps(runs: list[Run], planned: list[Cell]) -> str:
         (
             f"Planned and not trained: {', '.join(filter(None, missing)) or 'none'}.",
             f"Not finished: {', '.join(failed) or 'none'}.",
+            *([NO_D] if describe_missing("D", by_part["D"], packed).startswith("all") else []),
         )
     )

@@ -25,7 +25,8 @@ Run = dict[str, Any]
 HELD_WIDTH, HELD_FLOPS = 128, 3e12  # the largest width of the sweep, the largest fitted budget
 MIDDLE_WIDTH = 48  # of the held budget; its loss is forecast
 APPROACHES = ("isoflop", "chinchilla_parametric")
-FILLER = "A2"  # runs that no forecast needs travel while the fits of the held runs are computed
+UNFORECAST = "C"  # loaded last of its stage, while the fits of the others are computed
+FILLER = "A2"  # runs of no study travel while the fits of the held runs are computed
 WAIT_SECONDS, POLL_SECONDS = 45.0, 0.5
 
 
@@ -58,6 +59,7 @@ def plan_stages(runs: list[Run]) -> list[Stage]:
     filler = [run for run in runs if run["group"] == FILLER]
     placed = {run["id"] for run in (*held, *beyond, *filler)}
     first = [run for run in runs if run["id"] not in placed]
+    first.sort(key=lambda run: run["group"] == UNFORECAST)
     return [
         Stage(first, [], []),
         Stage([*held, *filler], list_held_wishes(), [run["id"] for run in held]),
