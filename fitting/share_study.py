@@ -26,6 +26,7 @@ class StudyShare:
     """Links to one study."""
 
     name = "study"
+    takes = (sharing.NOTES, sharing.COMMENTS)
 
     def choose(
         self, principal: Principal, project: Project, query: QueryDict

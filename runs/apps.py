@@ -10,8 +10,11 @@ class RunsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Let links to runs be made and opened."""
+        """Let links to runs, to comparisons of them and to views be made and opened."""
+        from runs.share_compare import ComparisonShare
         from runs.share_run import RunShare
+        from runs.share_view import ViewShare
         from teams.sharing import register_kind
 
-        register_kind(RunShare())
+        for kind in (RunShare(), ComparisonShare(), ViewShare()):
+            register_kind(kind)

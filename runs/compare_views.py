@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from runs.comparison import MAX_RUNS, build_comparison, find_runs, group_lines
-from runs.models import Run
+from runs.models import Run, ViewPage
+from runs.saved_pages import build_menu, open_view, read_query
 from scaledash.lib.urlstate import join_list, split_list
 from teams.models import Project
 from teams.pages import answer_json, get_project, require_sign_in
@@ -22,11 +23,14 @@ from teams.pages import answer_json, get_project, require_sign_in
 def show_compare(request: HttpRequest, slug: str) -> HttpResponse:
     """Show what the chosen runs have in common, and what not."""
     project = get_project(request, slug)
-    document = _build(request, project)
+    opened = open_view(request, project, ViewPage.COMPARE)
+    if opened is not None:
+        return opened
+    document = _build(project, request.GET)
     query = request.GET.urlencode()
     runs_url = reverse("runs", args=[slug])
     twin = reverse("compare-json", args=[slug])
-    chosen = urlencode({"sel": join_list(run["uid"] for run in document["runs"])})
+    chosen = join_list(run["uid"] for run in document["runs"])
     context = {
         **document,
         "parts": [
@@ -34,11 +38,13 @@ def show_compare(request: HttpRequest, slug: str) -> HttpResponse:
             ("Config", "config", document["config"]),
         ],
         "metric_groups": group_lines(document["metrics"]),
+        "saved": build_menu(request, project, ViewPage.COMPARE),
         "project": project,
         "section": "runs",
         "crumbs": [(project.name or project.slug, runs_url), ("Runs", runs_url), ("Compare", None)],
         "max_runs": MAX_RUNS,
-        "curves_url": f"{reverse('explore', args=[slug])}?{chosen}",
+        "chosen": chosen,
+        "curves_url": f"{reverse('explore', args=[slug])}?{urlencode({'sel': chosen})}",
         "json_url": f"{twin}?{query}" if query else twin,
     }
     return render(request, "runs/compare.html", context)
@@ -48,9 +54,10 @@ def show_compare(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def read_compare(request: HttpRequest, slug: str) -> HttpResponse:
     """Answer the twin of the page."""
-    return answer_json(_build(request, get_project(request, slug)))
+    project = get_project(request, slug)
+    return answer_json(_build(project, read_query(request, project, ViewPage.COMPARE)))
 
 
-def _build(request: HttpRequest, project: Project) -> dict[str, Any]:
+def _build(project: Project, query: QueryDict) -> dict[str, Any]:
     visible = Run.objects.filter(project=project, deleted_at=None)
-    return build_comparison(project, *find_runs(visible, split_list(request.GET.get("sel", ""))))
+    return build_comparison(project, *find_runs(visible, split_list(query.get("sel", ""))))

@@ -10,6 +10,10 @@ from runs.charts import METRIC_AXIS, X_AXES
 from runs.smoothing import AGGREGATES, BANDS
 from scaledash.lib.urlstate import split_list
 
+KEYS = (
+    *("m", "f", "color", "dash", "facet", "x", "xs", "ys", "xr", "sm", "agg", "area"),
+    *("sel", "hl", "s", "p"),
+)
 MAX_METRICS = 24
 MAX_SELECTED = 1_000
 MAX_SMOOTHING = 0.999

@@ -33,6 +33,18 @@ def build_charts(runs: Sequence[Run], wish: ExploreWish, look: Look, metric: str
     Smoothing and averages are over every point, before any is left out.
     """
     curves, without = read_plain(runs, metric, wish.x_axis)
+    return draw_charts((curves, without), len(runs), wish, look, metric)
+
+
+def draw_charts(
+    found: tuple[Mapping[str, Curve], Sequence[str]],
+    n_runs: int,
+    wish: ExploreWish,
+    look: Look,
+    metric: str,
+) -> Document:
+    """Return the charts of curves that have been read, and of runs that lack the x axis."""
+    curves, without = found
     charts = [
         {"facet": title, **_build_chart(curves, wish, _choose(look, place), metric)}
         for place, title in enumerate(look.facets)
@@ -40,9 +52,9 @@ def build_charts(runs: Sequence[Run], wish: ExploreWish, look: Look, metric: str
     return {
         "metric": metric,
         "charts": charts,
-        "n_runs": len(runs),
-        "n_without_metric": len(runs) - len(curves) - len(without),
-        "without_x": without,
+        "n_runs": n_runs,
+        "n_without_metric": n_runs - len(curves) - len(without),
+        "without_x": list(without),
     }
 
 

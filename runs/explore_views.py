@@ -17,7 +17,9 @@ from runs.explore_charts import build_charts
 from runs.explore_lines import build_look
 from runs.explore_page import build_explore, build_explore_page
 from runs.explore_runs import Chosen, choose_runs
+from runs.models import ViewPage
 from runs.revisions import read_project_revision
+from runs.saved_pages import build_menu, open_view, read_query
 from scaledash.failures import render_error
 from teams.pages import answer_json, get_project, require_sign_in
 
@@ -27,12 +29,16 @@ from teams.pages import answer_json, get_project, require_sign_in
 def show_explore(request: HttpRequest, slug: str) -> HttpResponse:
     """Show curves of many runs beside each other."""
     project = get_project(request, slug)
+    opened = open_view(request, project, ViewPage.EXPLORE)
+    if opened is not None:
+        return opened
     rev = read_project_revision(project)["rev"]
     wish = ExploreWish.read(request.GET)
     query = request.GET.urlencode()
     twin = reverse("explore-json", args=[project.slug])
     context = {
         **build_explore_page(project, wish, request.GET),
+        "saved": build_menu(request, project, ViewPage.EXPLORE),
         "project": project,
         "section": "explore",
         "crumbs": [(project.name or project.slug, None)],
@@ -48,7 +54,8 @@ def show_explore(request: HttpRequest, slug: str) -> HttpResponse:
 def read_explore(request: HttpRequest, slug: str) -> HttpResponse:
     """Answer the twin of the page."""
     project = get_project(request, slug)
-    return answer_json(build_explore(project, ExploreWish.read(request.GET)))
+    query = read_query(request, project, ViewPage.EXPLORE)
+    return answer_json(build_explore(project, ExploreWish.read(query)))
 
 
 @require_sign_in

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 UID_LENGTH = 64
 NAME_LENGTH = 256
+VIEW_NAME_LENGTH = 120
 
 
 class RunState(models.TextChoices):
@@ -197,6 +198,73 @@ class BulkEdit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {len(self.runs)} runs"
+
+
+class ViewPage(models.TextChoices):
+    """Pages whose state is saved; each is the name of its route."""
+
+    RUNS = "runs", "Runs"
+    EXPLORE = "explore", "Curves"
+    COMPARE = "compare", "Compare"
+
+
+class SavedViewQuerySet(models.QuerySet["SavedView"]):
+    """Saved views, filtered by who asks."""
+
+    def seen_by(self, user_id: int | None, deleted: bool = False) -> SavedViewQuerySet:
+        """Return the shared views and a person's own."""
+        own = models.Q(is_shared=True) | models.Q(owner=user_id)
+        return self.filter(own, deleted_at__isnull=not deleted)
+
+    def visible_to(self, principal: Principal, deleted: bool = False) -> SavedViewQuerySet:
+        """Return the views that the principal sees in its projects."""
+        projects = Project.objects.visible_to(principal)
+        return self.seen_by(principal.user_id, deleted).filter(project__in=projects)
+
+
+class SavedView(models.Model):
+    """The state of a page under a name: `query` is its address, in the order of docs/api.md."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="views")
+    owner = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    page = models.CharField(max_length=8, choices=ViewPage.choices)
+    name = models.CharField(max_length=VIEW_NAME_LENGTH)
+    query = models.TextField(blank=True)
+    is_shared = models.BooleanField(default=False, help_text="for all members of the project")
+    is_default = models.BooleanField(default=False, help_text="what a bare address opens")
+    created_at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(default=timezone.now)
+    deleted_at = models.DateTimeField(null=True)
+    deleted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+    objects = SavedViewQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("project", "page", "name"),
+                condition=models.Q(is_shared=True, deleted_at=None),
+                name="view_name_once_a_project",
+            ),
+            models.UniqueConstraint(
+                fields=("project", "page", "owner", "name"),
+                condition=models.Q(is_shared=False, deleted_at=None),
+                name="view_name_once_an_owner",
+            ),
+            models.UniqueConstraint(
+                fields=("project", "page"),
+                condition=models.Q(is_shared=True, is_default=True, deleted_at=None),
+                name="view_default_once_a_project",
+            ),
+            models.UniqueConstraint(
+                fields=("project", "page", "owner"),
+                condition=models.Q(is_shared=False, is_default=True, deleted_at=None),
+                name="view_default_once_an_owner",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"view {self.name} of {self.page}"
 
 
 class Metric(models.Model):

@@ -29,6 +29,7 @@ class RunShare:
     """Links to one run."""
 
     name = "run"
+    takes = (sharing.NOTES, sharing.COMMENTS)
 
     def choose(
         self, principal: Principal, project: Project, query: QueryDict

@@ -36,7 +36,7 @@ from scaledash.lib.urlstate import split_list
 from teams.models import Project
 
 PAGE_SIZE = 100
-KEYS = ("f", "q", "state", "by", "open", "s", "p", "cols", "arch")
+KEYS = ("f", "q", "state", "by", "open", "s", "p", "cols", "arch", "v")
 ARCHIVES = {"": HIDE, "1": SHOW, "only": ONLY}
 EVERY = "*"
 MAX_OPEN = 50  # groups whose runs are shown

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs import compare_views, explore_views, quickstart_views, views
+from runs import compare_views, explore_views, quickstart_views, saved_pages, views
 
 RUN = "p/<slug:slug>/r/<slug:uid>"
 
@@ -22,6 +22,15 @@ urlpatterns = [
         "p/<slug:slug>/explore/curves.json",
         explore_views.read_explore_curves,
         name="explore-curves",
+    ),
+    path("views", saved_pages.show_views, name="views"),
+    path("views.json", saved_pages.read_views, name="views-json"),
+    path("p/<slug:slug>/views", saved_pages.save, name="view-save"),
+    path("p/<slug:slug>/views/<int:view_id>", saved_pages.change, name="view-change"),
+    path(
+        "p/<slug:slug>/views/<int:deleted_view_id>/restore",
+        saved_pages.restore,
+        name="view-restore",
     ),
     path(RUN, views.show_run, name="run"),
     path(f"{RUN}.json", views.read_run, name="run-json"),

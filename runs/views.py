@@ -27,8 +27,9 @@ from runs.bulk import (
 from runs.comparison import build_diff, list_offered
 from runs.curves import CurvesWish, build_curves
 from runs.filters import BadFilter
-from runs.models import BulkAction, BulkEdit, Run, RunQuerySet
+from runs.models import BulkAction, BulkEdit, Run, RunQuerySet, ViewPage
 from runs.revisions import read_project_revision, read_run_revision
+from runs.saved_pages import build_menu, open_view, read_query
 from runs.services import Refused, check_notes, digest_notes, edit_run
 from runs.signals import run_shown
 from runs.table import TableQuery, choose_runs
@@ -46,6 +47,9 @@ from teams.queries import find_role
 def show_runs(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the runs of a project."""
     project = get_project(request, slug)
+    opened = open_view(request, project, ViewPage.RUNS)
+    if opened is not None:
+        return opened
     rev = read_project_revision(project)["rev"]
     page = read_runs_page(project, _list_runs(project), TableQuery.read(request.GET))
     query = request.GET.urlencode()
@@ -60,6 +64,7 @@ def show_runs(request: HttpRequest, slug: str) -> HttpResponse:
         "may_delete": may_edit and _may_edit(request, project, Role.ADMIN),
         "purge_days": settings.PURGE_AFTER_DAYS,
         "view": link(request.GET).removeprefix("?"),
+        "saved": build_menu(request, project, ViewPage.RUNS),
         "project": project,
         "section": "runs",
         "crumbs": [(project.name or project.slug, None)],
@@ -76,7 +81,8 @@ def show_runs(request: HttpRequest, slug: str) -> HttpResponse:
 def read_runs(request: HttpRequest, slug: str) -> HttpResponse:
     """Answer the twin of the page."""
     project = get_project(request, slug)
-    page = read_runs_page(project, _list_runs(project), TableQuery.read(request.GET))
+    query = TableQuery.read(read_query(request, project, ViewPage.RUNS))
+    page = read_runs_page(project, _list_runs(project), query)
     return answer_json(build_runs(page), 422 if page.error else 200)
 
 

@@ -13,7 +13,7 @@ from teams.forms import CommentForm
 from teams.models import Comment, Project, Role
 from teams.pages import get_principal, get_project, read_form, require_sign_in
 from teams.services import Refused
-from teams.sharing import KINDS
+from teams.sharing import COMMENTS, KINDS
 
 
 @require_sign_in
@@ -22,8 +22,10 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
     """Write a comment on the run or study that the query names."""
     project = get_project(request, slug, Role.EDITOR)
     kind = KINDS.get(request.GET.get("kind", ""))
-    subject = kind.choose(get_principal(request), project, request.GET) if kind else None
-    if kind is None or subject is None:
+    if kind is None or COMMENTS not in kind.takes:
+        raise Http404
+    subject = kind.choose(get_principal(request), project, request.GET)
+    if subject is None:
         raise Http404
     form = CommentForm(request.POST)
     here = reverse(kind.name, args=[slug, request.GET["id"]])

@@ -182,6 +182,11 @@ class ShareForm(forms.Form):
         label="Include comments with their authors", required=False, widget=forms.CheckboxInput()
     )
 
+    def __init__(self, *args: object, takes: Iterable[str], **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        for part in {"notes", "comments"} - set(takes):
+            del self.fields[f"with_{part}"]
+
     @property
     def expires_at(self) -> datetime | None:
         """Return when the link stops working."""

@@ -28,7 +28,8 @@ def new_share(request: HttpRequest, slug: str) -> HttpResponse:
     """Make a link to what the query names; its address is on this one answer and nowhere else."""
     project = get_project(request, slug, Role.EDITOR)
     subject = _choose(request, project)
-    form = ShareForm(read_form(request), initial={"title": subject.title})
+    takes = KINDS[request.GET["kind"]].takes
+    form = ShareForm(read_form(request), initial={"title": subject.title}, takes=takes)
     made = _create(request, project, form, subject) if request.method == "POST" else None
     context = {
         "project": project,
@@ -96,8 +97,8 @@ def _create(
         subject=subject,
         title=fields["title"],
         is_frozen=fields["mode"] == "frozen",
-        with_notes=fields["with_notes"],
-        with_comments=fields["with_comments"],
+        with_notes=fields.get("with_notes", False),
+        with_comments=fields.get("with_comments", False),
         password=fields["password"],
         expires_at=form.expires_at,
     )

@@ -31,9 +31,10 @@ from teams.principals import Principal
 from teams.services import Refused, hash_secret
 
 STAND_IN = "shared"
-COMMENTS = "comments"
+COMMENTS, NOTES = "comments", "notes"
 UNLOCK_SALT = "teams.share"
 UNLOCKED_FOR = timedelta(hours=12)
+MAX_SUBJECT_LENGTH = 10_000  # of what names it in a request: the address of a view
 MAX_FROZEN_BYTES = 64 * 1024 * 1024
 Document = dict[str, object]
 
@@ -59,6 +60,7 @@ class ShareKind(Protocol):
     """What an app does for the links to its pages. `part` is the path below the token."""
 
     name: str
+    takes: tuple[str, ...]  # of COMMENTS and NOTES, what its subjects have and a link may include
 
     def choose(self, principal: Principal, project: Project, query: QueryDict) -> Subject | None:
         """Return what the query names, or None where the principal may not see it."""
@@ -108,6 +110,7 @@ def create_share(project: Project, user: User, wish: ShareWish) -> tuple[Share, 
     if wish.expires_at is not None and wish.expires_at <= timezone.now():
         message = "The link would expire before it exists; choose a later time."
         raise Refused("out_of_range", message)
+    check_included(wish)
     token = secrets.token_urlsafe(32)
     share = Share.objects.create(
         sha256=hash_secret(token),
@@ -127,6 +130,13 @@ def create_share(project: Project, user: User, wish: ShareWish) -> tuple[Share, 
     mode = "frozen" if share.is_frozen else "live"
     audit.record("share.created", project, share.title, kind=share.kind, mode=mode)
     return share, token
+
+
+def check_included(wish: ShareWish) -> None:
+    """Refuse to include what the subject does not have."""
+    for part, is_wanted in ((NOTES, wish.with_notes), (COMMENTS, wish.with_comments)):
+        if is_wanted and part not in KINDS[wish.kind].takes:
+            raise Refused("not_included", f"A {wish.kind} has no {part} to include; leave it out.")
 
 
 def _freeze(share: Share) -> None:

@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from runs.facts import DECLARABLE
-from runs.models import NAME_LENGTH, UID_LENGTH, Outcome, RunState
+from runs.models import NAME_LENGTH, UID_LENGTH, VIEW_NAME_LENGTH, Outcome, RunState, ViewPage
 from runs.validation import MAX_INTEGER, check_name
 from teams.api.fields import Choice, Flag, Integer, StrictSerializer, Text
 from teams.models import SLUG_LENGTH
@@ -339,3 +339,36 @@ class SeriesDocument(serializers.Serializer):
 
 
 MAX_NOTES_BYTES, MAX_TAGS = settings.MAX_NOTES_BYTES, settings.MAX_TAGS_PER_RUN
+
+
+class SavedViewChange(StrictSerializer):
+    """What of a saved view is changed; `query` is the address of its page after the ?."""
+
+    name = Text(max_length=VIEW_NAME_LENGTH, required=False)
+    query = Text(max_length=8_000, required=False, allow_blank=True)
+    is_shared = Flag(required=False)
+    is_default = Flag(required=False)
+
+
+class SavedViewCreate(SavedViewChange):
+    """The state of a page to save under a name."""
+
+    page = Choice(ViewPage.choices)
+    name = Text(max_length=VIEW_NAME_LENGTH)
+    query = Text(max_length=8_000, allow_blank=True)
+
+
+class SavedViewDocument(serializers.Serializer):
+    """A saved view; `url` opens the state that was saved."""
+
+    id = serializers.IntegerField()
+    project = serializers.CharField()
+    page = serializers.ChoiceField(ViewPage.choices)
+    name = serializers.CharField()
+    query = serializers.CharField()
+    url = serializers.CharField()
+    owner = serializers.CharField(allow_null=True)
+    is_shared = serializers.BooleanField(help_text="Seen by all members of the project.")
+    is_default = serializers.BooleanField(help_text="What a bare address of the page opens.")
+    created_at = serializers.DateTimeField()
+    changed_at = serializers.DateTimeField()

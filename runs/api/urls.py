@@ -7,8 +7,10 @@ from runs.api.fields import Fields
 from runs.api.ingest import Cursor, Finish, Heartbeat, Metrics, Rewind
 from runs.api.reads import History, ProjectRevision, RunRevision, SeriesOfRuns
 from runs.api.runs import OneRun, Purge, Restore, Runs
+from runs.api.saved_views import OneSavedView, SavedViewRestore, SavedViews
 
 RUN = "runs/<slug:uid>"
+VIEWS = "projects/<slug:slug>/views"
 
 urlpatterns = [
     path("runs", Runs.as_view(), name="api-runs"),
@@ -23,6 +25,13 @@ urlpatterns = [
     path(f"{RUN}/history", History.as_view(), name="api-run-history"),
     path(f"{RUN}/revision", RunRevision.as_view(), name="run-revision"),
     path("series", SeriesOfRuns.as_view(), name="api-series"),
+    path(VIEWS, SavedViews.as_view(), name="api-views"),
+    path(f"{VIEWS}/<int:view_id>", OneSavedView.as_view(), name="api-view"),
+    path(
+        f"{VIEWS}/<int:deleted_view_id>/restore",
+        SavedViewRestore.as_view(),
+        name="api-view-restore",
+    ),
     path("projects/<slug:slug>/fields", Fields.as_view(), name="api-fields"),
     path("projects/<slug:slug>/export", Export.as_view(), name="api-export"),
     path("projects/<slug:slug>/revision", ProjectRevision.as_view(), name="project-revision"),

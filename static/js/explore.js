@@ -6,7 +6,8 @@ import { ExploreForm } from "./explore_form.js";
 import { get } from "./http.js";
 import { RowLinks } from "./row_links.js";
 import { isConcerned } from "./poll.js";
-import { format, readState, writeState } from "./state.js";
+import { ExploreScales } from "./explore_scales.js";
+import { format, parse, readState, writeState } from "./state.js";
 
 const PAUSE_MS = 150;
 const MARGIN_PX = "400px";
@@ -24,7 +25,8 @@ class Explorer {
     this.controls = new Map(); // metric -> request under way
     this.due = new Set();
     this.observer = new IntersectionObserver((entries) => this.onSeen(entries), { rootMargin: MARGIN_PX });
-    this.form = new ExploreForm(element, () => this.onChange());
+    this.fixed = parse(element.dataset.fixed ?? ""); // of a shared view
+    this.form = this.buildForm();
     this.rows = new RowLinks(element, () => this.charts.values());
     this.adopt();
     document.addEventListener("morphed", () => this.adopt());
@@ -40,8 +42,14 @@ class Explorer {
     element.addEventListener("click", (event) => this.onClick(event));
   }
 
+  buildForm() {
+    const scales = this.element.querySelector("[data-explore-scales]");
+    const listen = () => this.onChange();
+    return scales ? new ExploreScales(scales, this.fixed, listen) : new ExploreForm(this.element, listen);
+  }
+
   get view() {
-    const { xs = "lin", ys = "lin", xr } = readState();
+    const { xs = "lin", ys = "lin", xr } = { ...this.fixed, ...readState() };
     return { xs, ys, window: readWindow(xr) };
   }
 

@@ -18,6 +18,9 @@ if (document.querySelector("[data-filter-form]")) {
   import("./filter.js").then((module) => module.mount(document));
   import("./key_menu.js").then((module) => module.mount(document));
 }
+if (document.querySelector("[data-views]")) {
+  import("./saved_views.js").then((module) => module.mount(document));
+}
 if (document.querySelector("[data-base-form]")) {
   import("./config_diff.js").then((module) => module.mount(document));
 }

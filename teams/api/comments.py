@@ -15,6 +15,7 @@ from teams.api.serializers import CommentChange, CommentCreate, CommentDocument,
 from teams.api.subjects import choose_subject
 from teams.models import Comment, Role, Scope, User
 from teams.services import Refused
+from teams.sharing import COMMENTS
 
 SUBJECT = [
     OpenApiParameter("kind", str, required=True, description="study or run."),
@@ -36,7 +37,7 @@ class Comments(ApiView):
         """List the comments on a run or a study, oldest first."""
         project = self.get_project(slug)
         kind, subject_id = (request.query_params.get(name, "") for name in ("kind", "id"))
-        subject = choose_subject(self.principal, project, kind, subject_id)
+        subject = choose_subject(self.principal, project, kind, subject_id, COMMENTS)
         found = comments.list_comments(project, kind, subject.fields[kind])
         return Response(paginate(found, request, "pk", comments.describe_comment))
 
@@ -48,7 +49,7 @@ class Comments(ApiView):
         project = self.get_project(slug, Role.EDITOR)
         fields = read_fields(CommentCreate, request.data)
         kind = str(fields["kind"])
-        subject = choose_subject(self.principal, project, kind, fields["id"])
+        subject = choose_subject(self.principal, project, kind, fields["id"], COMMENTS)
         remark = comments.Remark(
             kind=kind,
             subject=subject.fields[kind],

@@ -6,6 +6,7 @@ from rest_framework import serializers
 from teams.api.fields import Choice, Flag, Integer, Moment, StrictSerializer, Text
 from teams.comments import MAX_COMMENT_LENGTH
 from teams.models import SLUG_LENGTH, Role, Scope
+from teams.sharing import MAX_SUBJECT_LENGTH
 
 NAME_LENGTH = 200
 DESCRIPTION_LENGTH = 10_000
@@ -63,7 +64,7 @@ class ShareCreate(StrictSerializer):
     """A new share link."""
 
     kind = Text(max_length=16)
-    id = Text(max_length=SLUG_LENGTH)
+    id = Text(max_length=MAX_SUBJECT_LENGTH)
     title = Text(max_length=256, required=False)
     mode = Choice(SHARE_MODES, required=False)
     with_notes = Flag(required=False)

@@ -20,6 +20,8 @@ from teams.queries import list_shares
 from teams.services import Refused
 from teams.sharing import ShareWish, create_share, revoke_share
 
+REFUSED_FIELDS = {"out_of_range": "/expires_at", "not_included": "/with_comments"}
+
 
 class Shares(ApiView):
     """The share links of a project."""
@@ -38,7 +40,7 @@ class Shares(ApiView):
 
     @extend_schema(operation_id="create_share", request=ShareCreate, responses={201: CreatedShare})
     def post(self, request: Request, slug: str) -> Response:
-        """Make a link to a study or a run; its address is in this answer and nowhere else."""
+        """Make a link to one thing of a project; its address is in this answer and nowhere else."""
         project = self.get_project(slug, Role.EDITOR)
         fields = read_fields(ShareCreate, request.data)
         wish = ShareWish(
@@ -55,7 +57,7 @@ class Shares(ApiView):
         try:
             share, token = create_share(project, user, wish)
         except Refused as refusal:
-            field = "/expires_at" if refusal.code == "out_of_range" else "/mode"
+            field = REFUSED_FIELDS.get(refusal.code, "/mode")
             raise ApiError(422, refusal.code, refusal.message, field) from refusal
         url = find_base_url(request) + reverse("share", args=[token])
         return Response({**describe_share(share), "url": url}, status=201)

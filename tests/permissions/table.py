@@ -239,6 +239,26 @@ RUNS = {
         "GET": Call(API_READ, query="?project=alpha&runs=run-1&metric=loss"),
     },
     "api-fields": {"GET": Call(API_READ)},
+    "views": {"GET": Call(OWN_PAGE)},
+    "views-json": {"GET": Call(OWN_TWIN)},
+    "view-save": {"POST": Call(READ_PAGE, {"page": "runs", "name": "mine", "query": "f=lr > 1"})},
+    # The view is the whole project's, the deleted one was the admin's.
+    "view-change": {"POST": Call(EDIT_PAGE, {"action": "rename", "name": "other"})},
+    "view-restore": {"POST": Call(ADMIN_PAGE)},
+    "api-views": {
+        "GET": Call(API_READ),
+        "POST": Call(
+            {**API_SHARE, "viewer": OK}, {"page": "explore", "name": "mine", "query": "m=loss"}
+        ),
+    },
+    "api-view": {
+        "GET": Call(API_READ),
+        "PATCH": Call(API_SHARE, {"name": "other"}),
+        "DELETE": Call(API_SHARE),
+    },
+    "api-view-restore": {
+        "POST": Call({**API_SHARE, "viewer": 404, "editor": 404}),
+    },
     "api-export": {"GET": Call(API_READ)},
     "project-revision": {"GET": Call(API_READ)},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from django.db import connection, transaction
@@ -21,6 +21,7 @@ from fitting.inputs import read_study_rows
 from fitting.models import Alert, AlertMute, Fit, FitKind, MetricMeaning, Study
 from fitting.services import StudyWish, add_runs, create_study
 from runs.models import BulkAction, BulkEdit, Metric, Run
+from runs.saved_views import ViewWish, delete_view, save_view
 from scaledash.lib.jsonsafe import make_safe
 from teams import accounts, services
 from teams.comments import Remark, add_comment
@@ -135,9 +136,15 @@ def make_links(project: Project) -> dict[str, object]:
     raise_alerts([Alert(project=project, run=run, severity="warn", title=CANARY, key="x")])
     muted = AlertMute.objects.create(user=get_user("admin"), project=project, run=run)
     hook = create_hook(project, get_user("admin"), HookWish(CANARY, "https://hooks.example/x"))
+    wish = ViewWish(page="runs", name=CANARY, query="f=lr > 1", is_shared=True)
+    view = save_view(project, get_user("admin"), Role.ADMIN, wish)
+    gone = save_view(project, get_user("admin"), Role.ADMIN, replace(wish, name="gone"))
+    delete_view(gone, get_user("admin"))
     return {
         "hook_id": hook.pk,
         "mute_id": muted.pk,
+        "view_id": view.pk,
+        "deleted_view_id": gone.pk,
         "comment_id": comment.pk,
         "invite_secret": secret,
         "invitation_id": invitation.pk,
