@@ -8,10 +8,10 @@ FIND_PYTHON := for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pytho
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-slow lint audit bench demo server developer
+.PHONY: help up down test test-slow lint audit bench demo screenshots server developer
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 up: server ## Start ScaleDash; Ctrl-C stops it (DETACH=1 returns when it is ready)
 	@exec $(RUN) manage.py up
@@ -36,6 +36,9 @@ audit: developer ## Look the locked packages up in the list of known vulnerabili
 
 bench: server ## Measure ingest, log(), reads, pages, disk, fits; prints a table
 	@exec $(RUN) -m benchmarks
+
+screenshots: developer ## Photograph every page of the running ScaleDash into docs/screenshots
+	@$(RUN) scripts/screenshots.py
 
 server:
 	@python=$$($(FIND_PYTHON)); [ -n "$$python" ] || { \

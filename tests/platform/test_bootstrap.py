@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import subprocess
 import zipfile
@@ -35,7 +36,6 @@ def checkout(bootstrap: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
     monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(bootstrap, "PYTHON", tmp_path / ".venv" / "bin" / "python")
-    monkeypatch.setattr(bootstrap, "NODE_MODULES", tmp_path / "node_modules")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     (tmp_path / "requirements.lock").write_text("")
@@ -57,7 +57,8 @@ def run_make(target: str, *variables: str, path: str) -> subprocess.CompletedPro
 
 def test_make_help_names_every_command() -> None:
     text = run_make("help", path=os.environ["PATH"]).stdout
-    for command in ("up", "down", "demo", "test", "test-slow", "lint", "audit", "bench"):
+    names = "up down demo test test-slow lint audit bench screenshots"
+    for command in names.split():
         assert f"make {command} " in text
 
 
@@ -96,6 +97,28 @@ def test_changed_requirements_are_installed_again(
     assert bootstrap.main("requirements.lock") == 0
 
     assert "Installing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("requirements", "fetched"), [("requirements.lock", ""), ("requirements-dev.lock", "ci ")]
+)
+def test_only_developers_get_what_only_tests_need(
+    bootstrap: ModuleType, checkout: Path, requirements: str, fetched: str
+) -> None:
+    (checkout / "requirements-dev.lock").write_text("")
+    for name, dev in (("plots", False), ("axe", True)):
+        place = f"node_modules/{name}"
+        lock = json.loads((checkout / "package-lock.json").read_text())
+        lock.setdefault("packages", {})[place] = {"version": "1.0.0", "dev": dev}
+        (checkout / "package-lock.json").write_text(json.dumps(lock))
+    (checkout / "node_modules/plots").mkdir(parents=True)
+    (checkout / "node_modules/plots/package.json").write_text('{"version": "1.0.0"}')
+    npm, calls = checkout / "programs" / "npm", checkout / "calls"
+    npm.write_text(f'#!/bin/sh\ncase "$1" in ci) echo "$@" >> {calls};; esac\n')
+
+    assert bootstrap.main(requirements) == 0
+
+    assert (calls.read_text() if calls.exists() else "")[:3] == fetched
 
 
 @pytest.mark.slow
