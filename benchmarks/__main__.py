@@ -1,8 +1,8 @@
-"""`python -m benchmarks [ingest] [disk] [reads] [pages] [log] [fits]`: measure, and print a table.
+"""`python -m benchmarks [parts]`: measure, and print a table.
 
-Without arguments all of it. The server has SCALEDASH_WEB_PROCESSES web processes, and its files lie
-under BENCH_DIR (default: the folder for temporary files). Times are printed, never asserted: they
-belong to the machine.
+The parts are those of PARTS below; without arguments all of it. The server has
+SCALEDASH_WEB_PROCESSES web processes, and its files lie under BENCH_DIR (default: the folder for
+temporary files). Times are printed, never asserted: they belong to the machine.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import platform
 import sys
 from collections.abc import Iterator
 
-from benchmarks import ingest, pages, reads
+from benchmarks import ingest, pages, plots, reads
 from benchmarks.stage import Stage, open_stage
 from benchmarks.table import Row, print_rows
 
-PARTS = ("ingest", "disk", "reads", "pages", "log", "fits")
+SERVED = ("disk", "ingest", "reads", "pages", "plots")
+PARTS = (*SERVED, "log", "fits")
 
 
 def main(arguments: list[str]) -> int:
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
     wanted = arguments or list(PARTS)
     print(describe_machine())
     rows = [measure_log()] if "log" in wanted else []
-    if set(wanted) & {"ingest", "disk", "reads", "pages"}:
+    if set(wanted) & set(SERVED):
         with open_stage() as stage:
             rows += measure_server(stage, wanted)
     print()
@@ -46,7 +47,7 @@ def measure_server(stage: Stage, wanted: list[str]) -> Iterator[Row]:
     """Yield the rows of the parts that need a server, saying each as it comes."""
     # Disk first: what is compacted and packed besides would be counted as well.
     parts = {"disk": ingest.measure_disk, "ingest": ingest.measure, "reads": reads.measure}
-    parts["pages"] = pages.measure
+    parts |= {"pages": pages.measure, "plots": plots.measure}
     for name, measure in parts.items():
         for row in measure(stage) if name in wanted else ():
             print(f"  {row.what}: {row.value:,.4g} {row.unit}", file=sys.stderr, flush=True)

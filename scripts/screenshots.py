@@ -28,12 +28,13 @@ WIDTHS = (1440, 390)
 EXTREME_WIDTHS = (2560, 360)  # for the pages that have most to lay out, in one theme
 EXTREME_PAGES = ("projects", "runs", "run", "curves", "study-lr-sweep-lr", "settings")
 HEIGHT = 900
-MOST_HEIGHT = 1800  # a table of a hundred runs says nothing more below
-QUALITY = 32
+MOST_HEIGHT = 1400  # a table of a hundred runs says nothing more below
+QUALITY = 30
 SHRINK = 0.75  # of wide pictures: all of them together stay below 6 MB
 IMAGES = {"study-light": "study-lr-sweep-lr", "frontier-light": "study-compute-optimal-isoflop"}
 IMAGE_SIZE = (1440, 1010)
 IMAGE_QUALITY = 88
+READY = "html[data-ready], .swagger-ui .info"  # ours, or that of drf-spectacular
 SETTLED = "() => !document.querySelector('main figure[data-state=loading]')"
 SCROLL = """async () => {
   for (let top = 0; top < document.body.scrollHeight; top += innerHeight / 2) {
@@ -243,7 +244,7 @@ def take(page: Page, path: str, target: Path) -> None:
 def show(page: Page, path: str) -> None:
     """Open a page and wait until everything on it is drawn."""
     page.goto(path)
-    page.wait_for_selector("html[data-ready]")
+    page.wait_for_selector(READY)
     page.evaluate(SCROLL)
     page.wait_for_function(SETTLED)
     page.wait_for_load_state("networkidle")

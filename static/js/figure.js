@@ -6,7 +6,7 @@ import { drawPlot, onMarkClick, resizePlot } from "./plot.js";
 import { isConcerned } from "./poll.js";
 import { readState, writeState } from "./state.js";
 import { buildTable } from "./data_table.js";
-import { isDark } from "./theme.js";
+import { isDark, isOnPaper } from "./theme.js";
 
 const COUNT_TEXTS = [
   ["clipped", "above the plot", ""],
@@ -23,6 +23,8 @@ const COUNT_TEXTS = [
 
 /* Counts of runs stand once, beside the figure that draws the runs themselves. */
 const RUN_COUNTS = new Set(["diverged", "nonfinite", "unfinished", "without_loss", "without_axes"]);
+/* What print.css keeps for a figure. */
+const PAPER_PX = { width: 660, height: 300, tall: 400 };
 const NOTHING_YET = "Nothing to draw yet; the plot appears with the first fit.";
 
 class StudyFigure {
@@ -116,12 +118,14 @@ class StudyFigure {
     this.area.hidden = !isDrawable;
     if (!isDrawable) return;
     const isFirst = !this.area.classList.contains("js-plotly-plot");
-    await drawPlot(this.area, this.document, isDark());
+    const isTall = this.element.classList.contains("tall");
+    const paper = { width: PAPER_PX.width, height: isTall ? PAPER_PX.tall : PAPER_PX.height };
+    await drawPlot(this.area, this.document, isDark(), isOnPaper() ? paper : null);
     if (isFirst) onMarkClick(this.area, (point) => this.open(point));
   }
 
   resize() {
-    if (!this.area.hidden) resizePlot(this.area);
+    if (!this.area.hidden && !isOnPaper()) resizePlot(this.area);
   }
 
   open(point) {

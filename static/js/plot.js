@@ -120,17 +120,21 @@ export function buildPlot(figure, dark) {
   return { data, layout: themeLayout(layout, dark) };
 }
 
-export async function drawPlot(area, figure, dark) {
+/** Draw into an area, or, with `size`, for a sheet of paper whatever the window. */
+export async function drawPlot(area, figure, dark, size = null) {
   const { data, layout } = buildPlot(figure, dark);
-  makeRoom(layout, area.clientWidth);
-  makeHead(layout, data, area.clientWidth);
-  const room = area.clientWidth - layout.margin.l - layout.margin.r;
+  const width = size?.width ?? area.clientWidth;
+  makeRoom(layout, width);
+  makeHead(layout, data, width);
+  const room = width - layout.margin.l - layout.margin.r;
   for (const key of Object.keys(layout)) {
     if (/^xaxis\d*$/.test(key)) thinTicks(layout[key], room);
   }
-  await plotly().react(area, data, { ...layout, height: undefined, autosize: true }, CONFIG);
-  const { width, height } = area.querySelector(".main-svg").getBoundingClientRect();
-  if (width !== area.clientWidth || height !== area.clientHeight) resizePlot(area);
+  const fitted = size ? { ...size, autosize: false } : { height: undefined, autosize: true };
+  await plotly().react(area, data, { ...layout, ...fitted }, CONFIG);
+  const drawn = area.querySelector(".main-svg").getBoundingClientRect();
+  const isFitting = drawn.width === area.clientWidth && drawn.height === area.clientHeight;
+  if (!size && !isFitting) resizePlot(area);
 }
 
 export function onMarkClick(area, listener) {

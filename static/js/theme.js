@@ -10,6 +10,8 @@ export function isDark() {
   return chosen ? chosen === "dark" : media.matches;
 }
 
+export const isOnPaper = () => isPrinting;
+
 /** Read tokens of tokens.css as the colours that hold now. */
 export function readTokens(...names) {
   const probe = document.createElement("span");
@@ -52,6 +54,7 @@ function switchTheme() {
 /** Paper is light, charts included. */
 function setPrinting(value) {
   isPrinting = value;
+  document.documentElement.toggleAttribute("data-printing", value);
   announceTheme();
 }
 
