@@ -120,5 +120,5 @@ def _known_options(options: Mapping[str, object], known: tuple[str, ...]) -> dic
 ANALYSES = {
     LR_SWEEP: Analysis(LR_SWEEP, 1, read_lr_sweep, run_lr_sweep),
     COMPUTE_OPTIMAL: Analysis(COMPUTE_OPTIMAL, 2, read_compute_optimal, run_compute_optimal),
-    INSTABILITY: Analysis(INSTABILITY, 1, read_instability, run_instability),
+    INSTABILITY: Analysis(INSTABILITY, 2, read_instability, run_instability),
 }

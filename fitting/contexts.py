@@ -62,7 +62,7 @@ TAB_FIGURES = {
     "isoflop": ("isoflop", "optimal_params", "optimal_tokens", "tokens_per_param"),
     "parametric": ("surface", "residuals"),
     "frontier": ("frontier", "envelope"),
-    "instab": ("attention_logits", "logit_forecast", "gradient_rms"),
+    "instab": ("attention_logits", "logit_forecast", "gradient_rms", "log_z"),
 }
 TALL = (*(names[0] for names in TAB_FIGURES.values()), "envelope")
 COMPUTE_TABS = ("isoflop", "parametric", "frontier")

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fitting.lr_figures import name_scale
 from fitting.plots.contract import Figure, Options, Plot
 from fitting.plots.frame import format_lr
-from fitting.plots.instability import (
-    draw_attention_logits,
-    draw_gradient_rms,
-    draw_logit_forecast,
-)
+from fitting.plots.instability import draw_gradient_rms, draw_logit_forecast
+from fitting.plots.instability_curves import draw_attention_logits, draw_log_z, name_level
 from fitting.queries import StudyView
 from fitting.results import RefusalDoc
 from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.units import format_quantity
 
-NOT_LOGGED: RefusalDoc = {
-    "code": "not_logged",
-    "sentence": "no run of the study logs grad.rms.* at 3 sizes with adam_eps in its config",
-    "cure": "log the RMS of a matrix's gradient before clipping",
+NOT_LOGGED: dict[str, RefusalDoc] = {
+    "gradient_rms": {
+        "code": "not_logged",
+        "sentence": "no run of the study logs grad.rms.* at 3 sizes with adam_eps in its config",
+        "cure": "log the RMS of a matrix's gradient before clipping",
+    },
+    "log_z": {
+        "code": "not_logged",
+        "sentence": "no run of the study logs logits.logz_mean",
+        "cure": "log the mean of log Z of the output logits, with its sign",
+    },
 }
 
 
@@ -38,11 +43,12 @@ def _count(view: StudyView) -> dict[str, int]:
     }
 
 
-def _refuse(view: StudyView, options: Options, drawn: Figure) -> RefusalDoc | None:
+def _refuse(view: StudyView, options: Options, drawn: Figure, name: str = "") -> RefusalDoc | None:
+    """Return why a figure is empty: its own metric is not logged, or that of the logits."""
     result: Any = view.instability
     if result is None or drawn["data"]:
         return None
-    return result["refusal"] or NOT_LOGGED
+    return NOT_LOGGED.get(name) or result["refusal"]
 
 
 def _law(view: StudyView, options: Options) -> Figure:
@@ -51,12 +57,29 @@ def _law(view: StudyView, options: Options) -> Figure:
 
 def _caption_logits(view: StudyView, options: Options) -> str:
     result: Any = view.instability
-    if not result or not result["curves"]:
+    curves = [curve for curve in (result or {}).get("curves", []) if curve["steps"]]
+    if not curves:
         return "The largest attention logit of each run against step."
     return (
-        f"{len(result['curves'])} runs, {result['form']}, maximum over layers. Colour is the size, "
-        "the darkest is the largest; dashes are variants; runs that stay below 100 are grey."
+        f"{len(curves)} runs, {result['form']}, maximum over layers, one panel a learning rate. "
+        "Colour is the size, the darkest is the largest; dashes are variants. Dotted lines are the "
+        "project's thresholds; the ground above the last one is shaded."
     )
+
+
+def _caption_log_z(view: StudyView, options: Options) -> str:
+    curves = [curve for curve in _curves(view) if curve["logz_steps"]]
+    if not curves:
+        return "log Z of the output logits against step."
+    return (
+        f"{len(curves)} runs, mean of log Z over tokens; a late, one-sided run-away is "
+        "output-logit divergence."
+    )
+
+
+def _curves(view: StudyView) -> list[dict[str, Any]]:
+    result: Any = view.instability or {}
+    return result.get("curves", [])
 
 
 def _caption_forecast(view: StudyView, options: Options) -> str:
@@ -69,7 +92,8 @@ def _caption_forecast(view: StudyView, options: Options) -> str:
         default=None,
     )
     text = (
-        f"Maximum over layers at step {result['step']:,}; runs above 10⁴ are left out of the lines."
+        f"Maximum over layers at step {result['step']:,}; runs above "
+        f"{name_level(result['limit'])} are left out of the lines."
     )
     return f"{worst['sentence']} {text}" if worst else text
 
@@ -95,6 +119,31 @@ def _tabulate_logits(view: StudyView, options: Options) -> Figure:
             "largest": max(item["logits"], key=lambda value: decode_float(value) or 0.0),
         }
         for item in result.get("curves", [])
+        if item["steps"]
+    ]
+    return _table(columns, rows)
+
+
+def _tabulate_log_z(view: StudyView, options: Options) -> Figure:
+    columns = {
+        "run": "Run",
+        "variant": "Variant",
+        "n": "N",
+        "lr": "LR",
+        "first": "First log Z",
+        "last": "Last log Z",
+    }
+    rows = [
+        {
+            "run": item["run"],
+            "variant": item["variant"],
+            "n": format_quantity(item["n"]),
+            "lr": format_lr(item["lr"]),
+            "first": item["logz"][0],
+            "last": item["logz"][-1],
+        }
+        for item in _curves(view)
+        if item["logz"]
     ]
     return _table(columns, rows)
 
@@ -106,7 +155,7 @@ def _tabulate_forecast(view: StudyView, options: Options) -> Figure:
         "variant": "Variant",
         "n_sizes": "Sizes",
         "slope": "Exponent",
-        "crossing": "N at 10⁴",
+        "crossing": f"N at {name_level(result.get('limit', 1e4))}",
         "low": "from",
         "high": "to",
         "held_out": "Hold-out ratio",
@@ -175,6 +224,15 @@ INSTABILITY_FIGURES = {
         _tabulate_gradient,
         _law,
         _count,
-        _refuse,
+        partial(_refuse, name="gradient_rms"),
+    ),
+    "log_z": Plot(
+        "log Z against step",
+        lambda view, options: draw_log_z(view.instability),
+        _caption_log_z,
+        _tabulate_log_z,
+        _law,
+        _count,
+        partial(_refuse, name="log_z"),
     ),
 }

@@ -28,6 +28,7 @@ class RunCurve(Record):
     Parameters
     ----------
     steps, logits : largest attention logit over layers against step
+    logz_steps, logz : log Z of the output against step
     gradient_rms : parameter -> mean of the final 500 steps
     adam_eps : None where the config does not say
     """
@@ -40,6 +41,8 @@ class RunCurve(Record):
     form: str = ""
     steps: tuple[int, ...] = ()
     logits: tuple[float, ...] = ()
+    logz_steps: tuple[int, ...] = ()
+    logz: tuple[float, ...] = ()
     gradient_rms: dict[str, float] = field(default_factory=dict)
     adam_eps: float | None = None
 
@@ -59,10 +62,13 @@ class InstabilitySettings(Record):
     ----------
     step : at which runs are compared; None for 2% of the longest run, 100 at least
     target : size that the study is for, None where nobody has said
+    bands : attention logits from which on a run is at watch, warn and critical; where the last
+        is reached is forecast
     """
 
     step: int | None = None
     target: float | None = None
+    bands: tuple[float, ...] = (1e2, 1e3, LIMIT)
 
 
 @dataclass(frozen=True)
@@ -121,26 +127,27 @@ def analyse_instability(curves: Sequence[RunCurve], settings: InstabilitySetting
         for curve in compared
         if math.isfinite(value := curve.find_logit(step)) and curve.n > 0 and curve.lr > 0
     ]
+    limit = settings.bands[-1]
     found, refused = [], []
     for variant, lr in sorted({(item[3], item[2]) for item in values}):
         mine = [item for item in values if (item[3], item[2]) == (variant, lr)]
         sizes = np.array([item[1] for item in mine])
         logits = np.array([item[4] for item in mine])
-        result = forecast_logits(Group(lr, variant, sizes, logits), step, settings.target)
+        result = forecast_logits(Group(lr, variant, sizes, logits), step, settings.target, limit)
         if isinstance(result, Refusal):
             refused.append(Refused(lr, variant, result))
         else:
             found.append(result)
     return Instability(
         step,
-        LIMIT,
+        limit,
         form,
         settings,
         tuple(values),
         tuple(found),
         tuple(refused),
         tuple(_fit_gradients(curves)),
-        tuple(compared),
+        tuple(curve for curve in curves if curve in compared or curve.logz_steps),
         None if values else _explain(curves, step),
     )
 

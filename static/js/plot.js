@@ -15,6 +15,10 @@ const LABEL_PAD_PX = 6;
 const MOST_SHARE = 0.4;
 const LEGEND_MARK_PX = 46;
 const HEAD_LINE_PX = 17;
+const STACKED_BELOW_PX = 560;
+const PANEL_PX = 210;
+const PANEL_GAP = 0.16;
+const PANEL_TITLE = 0.08;
 const EXPORT_SIZE = { width: 1200, height: 630 };
 
 const plotly = () => globalThis.Plotly;
@@ -115,6 +119,24 @@ function makeHead(layout, data, width) {
   if (wanted > width - layout.margin.l - layout.margin.r) layout.margin.t += HEAD_LINE_PX;
 }
 
+/** On a narrow screen, put panels that share their axes below each other. */
+function stackPanels(layout, area) {
+  const panels = layout.meta?.panels ?? 1;
+  const isStacked = panels > 1 && area.clientWidth < STACKED_BELOW_PX;
+  area.parentElement.style.minHeight = isStacked ? `${panels * PANEL_PX}px` : "";
+  if (!isStacked) return;
+  layout.showlegend = false;
+  layout.margin = { ...layout.margin, t: 8 };
+  for (let place = 0; place < panels; place += 1) {
+    const end = place === 0 ? "" : place + 1;
+    const top = 1 - place / panels;
+    const shown = { showticklabels: true };
+    layout[`xaxis${end}`] = { ...layout[`xaxis${end}`], ...shown, domain: [0, 1] };
+    const domain = [top - (1 - PANEL_GAP) / panels, top - PANEL_TITLE / panels];
+    layout[`yaxis${end}`] = { ...layout[`yaxis${end}`], ...shown, domain };
+  }
+}
+
 export function buildPlot(figure, dark) {
   const { data, layout } = recolour(figure, dark);
   return { data, layout: themeLayout(layout, dark) };
@@ -126,6 +148,7 @@ export async function drawPlot(area, figure, dark, size = null) {
   const width = size?.width ?? area.clientWidth;
   makeRoom(layout, width);
   makeHead(layout, data, width);
+  if (!size) stackPanels(layout, area);
   const room = width - layout.margin.l - layout.margin.r;
   for (const key of Object.keys(layout)) {
     if (/^xaxis\d*$/.test(key)) thinTicks(layout[key], room);

@@ -60,7 +60,7 @@ def test_page_shows_forecast_runs_and_figures(study: Study) -> None:
     reader = sign_in(add_member(study.project, make_user(), Role.VIEWER))
     page = reader.get(f"/p/{study.project.slug}/s/{study.slug}?tab=instab").content.decode()
     assert "At LR 0.1 attention logits reach 10000" in page
-    assert page.count("<figure") == 3
+    assert page.count("<figure") == 4
     assert "not logged: attn.entropy.L*" in page
     twin = reader.get(f"/p/{study.project.slug}/s/{study.slug}.json?tab=instab").json()
     assert twin["instabilities"]["n_bad"] == len(build(study)["bad_runs"])

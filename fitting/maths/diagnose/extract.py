@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from fitting.maths.diagnose.attention_logits import ABSOLUTE, SIGNED
 from fitting.maths.diagnose.case import Case, RunConfig, State
 from fitting.maths.diagnose.gradient_epsilon import GRADIENT, find_tail_mean
+from fitting.maths.diagnose.output_logits import SIGNED as LOGZ
 
 MAX_POINTS = 96  # of the curve of attention logits; early steps are kept more densely
-LOGITS, GRADIENTS = "attention_logits", "gradient_epsilon"
+LOGITS, GRADIENTS, OUTPUT = "attention_logits", "gradient_epsilon", "output_logits"
 
 
 def extract(state: Mapping[str, State], config: RunConfig) -> dict[str, object]:
-    """Return the largest attention logit against step, and tail means of gradient RMS.
+    """Return attention logits and log Z against step, and tail means of gradient RMS.
 
-    The curve is the maximum over layers at each logged step; a softcapped model has none.
+    The curve of logits is the maximum over layers at each logged step; a softcapped model has
+    none.
     """
     found: dict[str, object] = {}
     logits = Case(LOGITS, state.get(LOGITS, {}), config, {})
@@ -28,21 +30,35 @@ def extract(state: Mapping[str, State], config: RunConfig) -> dict[str, object]:
             for step, value in zip(track.samples.step, track.samples.high, strict=True):
                 highest[int(step)] = max(highest.get(int(step), -np.inf), float(value))
         steps = sorted(highest)
-        places = range(len(steps))
-        if len(steps) > MAX_POINTS:
-            spaced = np.geomspace(1, len(steps), MAX_POINTS).round().astype(int) - 1
-            places = sorted({int(place) for place in spaced})  # type: ignore[assignment]
-        kept = [steps[place] for place in places]
-        values = [float(f"{highest[step]:.6g}") for step in kept]
         form = next(iter(tracks)).partition(".L")[0]
-        found["logits"] = {"form": form, "steps": kept, "values": values}
+        found["logits"] = {"form": form, **_thin(steps, [highest[step] for step in steps])}
+    logz = Case(OUTPUT, state.get(OUTPUT, {}), config, {}).track(LOGZ)
+    if logz is not None and not config.has("softcap_final"):
+        samples = logz.samples
+        found["logz"] = _thin(samples.step.tolist(), samples.mean.tolist())
+    found |= _find_tails(state, config)
+    return found
+
+
+def _thin(steps: Sequence[int], values: Sequence[float]) -> dict[str, object]:
+    """Return at most MAX_POINTS of a curve, early steps more densely."""
+    places = list(range(len(steps)))
+    if len(steps) > MAX_POINTS:
+        spaced = np.geomspace(1, len(steps), MAX_POINTS).round().astype(int) - 1
+        places = sorted({int(place) for place in spaced})
+    kept = [float(f"{values[place]:.6g}") for place in places]
+    return {"steps": [int(steps[place]) for place in places], "values": kept}
+
+
+def _find_tails(state: Mapping[str, State], config: RunConfig) -> dict[str, object]:
+    """Return the mean of the final values of each matrix, and what they are compared with."""
     gradients = Case(GRADIENTS, state.get(GRADIENTS, {}), config, {})
     tails = {
         name: find_tail_mean(tail)
         for name in sorted(gradients.state)
         if name.startswith(GRADIENT) and (tail := gradients.track(name)) and len(tail.samples)
     }
-    if tails:
-        found["gradient_rms"] = {name: float(f"{value:.6g}") for name, value in tails.items()}
-        found["adam_eps"] = config.number("adam_eps")
-    return found
+    if not tails:
+        return {}
+    rms = {name: float(f"{value:.6g}") for name, value in tails.items()}
+    return {"gradient_rms": rms, "adam_eps": config.number("adam_eps")}

@@ -77,13 +77,14 @@ class Group:
 
 
 def forecast_logits(
-    group: Group, step: int, target: float | None = None
+    group: Group, step: int, target: float | None = None, limit: float = LIMIT
 ) -> LogitForecast | Refusal:
     """Forecast the size at which the largest attention logit reaches the limit.
 
     Parameters
     ----------
     target : size that the study is for; a crossing below it is a warning
+    limit : logit whose reaching is forecast
 
     Returns
     -------
@@ -95,19 +96,19 @@ def forecast_logits(
     through three points only interpolates and is never offered.
     """
     sizes, values = average_by_size(group.n, group.logit)
-    is_low = values <= LIMIT
+    is_low = values <= limit
     excluded = tuple(float(size) for size in sizes[~is_low])
     if int(is_low.sum()) < MIN_SIZES:
         sentence = (
-            f"needs {MIN_SIZES} sizes below {LIMIT:g} at step {step}, has {int(is_low.sum())}"
+            f"needs {MIN_SIZES} sizes below {limit:g} at step {step}, has {int(is_low.sum())}"
         )
         return Refusal("too_few_points", sentence, "run more sizes at this learning rate")
     sizes, values = sizes[is_low], values[is_low]
     trend = fit_trend(sizes, values)
     assert trend is not None
-    crossing = trend.find_crossing(LIMIT)
+    crossing = trend.find_crossing(limit)
     largest = float(sizes[-1])
-    interval = trend.find_crossing_interval(LIMIT)
+    interval = trend.find_crossing_interval(limit)
     is_far = crossing is None or crossing > DECADE * largest
     ratio = crossing / largest if crossing is not None else None
     is_reached = target is not None and crossing is not None and target >= crossing
@@ -130,7 +131,7 @@ def forecast_logits(
         held_out,
         is_far,
         WARN if is_reached else OK if target is not None else UNKNOWN,
-        _describe(group, trend, interval, largest, held_out),
+        _describe(group, trend, interval, held_out, limit),
         grid,
         np.array([trend.predict(float(n)) for n in grid]),
         np.array([low for low, _ in bands]),
@@ -157,18 +158,19 @@ def _describe(
     group: Group,
     trend: Trend,
     interval: tuple[float, float] | None,
-    largest: float,
     held_out: float | None,
+    limit: float,
 ) -> str:
-    crossing = trend.find_crossing(LIMIT)
+    largest = float(10 ** trend.x[-1])
+    crossing = trend.find_crossing(limit)
     if crossing is None:
         return f"At LR {group.lr:g} attention logits do not grow with size."
     if crossing > 1e3 * largest:
-        return f"At LR {group.lr:g} attention logits stay below {LIMIT:g} far beyond these sizes."
+        return f"At LR {group.lr:g} attention logits stay below {limit:g} far beyond these sizes."
     known = f"80% {interval[0]:.2g} to {interval[1]:.2g}" if interval else "interval unknown"
     error = f"; hold-out error {100 * (held_out - 1):+.0f}%" if held_out is not None else ""
     label = ", an extrapolation" if crossing > DECADE * largest else ""
     return (
-        f"At LR {group.lr:g} attention logits reach {LIMIT:g} at N = {crossing:.2g} ({known}), "
+        f"At LR {group.lr:g} attention logits reach {limit:g} at N = {crossing:.2g} ({known}), "
         f"{crossing / largest:.2g}x the largest run{label}{error}."
     )

@@ -119,4 +119,5 @@ DIAGNOSTIC = Diagnostic(
     start=start,
     judge=judge,
     ladder=("moved", "moved_far"),
+    version=2,  # log Z is kept for studies
 )

@@ -52,7 +52,6 @@ NOT_YET = {
     "compute_frontier",
     "compute_optimal",
     "flops_per_token",
-    "instability",
     "profiles",
     "surfaces",
 }
