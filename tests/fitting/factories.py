@@ -143,6 +143,7 @@ def make_logit_growth(study: Study, open_job: Callable[[dict[str, object]], Job]
                 "loss.train": [2.4 + 3 / (1 + step / 30) for step in steps],
                 "attn.max_logit.L0": [max(1.0, top * min(step / 200, 1.0)) for step in steps],
                 "grad.rms.block0.mlp_in": [1.0 / size] * len(steps),
+                "logits.logz_mean": [6.0] * len(steps),
             }
             job.log(steps, metrics=metrics)
             job.api.post(f"runs/{job.run.uid}/finish", {"state": "finished"})
