@@ -11,6 +11,7 @@ import numpy as np
 
 from runs import store
 from runs.models import Metric, Run
+from runs.series import choose_samples
 from runs.store import Steps, Values
 from runs.validation import MAX_INTEGER
 from scaledash.lib import jsonsafe
@@ -25,6 +26,7 @@ class HistoryWish:
     max_step: int = MAX_INTEGER
     with_times: bool = False
     with_hidden: bool = False
+    samples: int = 0  # of each metric, by M4; 0: every point
 
 
 def write_history(run: Run, wish: HistoryWish) -> Iterator[bytes]:
@@ -55,7 +57,13 @@ def _describe(
     inside = (steps >= wish.min_step) & (steps <= wish.max_step)
     if not inside.any():
         return None
+    total = int(inside.sum())
+    if wish.samples:
+        inside = np.flatnonzero(inside)
+        inside = inside[choose_samples(steps[inside], values[inside], wish.samples)]
     document = {"steps": steps[inside].tolist(), "values": write_values(values[inside])}
+    if wish.samples:
+        document["points_total"] = total
     if times is not None:
         found_times = find_times(times, steps[inside]).tolist()
         document["times"] = [None if at != at else at for at in found_times]

@@ -185,19 +185,39 @@ def choose_m4(buckets: Integers, y: Floats) -> tuple[Integers, Floats]:
     """
     if not y.size:
         return np.empty(0, np.int64), np.empty((0, SLOTS))
-    firsts = np.flatnonzero(np.append(True, buckets[1:] != buckets[:-1]))
-    lasts = np.append(firsts[1:], y.size) - 1
-    group = np.repeat(np.arange(firsts.size), lasts - firsts + 1)
-    lows = _find_first_equal(y, np.minimum.reduceat(y, firsts), group)
-    highs = _find_first_equal(y, np.maximum.reduceat(y, firsts), group)
-    places = np.sort(np.stack([firsts, lows, highs, lasts], axis=1), axis=1)
+    places = find_m4_places(buckets, y)
     values = y[places]
     is_twice = np.zeros(values.shape, dtype=bool)
     is_twice[:, 1:] = places[:, 1:] == places[:, :-1]
     order = np.argsort(is_twice, axis=1, kind="stable")  # what stands twice goes to the end
     values = np.where(np.take_along_axis(is_twice, order, axis=1), np.nan,
                       np.take_along_axis(values, order, axis=1))  # fmt: skip
-    return buckets[firsts], values
+    return buckets[places[:, 0]], values
+
+
+def find_m4_places(buckets: Integers, y: Floats) -> Integers:
+    """Return for each bucket the places of its first, least, greatest and last value, in order."""
+    firsts = np.flatnonzero(np.append(True, buckets[1:] != buckets[:-1]))
+    lasts = np.append(firsts[1:], y.size) - 1
+    group = np.repeat(np.arange(firsts.size), lasts - firsts + 1)
+    lows = _find_first_equal(y, np.minimum.reduceat(y, firsts), group)
+    highs = _find_first_equal(y, np.maximum.reduceat(y, firsts), group)
+    return np.sort(np.stack([firsts, lows, highs, lasts], axis=1), axis=1)
+
+
+def choose_samples(steps: Integers, y: Floats, samples: int) -> Integers:
+    """Return the places of at most `samples` finite points by M4, and of every other point.
+
+    The points keep their steps and their values bit for bit; `steps` does not decrease.
+    """
+    is_finite = np.isfinite(y)
+    finite = np.flatnonzero(is_finite)
+    if finite.size <= samples:
+        return np.arange(y.size)
+    first, last = float(steps[finite[0]]), float(steps[finite[-1]])
+    grid = Grid(first, max(last, first + 1), max(1, samples // SLOTS))
+    places = find_m4_places(grid.place(steps[finite].astype(np.float64)), y[finite])
+    return np.union1d(finite[places], np.flatnonzero(~is_finite))
 
 
 def _find_first_equal(y: Floats, wanted: Floats, group: Integers) -> Integers:

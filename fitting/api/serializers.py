@@ -135,12 +135,21 @@ class FitResultDocument(FitDocument):
     result = serializers.DictField()
 
 
+class NamedFigure(serializers.Serializer):
+    """A figure that can be asked for."""
+
+    name = serializers.CharField()
+    title = serializers.CharField()
+
+
 class StudyViewDocument(StudyDocument):
     """A study with what it reads, how current its fit is, and the fit."""
 
     reads = serializers.DictField()
     progress = serializers.DictField()
     fit = FitDocument(allow_null=True)
+    analyses = serializers.ListField(child=serializers.CharField())
+    figures = NamedFigure(many=True)
 
 
 class StudyRunDocument(serializers.Serializer):

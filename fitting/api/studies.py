@@ -17,8 +17,9 @@ from fitting.api.serializers import (
     StudyViewDocument,
 )
 from fitting.documents import describe_study, describe_view
+from fitting.figures import FIGURES
 from fitting.models import Study
-from fitting.queries import list_studies, read_revision, view_study
+from fitting.queries import ANALYSES, list_studies, read_revision, view_study
 from fitting.services import StudyWish, create_study, delete_study, edit_study
 from fitting.study_file import answer_file
 from teams.api.fields import read_fields
@@ -68,8 +69,10 @@ class OneStudy(StudyView):
 
     @extend_schema(operation_id="read_study", responses=StudyViewDocument)
     def get(self, request: Request, study_id: int) -> Response:
-        """Read a study with what it reads and how current its fit is."""
-        return Response(describe_view(view_study(self.get_study(study_id))))
+        """Read a study with what it reads, how current its fit is, and what can be asked of it."""
+        view = view_study(self.get_study(study_id))
+        figures = [{"name": name, "title": plot.title} for name, plot in FIGURES.items()]
+        return Response({**describe_view(view), "analyses": ANALYSES, "figures": figures})
 
     @extend_schema(operation_id="change_study", request=StudyChange, responses=StudyDocument)
     def patch(self, request: Request, study_id: int) -> Response:

@@ -16,7 +16,7 @@ from runs.groups import EXCEPT, OWN_FIELDS
 from runs.history import HistoryWish, write_history
 from runs.models import Run
 from runs.revisions import read_project_revision, read_run_revision
-from runs.series import MAX_BUCKETS, View
+from runs.series import MAX_BUCKETS, SLOTS, View
 from runs.smoothing import AGGREGATES, BANDS
 from runs.validation import MAX_INTEGER
 from teams.api.errors import ApiError
@@ -32,6 +32,9 @@ HISTORY_PARAMETERS = [
     OpenApiParameter("max_step", int),
     OpenApiParameter("times", str, enum=("0", "1"), description="1: with the time of each point."),
     OpenApiParameter("attempts", str, enum=ATTEMPTS, description="all: hidden points too."),
+    OpenApiParameter(
+        "samples", int, description="At most so many finite points of each metric, chosen by M4."
+    ),
 ]
 SERIES_PARAMETERS = [
     OpenApiParameter("project", str, required=True),
@@ -56,7 +59,7 @@ class History(RunView):
         operation_id="read_history", parameters=HISTORY_PARAMETERS, responses=HistoryDocument
     )
     def get(self, request: Request, uid: str) -> StreamingHttpResponse:
-        """Stream all points, exact, metric by metric."""
+        """Stream all points, or samples of them, exact, metric by metric."""
         run = self.get_run(uid)
         params = request.query_params
         names = [name for name in params.get("metrics", "").split(",") if name]
@@ -66,6 +69,7 @@ class History(RunView):
             max_step=_read_int(request, "max_step", MAX_INTEGER, 0),
             with_times=read_choice(request, "times", ("0", "1")) == "1",
             with_hidden=read_choice(request, "attempts", ATTEMPTS) == "all",
+            samples=_read_int(request, "samples", 0, SLOTS),
         )
         return StreamingHttpResponse(write_history(run, wish), content_type="application/json")
 

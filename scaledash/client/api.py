@@ -15,7 +15,7 @@ from scaledash.client.errors import AuthError, NotFound, Refused, UsageError
 from scaledash.client.remote_run import RemoteRun, Runs
 from scaledash.client.remote_study import RemoteStudy
 from scaledash.client.settings import Pace
-from scaledash.client.transport import Reply, Transport
+from scaledash.client.transport import Reply, Transport, encode_json
 from scaledash.client.wandb_filters import translate_filters, translate_order
 
 MAX_TRIES = 5
@@ -202,6 +202,16 @@ class Api:
                 break
             _wait(reply, attempt)
         return _read_answer(reply)
+
+    def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+        """Send a JSON object to a path below /api/v1, once, and return the answer.
+
+        Raises
+        ------
+        AuthError, NotFound, Refused
+            What the server says.
+        """
+        return _read_answer(self._transport.send("POST", f"/api/v1{path}", encode_json(body)))
 
     def close(self) -> None:
         """Close the connection."""

@@ -7,13 +7,15 @@ import json
 import sys
 import webbrowser
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from scaledash.client.api import EXPORTED, FORMATS, Api
 from scaledash.client.errors import UsageError
+from scaledash.client.remote_fit import LR_EXPONENT, RemoteFit
 from scaledash.client.remote_run import RemoteRun
-from scaledash.client.remote_study import ANALYSES, LR_EXPONENT, RemoteFit, RemoteStudy
+from scaledash.client.remote_study import RemoteStudy
 
 DONE, REFUSED = 0, 3
 COLUMNS = ("name", "state", "outcome", "n_params", "n_tokens", "peak_lr", "loss", "id")
@@ -39,6 +41,7 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     command.add_argument("--variant", help="which runs, such as qk_norm=ln")
     command.add_argument("--version", type=int, dest="fit_version", help="by default the newest")
     command.add_argument("--n", type=float, help="predict at this size")
+    command.add_argument("--d", type=float, help="with --n, predict the loss at these tokens")
     command.add_argument("--c", type=float, help="predict at this budget in FLOPs")
     command.set_defaults(run=_show_fit)
 
@@ -117,8 +120,9 @@ def _show_fit(options: argparse.Namespace) -> int:
         )
     with _reading() as api:
         fit = api.study(options.path).fit(options.law, options.variant, options.fit_version)
-    wanted = {name: value for name, value in (("N", options.n), ("C", options.c)) if value}
-    predicted = fit.predict(**wanted) if wanted and not fit.refusal else {}
+        asked = {"N": options.n, "D": options.d, "C": options.c}
+        wanted = {name: value for name, value in asked.items() if value}
+        predicted = fit.predict(**wanted) if wanted and not fit.refusal else {}
     if options.json:
         values = {name: vars(value) for name, value in predicted.items()}
         _print_json({**_describe_fit(fit), "predicted": values})
@@ -163,7 +167,8 @@ def _export_project(api: Api, options: argparse.Namespace) -> Iterator[Path]:
 
 def _export_study(study: RemoteStudy, folder: Path) -> Iterator[Path]:
     parts: dict[str, Any] = {"runs": study.rows(), "exclusions": study.excluded()}
-    parts["fits"] = {name: study.result(name) for name in ANALYSES}
+    parts["forecasts"] = [asdict(forecast) for forecast in study.forecasts()]
+    parts["fits"] = {name: study.result(name) for name in study.analyses}
     parts["figures"] = {name: study.figure_document(name) for name in study.figures()}
     for name, part in parts.items():
         path = folder / f"{study.project}-{study.slug}-{name}.json"

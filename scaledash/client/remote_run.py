@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -24,7 +25,16 @@ if TYPE_CHECKING:
 POINTS_PER_REQUEST = 500_000  # some 10 MB of JSON
 ATTEMPTS = ("visible", "all")
 SHAPES = ("wide", "long")
+LEAST_SAMPLES = 4  # first, least, greatest, last
 LIMITS = frozenset({"min_step", "max_step", "attempts", "times", "samples"})
+
+
+@dataclass
+class Counts:
+    """How many points were sent, and how many there are."""
+
+    sent: int = 0
+    total: int = 0
 
 
 class RemoteRun:
@@ -139,7 +149,8 @@ class RemoteRun:
         metrics : sequence of str, optional
             By default all of them.
         **limits
-            `min_step`, `max_step`, and `attempts`: "visible", or "all" for what a rewind replaced.
+            `min_step`, `max_step`, `samples`, and `attempts`: "visible", or "all" for what a
+            rewind replaced.
         """
         for name, step, value, _ in self._read(metrics, limits):
             yield name, step, value
@@ -165,7 +176,7 @@ class RemoteRun:
         attempts: str = "visible",
         **limits: Any,
     ) -> DataFrame:
-        """Return every point as a pandas frame.
+        """Return every point, or samples of them, as a pandas frame.
 
         Parameters
         ----------
@@ -180,7 +191,10 @@ class RemoteRun:
         attempts : str
             "visible", or "all" for points that a rewind or a resumed run has replaced too.
         **limits
-            `min_step`, `max_step`.
+            `min_step`, `max_step`, and `samples`: at most so many finite points of each metric,
+            chosen by M4, so that no extreme is lost; every NaN and infinity comes too.
+            `frame.attrs` then holds points_total, points_sent and method ("m4", or "raw" where
+            every point was sent).
 
         Raises
         ------
@@ -194,15 +208,26 @@ class RemoteRun:
         if shape not in SHAPES:
             raise UsageError(f"shape={shape!r}: use one of {', '.join(SHAPES)}")
         limits["attempts"] = attempts
+        counts = Counts()
         if shape == "long":
-            return make_long(self._read(metrics, {**limits, "times": True}))
-        frame = make_wide(self._read(metrics, limits))
+            frame = make_long(self._read(metrics, {**limits, "times": True}, counts))
+        else:
+            frame = self._put_on(x, make_wide(self._read(metrics, limits, counts)), attempts)
+        if limits.get("samples") is not None:
+            frame.attrs |= {"points_total": counts.total, "points_sent": counts.sent}
+            frame.attrs["method"] = "m4" if counts.sent < counts.total else "raw"
+        return frame
+
+    def _put_on(self, x: str, frame: DataFrame, attempts: str) -> DataFrame:
         if x == "step":
             return frame
         series = {step: value for _, step, value in self.scan([x], attempts=attempts)}
         if not series:
             raise UsageError(f"x={x!r}: run {self.name} has no such metric")
-        return put_on_axis(frame, x, series)
+        attrs = frame.attrs
+        frame = put_on_axis(frame, x, series)
+        frame.attrs = attrs
+        return frame
 
     def to_row(self) -> dict[str, object]:
         """Return one flat row: description, config and last values, for a table of runs."""
@@ -211,7 +236,13 @@ class RemoteRun:
         last = {f"summary.{name}": value for name, value in self.summary_metrics.items()}
         return {**{name: getattr(self, name) for name in names}, **self.scale, **config, **last}
 
-    def _read(self, metrics: Sequence[str] | None, limits: Mapping[str, Any]) -> Iterator[Timed]:
+    def _read(
+        self,
+        metrics: Sequence[str] | None,
+        limits: Mapping[str, Any],
+        counts: Counts | None = None,
+    ) -> Iterator[Timed]:
+        counts = counts or Counts()
         query = {"project": self.project, **_read_limits(limits)}
         for part in self._divide(metrics):
             names = [("metric", name) for name in part]
@@ -219,6 +250,8 @@ class RemoteRun:
                 f"/runs/{quote(self.id, safe='')}/history", [*query.items(), *names]
             )
             for name, series in answer.get("series", {}).items():
+                counts.sent += len(series["steps"])
+                counts.total += int(series.get("points_total", len(series["steps"])))
                 times = series.get("times") or [None] * len(series["steps"])
                 for step, value, at in zip(series["steps"], series["values"], times, strict=True):
                     yield name, int(step), read_value(value), at
@@ -297,7 +330,7 @@ class Runs:
 
 
 def _read_limits(limits: Mapping[str, Any]) -> dict[str, str]:
-    """Return the query of limits; every point is read, whatever W&B's `samples=` asks for."""
+    """Return the query of limits."""
     unknown = limits.keys() - LIMITS
     if unknown:
         raise TypeError(f"unexpected argument {sorted(unknown)[0]!r}")
@@ -305,6 +338,8 @@ def _read_limits(limits: Mapping[str, Any]) -> dict[str, str]:
     for name in ("min_step", "max_step"):
         if limits.get(name) is not None:
             query[name] = str(int(limits[name]))
+    if limits.get("samples") is not None:
+        query["samples"] = str(max(LEAST_SAMPLES, int(limits["samples"])))
     attempts = limits.get("attempts", "visible")
     if attempts not in ATTEMPTS:
         raise UsageError(f"attempts={attempts!r}: use one of {', '.join(ATTEMPTS)}")

@@ -10,26 +10,34 @@ from pathlib import Path
 import pytest
 
 import scaledash
+from fitting.figures import FIGURES
 from fitting.models import Study
 from scaledash.client import cli
 from teams.models import Scope
-from tests.fitting.factories import make_study, make_sweep, settle
+from tests.fitting.factories import make_isoflops, make_run, make_study, make_sweep, settle
+from tests.runs.factories import Job, make_api
 from tests.teams.factories import get_user, make_project, make_token
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def study(live_web: str) -> Study:
-    project = make_project("alpha", ann="editor")
-    study = make_study(project, "sweep")
+def sweep(live_web: str) -> Study:
+    """A study whose runs are stored and which nobody has fitted."""
+    study = make_study(make_project("alpha", ann="editor"), "sweep")
     make_sweep(study, {"ln": 0.05, "none": 0.08})
-    settle()
     return study
 
 
 @pytest.fixture
-def api(live_web: str, study: Study) -> scaledash.Api:
+def study(sweep: Study) -> Study:
+    """The same, fitted."""
+    settle()
+    return sweep
+
+
+@pytest.fixture
+def api(live_web: str, sweep: Study) -> scaledash.Api:
     return scaledash.Api(live_web, make_token(get_user("ann"), Scope.READ))
 
 
@@ -53,59 +61,98 @@ def test_rows_and_grid_are_what_the_study_reads(api: scaledash.Api) -> None:
     assert (len(study.grid()["lrs"]), study.excluded()) == (7, [])
 
 
-def test_fit_of_the_exponent_tells_value_interval_and_version(api: scaledash.Api) -> None:
-    study = api.study("alpha/sweep")
-    fit = study.fit("lr_exponent", "qk_norm=ln")
+def test_laws_tell_themselves_and_predict_or_say_why_not(study: Study, api: scaledash.Api) -> None:
+    remote = api.study("alpha/sweep")
+    fit = remote.fit("lr_exponent", "qk_norm=ln")
     assert fit.refusal is None
     assert fit.params is not None
     interval = fit.intervals["exponent"]
     assert interval is not None
-    low, high = interval
-    assert low < fit.params["exponent"] < high < 0
+    assert interval[0] < fit.params["exponent"] < interval[1] < 0
     assert (fit.n, fit.seed) == (3, 0)
-    assert fit.version == study.history("lr_sweep")[0]["version"]
-    assert study.fit("lr_exponent", "qk_norm=ln", version=1).version == 1
-
-
-def test_predicted_learning_rate_follows_the_law(api: scaledash.Api) -> None:
-    fit = api.study("alpha/sweep").fit("lr_exponent", "qk_norm=ln")
-    assert fit.params is not None
+    assert fit.version == remote.history("lr_sweep")[0]["version"]
+    assert remote.fit("lr_exponent", "qk_norm=ln", version=1).version == 1
     size = math.sqrt(fit.document["x"][0] * fit.document["x"][-1])
     found = fit.predict(N=size)["lr"]
     law = math.exp(fit.params["log_intercept"] + fit.params["exponent"] * math.log(size))
     assert found.value == pytest.approx(law, rel=1e-9)
     assert found.low < found.value < found.high
-
-
-def test_prediction_outside_of_the_stored_curve_is_refused(api: scaledash.Api) -> None:
-    fit = api.study("alpha/sweep").fit("lr_exponent", "qk_norm=ln")
     with pytest.raises(scaledash.UsageError, match="outside"):
         fit.predict(N=1e30)
     with pytest.raises(scaledash.UsageError, match="N="):
         fit.predict(C=1e20)
-
-
-def test_refused_fit_says_why_and_has_no_parameters(api: scaledash.Api) -> None:
-    fit = api.study("alpha/sweep").fit("parametric", "qk_norm=ln")
-    assert fit.params is None
-    assert fit.refusal
-    assert fit.delta == 1e-3
-    with pytest.raises(scaledash.UsageError, match="compute_optimal of all runs"):
-        fit.predict(C=1e20)
-
-
-def test_fit_of_several_variants_asks_which(api: scaledash.Api) -> None:
     with pytest.raises(scaledash.UsageError, match="qk_norm=ln"):
-        api.study("alpha/sweep").fit("lr_exponent")
+        remote.fit("lr_exponent")
+    refused = remote.fit("parametric", "qk_norm=ln")
+    assert refused.params is None
+    assert refused.refusal
+    assert refused.delta == 1e-3
+    with pytest.raises(scaledash.UsageError, match="compute_optimal of all runs"):
+        refused.predict(C=1e20)
+
+
+def test_study_predicts_freezes_and_lists_forecasts(live_web: str, study: Study) -> None:
+    writer = scaledash.Api(live_web, make_token(get_user("ann"), Scope.ADMIN))
+    reader = scaledash.Api(live_web, make_token(get_user("ann"), Scope.READ))
+    (shown,) = reader.studies("alpha")
+    found = shown.predict("optimal_lr", N=590_000, variant="qk_norm=ln")
+    assert found.low < found.value < found.high
+    assert found.extrapolated
+    with pytest.raises(scaledash.Refused, match="no law of this study"):
+        shown.predict("loss", N=1e6, D=1e7)
+    with pytest.raises(scaledash.AuthError):
+        reader.study("alpha/sweep").freeze("optimal_lr", N=590_000, variant="qk_norm=ln")
+    frozen = writer.study("alpha/sweep").freeze("optimal_lr", N=590_000, variant="qk_norm=ln")
+    assert (frozen.prediction, frozen.created_by, frozen.score) == (found, "ann", None)
+    assert frozen.target == {"variant": "qk_norm=ln", "n_params": 590_000.0}
+    assert shown.forecasts() == [frozen]
+
+
+def test_parametric_law_predicts_the_loss_of_a_run(live_web: str) -> None:
+    study = make_study(make_project("alpha", ann="editor"), "budgets")
+    make_isoflops(study)
+    settle()
+    api = scaledash.Api(live_web, make_token(get_user("ann"), Scope.READ))
+    fit = api.study("alpha/budgets").fit("parametric")
+    found = fit.predict(N=333_000, D=1_270_000)["loss"]
+    assert fit.params is not None
+    law = [fit.params[name] for name in ("E", "A", "alpha", "B", "beta")]
+    expected = law[0] + law[1] / 333_000 ** law[2] + law[3] / 1_270_000 ** law[4]
+    assert found.value == pytest.approx(expected, rel=1e-9)
+    assert found.low < found.value < found.high
+    oldest = api.study("alpha/budgets").fit("parametric", version=1)
+    with pytest.raises(scaledash.UsageError, match="newest"):
+        oldest.predict(N=333_000, D=1_270_000)
 
 
 def test_figure_is_the_one_of_the_page(api: scaledash.Api) -> None:
-    study = api.study("alpha/sweep")
-    document = study.figure_document("lr_loss")
-    figure = study.figure("lr_loss")
+    remote = api.study("alpha/sweep")
+    document = remote.figure_document("lr_loss")
+    figure = remote.figure("lr_loss")
     assert len(figure.data) == len(document["data"]) > 0
     assert figure.layout.xaxis.type == "log"
-    assert all(study.figure_document(name)["plot"] == name for name in study.figures())
+    assert remote.figures() == tuple(FIGURES)
+    assert all(remote.figure_document(name)["plot"] == name for name in remote.figures())
+
+
+def test_sampled_history_keeps_extremes_and_what_is_not_finite(live_web: str) -> None:
+    project = make_project("alpha", ann="editor")
+    job = Job(make_api(project), make_run(project, None, uid="long", state="running"))
+    values: list[object] = [1 / (step + 1) for step in range(5_000)]
+    values[1_234], values[2_345], values[3_456] = 99.0, "NaN", -7.0
+    job.log(range(5_000), metrics={"curve": values})
+    run = scaledash.Api(live_web, make_token(get_user("ann"), Scope.READ)).run("alpha/long")
+    frame = run.history(["curve"], samples=40)
+    assert {key: frame.attrs[key] for key in ("points_total", "method")} == {
+        "points_total": 5_000,
+        "method": "m4",
+    }
+    assert frame.attrs["points_sent"] == len(frame) <= 41
+    assert frame["curve"][1_234] == 99.0
+    assert frame["curve"][3_456] == -7.0
+    assert [(name, step) for name, step, _ in frame.attrs["nonfinite"]] == [("curve", 2_345)]
+    assert list(frame.index[[0, -1]]) == [0, 4_999]
+    assert run.history(["curve"], samples=5_000, shape="long").attrs["method"] == "raw"
 
 
 def test_filters_of_wandb_find_the_same_runs(api: scaledash.Api) -> None:
@@ -151,18 +198,16 @@ def scaledash_command(
     return lambda *arguments: cli.main(arguments)
 
 
-def test_command_shows_a_study_and_its_fits(
-    scaledash_command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+def test_commands_show_studies_fits_and_predictions(
+    study: Study,
+    scaledash_command: Callable[..., int],
+    api: scaledash.Api,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert scaledash_command("study", "alpha/sweep") == 0
     assert "lr_exponent" in capsys.readouterr().out
     assert scaledash_command("study", "alpha", "--json") == 0
     assert [study["slug"] for study in json.loads(capsys.readouterr().out)] == ["sweep"]
-
-
-def test_command_predicts_from_a_fit(
-    scaledash_command: Callable[..., int], api: scaledash.Api, capsys: pytest.CaptureFixture[str]
-) -> None:
     fit = api.study("alpha/sweep").fit("lr_exponent", "qk_norm=ln")
     size = fit.document["x"][0]
     arguments = ("fit", "alpha/sweep", "--variant", "qk_norm=ln", "--n", str(size), "--json")
@@ -170,22 +215,20 @@ def test_command_predicts_from_a_fit(
     document = json.loads(capsys.readouterr().out)
     assert document["params"] == fit.params
     assert document["predicted"]["lr"]["value"] == fit.predict(N=size)["lr"].value
-
-
-def test_command_ends_with_3_where_the_fit_is_refused(
-    scaledash_command: Callable[..., int], capsys: pytest.CaptureFixture[str]
-) -> None:
     assert scaledash_command("fit", "alpha/sweep", "parametric", "--variant", "qk_norm=ln") == 3
     assert "refused" in capsys.readouterr().out
 
 
 def test_command_exports_a_study_and_a_project(
-    scaledash_command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    study: Study,
+    scaledash_command: Callable[..., int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert scaledash_command("export", "alpha/sweep", "-o", str(tmp_path), "--json") == 0
     paths = [Path(item["path"]) for item in json.loads(capsys.readouterr().out)]
     assert {path.name.rpartition("-")[2] for path in paths} == {
-        *("runs.json", "exclusions.json", "fits.json", "figures.json")
+        *("runs.json", "exclusions.json", "forecasts.json", "fits.json", "figures.json")
     }
     assert all(json.loads(path.read_text()) is not None for path in paths)
     assert scaledash_command("export", "alpha", "--format", "csv", "-o", str(tmp_path)) == 0

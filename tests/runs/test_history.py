@@ -35,6 +35,14 @@ def test_history_with_times_has_the_time_of_each_point(api: Api, run: Run) -> No
     assert found["loss"]["times"] == [1.7e9 + 98, 1.7e9 + 99]
 
 
+def test_samples_of_a_history_are_exact_points_and_counted(api: Api, run: Run) -> None:
+    found = read_history(api, run, "metric=loss&samples=8")["loss"]
+    assert (found["points_total"], found["steps"]) == (100, [0, 49, 50, 99])
+    assert found["values"] == [1.0 / (step + 1) for step in found["steps"]]
+    answer = api.get(f"runs/{run.uid}/history?project={api.project.slug}&samples=3")
+    assert error_of(answer)[:2] == (422, "out_of_range")
+
+
 def series(api: Api, run: Run, query: str) -> dict[str, object]:
     answer = api.get(f"series?project={api.project.slug}&runs={run.uid}&{query}")
     assert answer.status_code == 200, answer.content

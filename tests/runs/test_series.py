@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from runs.series import Curve, Grid, View, build_payload, choose_m4
+from runs.series import Curve, Grid, View, build_payload, choose_m4, choose_samples
 
 N = 1_000_000
 BUCKETS = 500
@@ -93,6 +93,23 @@ def test_every_bucket_has_its_first_least_greatest_and_last(y: np.ndarray, n: in
         assert {inside.min(), inside.max()} <= set(kept.tolist())
         assert (kept[0], kept[-1]) == (inside[0], inside[-1])
         assert set(kept.tolist()) <= set(inside.tolist())
+
+
+@given(
+    arrays.arrays(np.float64, st.integers(1, 300), elements=VALUES),
+    st.integers(4, 40),
+)
+def test_samples_hold_ends_extremes_and_all_that_is_not_finite(y: np.ndarray, n: int) -> None:
+    steps = np.arange(y.size) * 7
+    chosen = choose_samples(steps, y, n)
+    kept, is_finite = y[chosen], np.isfinite(y)
+    assert np.all(np.diff(chosen) > 0)
+    assert np.isfinite(kept).sum() <= n
+    assert (~np.isfinite(kept)).sum() == (~is_finite).sum()
+    if is_finite.any():
+        finite = kept[np.isfinite(kept)]
+        assert (finite.min(), finite.max()) == (y[is_finite].min(), y[is_finite].max())
+        assert (finite[0], finite[-1]) == (y[is_finite][0], y[is_finite][-1])
 
 
 def test_runs_of_an_answer_share_one_grid() -> None:
