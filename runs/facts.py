@@ -32,6 +32,7 @@ STRENGTH = (
     "framework",
     "config",
     "imported",
+    "parent",
     "derived",
     "name",
 )
@@ -57,14 +58,17 @@ COLUMNS = (
 OTHER_NUMBERS = (
     *("n_heads", "head_dim", "vocab", "batch_size", "accumulation", "world_size"),
     *("z_loss_coef", "weight_decay", "adam_eps"),
+    *("parent_step", "parent_tokens", "parent_flops"),  # where a fork begins to count
 )
 TEXTS = ("flop_convention", "schedule", "parametrization", "optimizer", "qk_norm", "wd_mode")
 DECLARABLE = frozenset((*COLUMNS, *OTHER_NUMBERS, *TEXTS))
 UNITS = {
     **dict.fromkeys(("n_params", "n_params_non_embedding", "n_params_active"), "parameters"),
     **dict.fromkeys(("n_tokens", "target_tokens", "batch_tokens", "seq_len"), "tokens"),
+    "parent_tokens": "tokens",
     "tokens_per_step": "tokens/step",
     "flops": "FLOPs",
+    "parent_flops": "FLOPs",
     "flops_per_token": "FLOPs/token",
     "warmup_steps": "steps",
     "total_steps": "steps",
@@ -230,13 +234,31 @@ def _derive(facts: Facts, last_step: int | None) -> Iterator[tuple[str, float, o
         yield "batch_tokens", per_step, "tokens_per_step"
     tokens = take(facts, "n_tokens")
     if tokens is None and per_step is not None and last_step is not None:
-        tokens = per_step * last_step
-        yield "n_tokens", tokens, f"tokens_per_step x {last_step} steps"
+        tokens, how = _count_tokens(facts, per_step, last_step)
+        yield "n_tokens", tokens, how
     if tokens is None:
         return
-    flops, convention = derive_flops(facts, tokens)
+    flops, convention = _count_flops(facts, tokens)
     if flops is not None:
         yield "flops", flops, {"convention": convention}
+
+
+def _count_tokens(facts: Facts, per_step: float, last_step: int) -> tuple[float, str]:
+    """Return D at a step, and how; a fork counts on from its parent's D."""
+    begun, before = take(facts, "parent_step"), take(facts, "parent_tokens")
+    if begun is None or before is None:
+        return per_step * last_step, f"tokens_per_step x {last_step} steps"
+    own = max(0.0, last_step - begun)
+    return before + per_step * own, f"parent's {before:g} + tokens_per_step x {own:.0f} steps"
+
+
+def _count_flops(facts: Facts, tokens: float) -> tuple[float | None, str]:
+    """Return C and its convention; a fork counts on from its parent's C."""
+    before, spent = take(facts, "parent_tokens"), take(facts, "parent_flops")
+    if before is None or spent is None:
+        return derive_flops(facts, tokens)
+    own, convention = derive_flops(facts, max(0.0, tokens - before))
+    return (None if own is None else _keep_in_range(spent + own)), convention
 
 
 def _derive_tokens_per_step(facts: Facts) -> tuple[float | None, str]:

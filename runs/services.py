@@ -17,6 +17,7 @@ from django.utils import timezone
 from runs import store
 from runs.attempts import Choice
 from runs.facts import COLUMNS, apply_config, apply_declared, read_declared, resolve
+from runs.forks import find_fork_point, inherit_facts
 from runs.ingest import ENDED, end_run, find_visible_end, write_attempt
 from runs.mlflow.liveness import is_silent
 from runs.models import Run, RunState, Writer
@@ -49,6 +50,7 @@ class RunWish:
     started_at: float | None = None
     changes: Mapping[str, object] = field(default_factory=dict)
     studies: tuple[str, ...] = ()
+    fork_from: str | None = None
 
 
 # --- create and resume -----------------------------------------------------------------------
@@ -91,11 +93,24 @@ def create_run(project: Project, user_id: int | None, wish: RunWish) -> Run:
     )
     if wish.started_at is not None:
         run.started_at, run.clock_clamped = clamp_time(wish.started_at, now)
+    _fork(run, wish.fork_from)
     _apply(run, wish.changes)
     run.save(force_insert=True)
     run.heartbeat_at = now
     run_created.send(sender=Run, run=run, studies=wish.studies)
     return run
+
+
+def _fork(run: Run, text: str | None) -> None:
+    """Let a new run go on from a step of another one."""
+    if not text:
+        return
+    point = find_fork_point(run, text)
+    if isinstance(point, str):
+        raise Refused(422, "invalid", point, "/fork_from")
+    run.parent, run.fork_step = point.parent, point.step
+    at = timezone.now().isoformat(timespec="seconds")
+    run.facts = inherit_facts(run.facts, point, at)
 
 
 def clamp_time(seconds: float, now: datetime) -> tuple[datetime, bool]:

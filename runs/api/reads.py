@@ -33,6 +33,9 @@ HISTORY_PARAMETERS = [
     OpenApiParameter("times", str, enum=("0", "1"), description="1: with the time of each point."),
     OpenApiParameter("attempts", str, enum=ATTEMPTS, description="all: hidden points too."),
     OpenApiParameter(
+        "inherited", str, enum=("1", "0"), description="0: without what a fork has from its parent."
+    ),
+    OpenApiParameter(
         "samples", int, description="At most so many finite points of each metric, chosen by M4."
     ),
 ]
@@ -69,6 +72,7 @@ class History(RunView):
             max_step=_read_int(request, "max_step", MAX_INTEGER, 0),
             with_times=read_choice(request, "times", ("0", "1")) == "1",
             with_hidden=read_choice(request, "attempts", ATTEMPTS) == "all",
+            with_inherited=read_choice(request, "inherited", ("1", "0")) == "1",
             samples=_read_int(request, "samples", 0, SLOTS),
         )
         return StreamingHttpResponse(write_history(run, wish), content_type="application/json")

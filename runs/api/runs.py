@@ -51,7 +51,7 @@ LIST_PARAMETERS = [
     *PAGING_PARAMETERS,
 ]
 MAX_COLUMNS = 100
-NOT_CHANGES = ("request_id", "id", "project", "resume", "started_at", "study")
+NOT_CHANGES = ("request_id", "id", "project", "resume", "started_at", "study", "fork_from")
 
 
 class Runs(RunView):
@@ -108,6 +108,7 @@ class Runs(RunView):
             started_at=fields.get("started_at"),
             changes={name: fields[name] for name in fields if name not in NOT_CHANGES},
             studies=fields.get("study") or (),
+            fork_from=fields.get("fork_from"),
         )
         with answer_refusals():
             run, is_new = open_run(project, self.principal.user_id, wish)

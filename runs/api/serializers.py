@@ -149,6 +149,12 @@ class RunOpen(RunChange):
     project = Text(max_length=SLUG_LENGTH, required=False, allow_null=True)
     resume = Choice([(name, name) for name in RESUME], required=False, allow_null=True)
     started_at = Number(required=False, allow_null=True, help_text="Seconds since 1970.")
+    fork_from = Text(
+        max_length=2 * UID_LENGTH,
+        required=False,
+        allow_null=True,
+        help_text='"run_id?_step=n": a new run goes on from there; ignored where the run exists.',
+    )
 
 
 class RunFinish(StrictSerializer):

@@ -7,13 +7,17 @@ change, so a replay changes nothing.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping
+
+from scaledash.client.jsonable import mask_text
 
 KINDS = ("diverged", "healthy", "note", "phase", "checkpoint")
 LEVELS = ("INFO", "WARN", "ERROR")
 MAX_TITLE = 63
 MAX_TEXT = 1_024
 MAX_KEPT = 200
+MAX_TRACEBACK = 8_192
 
 
 class Annotations:
@@ -30,6 +34,7 @@ class Annotations:
         self._metrics: dict[str, dict[str, object]] = {}
         self._marks: list[dict[str, object]] = []
         self._alerts: list[dict[str, object]] = []
+        self._traceback = ""
         self._alerted_at: dict[str, float] = {}
 
     def define_metric(self, name: str, facts: Mapping[str, object]) -> None:
@@ -63,9 +68,20 @@ class Annotations:
         self._alerts = [*self._alerts, alert][-MAX_KEPT:]
         self._send_all()
 
+    def keep_traceback(self, error: BaseException) -> None:
+        """Keep where an exception came from: the end of its traceback, secrets masked."""
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        self._traceback = mask_text(text[-MAX_TRACEBACK:])
+        self._send_all()
+
     def _send_all(self) -> None:
         self._send(self._collect())
 
     def _collect(self) -> dict[str, object]:
-        parts = {"metrics": self._metrics, "marks": self._marks, "alerts": self._alerts}
+        parts: dict[str, object] = {
+            "metrics": self._metrics,
+            "marks": self._marks,
+            "alerts": self._alerts,
+            "traceback": self._traceback,
+        }
         return {name: part for name, part in parts.items() if part}

@@ -9,7 +9,7 @@ from scaledash.client.stream import read_int
 REQUIRED = frozenset({"request_id", "id", "project", "resume", "started_at"})
 LEAST_NEEDED_FIRST = (
     *("host", "summary", "scale", "config", "study", "tags", "notes"),
-    *("group", "job_type", "name"),
+    *("group", "job_type", "name", "fork_from"),
 )
 MERGED = ("config", "scale", "summary")
 

@@ -32,11 +32,13 @@ class Ending:
         self.state = "finished"
         self.exit_code: int | None = 0
         self.reason = ""
+        self.error: BaseException | None = None
         self.is_installed = False
 
     def note(self, kind: type[BaseException] | None, error: BaseException | None) -> None:
         """Take note of the exception that ends the process."""
         self.state, self.exit_code, self.reason = describe_end(kind, error)
+        self.error = error
 
 
 _ending = Ending()
@@ -76,6 +78,7 @@ def _finish_all(timeout_seconds: float | None = None) -> None:
             exit_code=_ending.exit_code,
             reason=_ending.reason,
             timeout=timeout_seconds,
+            error=_ending.error,
         )
 
 

@@ -26,6 +26,8 @@ class Identity:
         "allow", "must", "never", or None for a new run.
     rewind_to : int or None
         Step at which a resumed run goes on, from `resume_from`.
+    fork_from : str or None
+        "run_id?_step=n" of the run that a new one goes on from.
     is_member : bool
         A further writer of a run that another process describes.
     """
@@ -41,6 +43,7 @@ class Identity:
     entity: str | None = None
     resume: str | None = None
     rewind_to: int | None = None
+    fork_from: str | None = None
     is_member: bool = False
     start_time: float = 0.0
     directory: Path | None = None
@@ -63,6 +66,7 @@ class Identity:
                 "tags": self.tags,
                 "notes": self.notes,
                 "study": self.study,
+                "fork_from": self.fork_from,
             }
         return {
             "t": "init",
@@ -122,3 +126,17 @@ def read_point(text: str) -> tuple[str, int | None]:
     if match is None:
         raise UsageError(f"{text!r} is not of the form run_id?_step=n")
     return match[1], None if match[2] is None else int(match[2])
+
+
+def read_fork(text: str) -> int:
+    """Return the step of "run_id?_step=n", where a fork begins.
+
+    Raises
+    ------
+    UsageError
+        The text has another form, or names no step.
+    """
+    _, step = read_point(text)
+    if step is None:
+        raise UsageError(f"fork_from={text!r} names no step: write it as {text}?_step=n")
+    return step

@@ -20,6 +20,7 @@ from scaledash.client.identity import (
     Identity,
     check_run_id,
     make_run_id,
+    read_fork,
     read_point,
     read_resume,
 )
@@ -122,6 +123,8 @@ def _open_recording(
     run = Run(identity, settings, console, session, prefix)
     if identity.resume in ("allow", "must"):
         _continue_run(run, identity, last_step, is_known)
+    elif identity.fork_from is not None:
+        run.start_after(read_fork(identity.fork_from))
     if settings.resume is not None and read_resume(settings.resume) == "auto":
         remember_job(directory.parent, identity)
         run.on_success = lambda: forget_job(directory.parent, identity)
@@ -133,8 +136,6 @@ def _start(run: Run, wishes: Wishes) -> Run:
         run.config.update(_choose_keys(wishes), allow_val_change=wishes.allow_val_change)
     if wishes.scale:
         run.set_scale(**{str(name): value for name, value in wishes.scale.items()})
-    if wishes.fork_from:
-        run.config.update({f"{PRIVATE}_fork_from": wishes.fork_from})
     if wishes.entity:
         run.config.update({f"{PRIVATE}_entity": wishes.entity})
     current.remember(run)
@@ -186,6 +187,12 @@ def _settle_identity(settings: Settings, wishes: Wishes, rank: Rank) -> Identity
                 f"id={settings.run_id!r} and resume_from={wishes.resume_from!r} differ"
             )
         resume, rewind_to = resume or "must", None if step is None else step + 1
+    if wishes.fork_from:
+        read_fork(wishes.fork_from)
+        if resume is not None:
+            raise UsageError(
+                f"fork_from={wishes.fork_from!r} makes a new run: leave out resume and resume_from"
+            )
     base = Path(settings.dir or DEFAULT_DIRECTORY)
     if resume == "auto":
         from scaledash.client.jobs import find_job_run
@@ -207,6 +214,7 @@ def _settle_identity(settings: Settings, wishes: Wishes, rank: Rank) -> Identity
         entity=wishes.entity,
         resume="allow" if rank.number else resume,
         rewind_to=rewind_to,
+        fork_from=wishes.fork_from or None,
         is_member=rank.number > 0,
         start_time=time.time(),
     )

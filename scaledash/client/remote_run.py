@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -26,15 +26,16 @@ POINTS_PER_REQUEST = 500_000  # some 10 MB of JSON
 ATTEMPTS = ("visible", "all")
 SHAPES = ("wide", "long")
 LEAST_SAMPLES = 4  # first, least, greatest, last
-LIMITS = frozenset({"min_step", "max_step", "attempts", "times", "samples"})
+LIMITS = frozenset({"min_step", "max_step", "attempts", "times", "samples", "inherited"})
 
 
 @dataclass
 class Counts:
-    """How many points were sent, and how many there are."""
+    """How many points were sent, how many there are, and how many of a metric are inherited."""
 
     sent: int = 0
     total: int = 0
+    inherited: dict[str, int] = field(default_factory=dict)
 
 
 class RemoteRun:
@@ -139,6 +140,22 @@ class RemoteRun:
         """Tags of the run."""
         return list(self.document.get("tags") or [])
 
+    @property
+    def parent(self) -> str | None:
+        """Id of the run that this one was forked from, or that it is nested in."""
+        return self.document.get("parent")
+
+    @property
+    def fork_step(self) -> int | None:
+        """Last step that a fork has from its parent."""
+        return self.document.get("fork_step")
+
+    @property
+    def traceback(self) -> str:
+        """Where the exception came from that ended the run, if `log_traceback` was on."""
+        kept = (self.document.get("config") or {}).get("_scaledash") or {}
+        return str(kept.get("traceback") or "")
+
     def scan(
         self, metrics: Sequence[str] | None = None, **limits: Any
     ) -> Iterator[tuple[str, int, float]]:
@@ -149,8 +166,8 @@ class RemoteRun:
         metrics : sequence of str, optional
             By default all of them.
         **limits
-            `min_step`, `max_step`, `samples`, and `attempts`: "visible", or "all" for what a
-            rewind replaced.
+            `min_step`, `max_step`, `samples`, `inherited`, and `attempts`: "visible", or "all" for
+            what a rewind replaced.
         """
         for name, step, value, _ in self._read(metrics, limits):
             yield name, step, value
@@ -174,6 +191,7 @@ class RemoteRun:
         x: str = "step",
         shape: str = "wide",
         attempts: str = "visible",
+        inherited: bool = True,
         **limits: Any,
     ) -> DataFrame:
         """Return every point, or samples of them, as a pandas frame.
@@ -190,6 +208,9 @@ class RemoteRun:
             `frame.attrs["nonfinite"]`. "long": metric, step, value, time; keeps the two apart.
         attempts : str
             "visible", or "all" for points that a rewind or a resumed run has replaced too.
+        inherited : bool
+            Of a fork, with the points of its parent before its own; `frame.attrs["inherited"]`
+            says for each metric how many of its first points they are.
         **limits
             `min_step`, `max_step`, and `samples`: at most so many finite points of each metric,
             chosen by M4, so that no extreme is lost; every NaN and infinity comes too.
@@ -207,12 +228,14 @@ class RemoteRun:
             return list(self.scan_history(metrics, **limits))
         if shape not in SHAPES:
             raise UsageError(f"shape={shape!r}: use one of {', '.join(SHAPES)}")
-        limits["attempts"] = attempts
+        limits |= {"attempts": attempts, "inherited": inherited}
         counts = Counts()
         if shape == "long":
             frame = make_long(self._read(metrics, {**limits, "times": True}, counts))
         else:
             frame = self._put_on(x, make_wide(self._read(metrics, limits, counts)), attempts)
+        if counts.inherited:
+            frame.attrs["inherited"] = counts.inherited
         if limits.get("samples") is not None:
             frame.attrs |= {"points_total": counts.total, "points_sent": counts.sent}
             frame.attrs["method"] = "m4" if counts.sent < counts.total else "raw"
@@ -252,6 +275,8 @@ class RemoteRun:
             for name, series in answer.get("series", {}).items():
                 counts.sent += len(series["steps"])
                 counts.total += int(series.get("points_total", len(series["steps"])))
+                if series.get("inherited"):
+                    counts.inherited[name] = int(series["inherited"])
                 times = series.get("times") or [None] * len(series["steps"])
                 for step, value, at in zip(series["steps"], series["values"], times, strict=True):
                     yield name, int(step), read_value(value), at
@@ -347,4 +372,6 @@ def _read_limits(limits: Mapping[str, Any]) -> dict[str, str]:
         query["attempts"] = attempts
     if limits.get("times"):
         query["times"] = "1"
+    if limits.get("inherited") is False:
+        query["inherited"] = "0"
     return query

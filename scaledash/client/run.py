@@ -151,11 +151,14 @@ class Run(RowLogger, WandbRun):
         exit_code: int | None = None,
         reason: str = "",
         timeout: float | None = None,
+        error: BaseException | None = None,
     ) -> FinishResult:
-        """End the run in a given state: finished, failed or interrupted."""
+        """End the run in a given state: finished, failed or interrupted; `error` is the cause."""
         if self._result is not None:
             return self._result
         is_ours = self._session is not None and os.getpid() == self._pid
+        if is_ours and state == "failed" and error is not None and self._settings.log_traceback:
+            self._annotations.keep_traceback(error)
         if is_ours:
             self.config.send_changes()
         self._result = FinishResult(0, 0, 0, self.url)
@@ -203,7 +206,7 @@ class Run(RowLogger, WandbRun):
         from scaledash.client.endings import describe_end
 
         state, exit_code, reason = describe_end(kind, error)
-        self.end(state, exit_code=exit_code, reason=reason)
+        self.end(state, exit_code=exit_code, reason=reason, error=error)
 
     def __reduce__(self) -> tuple[object, ...]:
         from scaledash.client.session import reattach
@@ -216,7 +219,11 @@ class Run(RowLogger, WandbRun):
         """Go on behind the last step of a resumed run; None: that is not known yet."""
         self.resumed = True
         self._is_relative = last_step is None
-        self._next_step = self.starting_step = 0 if last_step is None else last_step + 1
+        self.start_after(-1 if last_step is None else last_step)
+
+    def start_after(self, step: int) -> None:
+        """Give the first row without a step the one behind this."""
+        self._next_step = self.starting_step = step + 1
         self._use_recorder(self._recorder)
 
     def record_marker(self, marker: dict[str, object]) -> None:

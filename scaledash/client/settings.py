@@ -73,6 +73,7 @@ class Values:
     durable: bool | None = None
     disable_git: bool | None = None
     disable_code: bool | None = None
+    log_traceback: bool | None = None
     rank: int | None = None
     finish_timeout: float | None = None
     pace: Pace = field(default_factory=Pace)

@@ -286,6 +286,23 @@ def test_an_import_that_dies_anywhere_goes_on_and_stores_every_point_once(
     assert (run.repeated, run.overwritten, run.attempt) == (0, 0, 1)
 
 
+def test_a_fork_gets_its_parent_where_the_server_has_it(world: World) -> None:
+    def deliver(key: str, parent: str | None = None) -> Any:
+        points = [Point("loss", step, 1.0) for step in range(4)]
+        fork = (parent, 2) if parent else None
+        run = SourceRun(key, key, [Part("a", lambda: points)], state="finished", fork=fork)
+        with contextlib.closing(Transport(Server(world.url, world.token, "argument"))) as transport:
+            Delivery(transport, "imported", "test").deliver(run, {}, Tally(), lambda n: None)
+        return world.run(key)
+
+    parent = deliver("parent")
+    child, orphan = deliver("child", "parent"), deliver("orphan", "elsewhere")
+    assert (child.parent_id, child.fork_step) == (parent.pk, 2)
+    assert (orphan.parent_id, orphan.fork_step) == (None, None)
+    note = f"{make_uid('test', 'elsewhere')}?_step=2"
+    assert orphan.host["import"]["fork_from"] == note
+
+
 def test_a_limit_of_the_server_is_waited_for() -> None:
     waits: list[float] = []
     replies = [Reply(429, headers={"retry-after": "7"}), Reply(503), Reply(200, b'{"ok": true}')]

@@ -116,6 +116,25 @@ def test_a_fork_names_its_parent(tmp_path: Path) -> None:
     assert run.key == "w/p/child"
 
 
+def test_parents_come_before_their_forks_and_fork_steps_share_the_multiplier(
+    tmp_path: Path,
+) -> None:
+    for number, (run, parent) in enumerate({"c": "b", "b": "a", "a": None}.items()):
+        rows = [
+            attribute(
+                "sys/creation_time", "datetime", run, datetime_value=AT.replace(day=9 - number)
+            ),
+            point("1", 1.0, run=run),
+        ]
+        if parent:
+            rows.append(attribute("sys/forking/parent", "string", run, string_value=parent))
+            rows.append(attribute("sys/forking/step", "float", run, float_value=10.5))
+        write(tmp_path / f"p/{run}_part_0.parquet", rows)
+    runs = list_runs(read(tmp_path))
+    assert [run.key for run in runs] == ["w/p/a", "w/p/b", "w/p/c"]
+    assert [run.fork for run in runs] == [None, ("w/p/a", 105), ("w/p/b", 105)]
+
+
 def test_other_series_are_counted(tmp_path: Path) -> None:
     rows = [
         point("0", 3.0),

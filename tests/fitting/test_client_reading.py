@@ -15,7 +15,7 @@ from fitting.models import Study
 from scaledash.client import cli
 from teams.models import Scope
 from tests.fitting.factories import make_isoflops, make_run, make_study, make_sweep, settle
-from tests.runs.factories import Job, make_api
+from tests.runs.factories import Job, make_api, open_run
 from tests.teams.factories import get_user, make_project, make_token
 
 pytestmark = pytest.mark.django_db
@@ -153,6 +153,19 @@ def test_sampled_history_keeps_extremes_and_what_is_not_finite(live_web: str) ->
     assert [(name, step) for name, step, _ in frame.attrs["nonfinite"]] == [("curve", 2_345)]
     assert list(frame.index[[0, -1]]) == [0, 4_999]
     assert run.history(["curve"], samples=5_000, shape="long").attrs["method"] == "raw"
+
+
+def test_history_of_a_fork_holds_what_it_has_from_its_parent(live_web: str) -> None:
+    project = make_project("alpha", ann="editor")
+    writer = make_api(project)
+    Job(writer, open_run(writer, "parent")).log(range(5), loss=[5.0, 4.0, 3.0, 2.0, 1.0])
+    Job(writer, open_run(writer, "fork", fork_from="parent?_step=2")).log([3, 4], loss=[0.5, 0.4])
+    run = scaledash.Api(live_web, make_token(get_user("ann"), Scope.READ)).run("alpha/fork")
+    frame = run.history()
+    assert list(frame["loss"]) == [5.0, 4.0, 3.0, 0.5, 0.4]
+    assert frame.attrs["inherited"] == {"loss": 3}
+    assert list(run.history(inherited=False)["loss"]) == [0.5, 0.4]
+    assert (run.parent, run.fork_step) == ("parent", 2)
 
 
 def test_filters_of_wandb_find_the_same_runs(api: scaledash.Api) -> None:

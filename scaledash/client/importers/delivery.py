@@ -274,9 +274,18 @@ class _Shipment:
         if self.run.link:
             about["link"] = self.run.link
         if self.run.fork is not None:
-            parent, step = self.run.fork
-            about["fork_from"] = f"{make_uid(self.delivery.kind, parent)}?_step={step}"
+            about["fork_from"] = self._write_fork(*self.run.fork)
         return {"import": about}
+
+    def _write_fork(self, parent: str, step: int) -> str:
+        return f"{make_uid(self.delivery.kind, parent)}?_step={step}"
+
+    def _describe_parent(self) -> dict[str, object]:
+        """Return where the run was forked from, if the server has that run: parents go first."""
+        if self.run.fork is None:
+            return {}
+        is_there = self.delivery.find(make_uid(self.delivery.kind, self.run.fork[0])) is not None
+        return {"fork_from": self._write_fork(*self.run.fork)} if is_there else {}
 
     def _open(self) -> None:
         """Create the run, or let it go on, with the plan of its next batch."""
@@ -291,6 +300,7 @@ class _Shipment:
             body |= {"host": {**described, **host}}
             if self.scale:
                 body["scale"] = to_json(dict(self.scale))
+            body |= self._describe_parent()
         answer = self.delivery.request("POST", "/api/v1/runs", body)
         self.result.is_new = bool(answer.get("created"))
         self.is_open = self.is_known = True

@@ -18,6 +18,7 @@ VALUES = {"int": "int_value", "float": "float_value", "string": "string_value",
 READ = ("project_id", "run_id", "attribute_path", "attribute_type", "step", "timestamp",
         "float_value")  # fmt: skip
 MAX_DIGITS = 6  # of Neptune's decimal(18, 6)
+FORK_PARENT, FORK_STEP = "sys/forking/parent", "sys/forking/step"
 SKIPPED = "attributes of files, texts and histograms, left out"
 
 
@@ -69,8 +70,10 @@ class NeptuneExport:
             self._tally.say(
                 f"steps have {digits} decimals: all of them are multiplied by {multiplier:,}"
             )
-        for found in runs.values():
-            yield self._make_run(found, multiplier)
+        keys = {(found.project, found.run_id): _make_key(found) for found in runs.values()}
+        # Parents first: the server can only say of a run that it has where a fork comes from.
+        for found in sorted(runs.values(), key=_read_age):
+            yield self._make_run(found, multiplier, keys)
 
     def _look(self, path: Path, runs: dict[tuple[str, str], Found]) -> int:
         """Take the attributes of a file; returns how many decimals its steps have."""
@@ -85,6 +88,8 @@ class NeptuneExport:
                 digits = max(digits, _count_decimals(row["step"]))
             elif kind in VALUES:
                 found.attributes[name] = row.get(VALUES[kind])
+                if name == FORK_STEP and found.attributes[name] is not None:
+                    digits = max(digits, _count_decimals(Decimal(str(found.attributes[name]))))
             elif kind == "string_set":
                 texts = [str(text) for text in row.get("string_set_value") or []]
                 found.tags += texts if name in ("sys/tags", "sys/group_tags") else []
@@ -98,16 +103,18 @@ class NeptuneExport:
         for batch in file.iter_batches(columns=columns):
             yield from batch.to_pylist()
 
-    def _make_run(self, found: Found, multiplier: int) -> SourceRun:
+    def _make_run(
+        self, found: Found, multiplier: int, keys: dict[tuple[str, str], str]
+    ) -> SourceRun:
         about = found.attributes
         parts = [self._make_part(found, path, multiplier) for path in found.files]
-        parent, step = about.get("sys/forking/parent"), about.get("sys/forking/step")
         fork = None
-        if parent:
-            at = _to_step(Decimal(str(step or 0)), multiplier)
-            fork = (f"{found.project}/{parent}", at)
+        if about.get(FORK_PARENT):
+            parent = str(about[FORK_PARENT])
+            at = _to_step(Decimal(str(about.get(FORK_STEP) or 0)), multiplier)
+            fork = (keys.get((found.project, parent), f"{found.project}/{parent}"), at)
         return SourceRun(
-            key=f"{found.project}/{about.get('sys/custom_run_id') or found.run_id}",
+            key=_make_key(found),
             name=str(about.get("sys/name") or found.run_id),
             parts=parts,
             group=str(about.get("sys/experiment/name") or ""),
@@ -141,6 +148,16 @@ class NeptuneExport:
                 )
             at = row["timestamp"]
             yield Point(metric, number, float(value), at.timestamp() if at else None)
+
+
+def _make_key(found: Found) -> str:
+    return f"{found.project}/{found.attributes.get('sys/custom_run_id') or found.run_id}"
+
+
+def _read_age(found: Found) -> tuple[bool, float]:
+    """Sort forks behind runs that are none, and by the time of their creation."""
+    created = _to_seconds(found.attributes.get("sys/creation_time"))
+    return bool(found.attributes.get(FORK_PARENT)), created or 0.0
 
 
 def _count_decimals(step: Decimal | None) -> int:
