@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from scaledash.client.control import Plan, Progress
+from scaledash.client.nonfinite import write_value
 from scaledash.client.records import Block
 from scaledash.client.stream import Stream, read_int
 
@@ -59,7 +59,7 @@ def encode_batch(stream: Stream, plan: Plan, base: int | None) -> tuple[bytes, i
     body: dict[str, object] = {"writer": plan.sent_as, "seq": plan.seq, "steps": columns.steps}
     metrics: dict[str, object] = {}
     for name, values in columns.values.items():
-        encoded = [_encode_value(value) for value in values]
+        encoded = [write_value(value) for value in values]
         if len(values) == len(columns.steps):
             metrics[name] = encoded
         else:
@@ -164,14 +164,6 @@ def _keep_points(names: Iterable[str], row: int, plan: Plan) -> list[tuple[int, 
 
 def _covers(place: tuple[str | None, int | None], name: str, row: int) -> bool:
     return place[0] in (None, name) and place[1] in (None, row)
-
-
-def _encode_value(value: float) -> float | str:
-    if math.isfinite(value):
-        return value
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
 
 
 def _describe_cut(cut: dict[str, object], first_step: int) -> dict[str, object]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from scaledash.client.api import EXPORTED, FORMATS, Api
 from scaledash.client.errors import UsageError
+from scaledash.client.nonfinite import write_value
 from scaledash.client.remote_fit import LR_EXPONENT, RemoteFit
 from scaledash.client.remote_run import RemoteRun
 from scaledash.client.remote_study import RemoteStudy
@@ -236,6 +237,4 @@ def _spell(value: object) -> object:
         return {str(key): _spell(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_spell(inner) for inner in value]
-    if isinstance(value, float) and value - value != 0:
-        return {"nan": "NaN", "inf": "Infinity"}.get(str(value), "-Infinity")
-    return value
+    return write_value(value) if isinstance(value, float) else value

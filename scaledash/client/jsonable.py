@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from scaledash.client.nonfinite import write_value
 
 MAX_DEPTH = 6  # of a value inside the config; the server takes bodies of depth 8
 MAX_REPR = 1_024
@@ -39,7 +40,7 @@ def to_json(value: object, depth: int = 0) -> object:
     if isinstance(value, int):
         return int(value) if abs(value) < MAX_INTEGER else str(value)
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else _name_nonfinite(value)
+        return write_value(float(value))
     if isinstance(value, str):
         return mask_text(value)
     mapping = to_mapping(value) if depth < MAX_DEPTH else None
@@ -103,9 +104,3 @@ def _call(function: Callable[[], object]) -> object:
         return function()
     except Exception:
         return None
-
-
-def _name_nonfinite(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from scaledash.client.decoding import read_numbers, read_value
 from scaledash.client.errors import UsageError
+from scaledash.client.nonfinite import read_numbers, read_value
 
 LR_SWEEP, COMPUTE_OPTIMAL = "lr_sweep", "compute_optimal"
 LR_EXPONENT = "lr_exponent"

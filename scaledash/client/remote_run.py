@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from scaledash.client.decoding import read_value
 from scaledash.client.errors import UsageError
 from scaledash.client.frames import (
     DataFrame,
@@ -18,6 +17,7 @@ from scaledash.client.frames import (
     make_wide,
     put_on_axis,
 )
+from scaledash.client.nonfinite import read_value
 
 if TYPE_CHECKING:
     from scaledash.client.api import Api

@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from scaledash.client.decoding import read_value
 from scaledash.client.errors import NotFound, UsageError
 from scaledash.client.frames import DataFrame, make_table
+from scaledash.client.nonfinite import read_value
 from scaledash.client.remote_fit import (
     COMPUTE_OPTIMAL,
     LR_EXPONENT,

@@ -8,7 +8,6 @@ therefore cut the same way again after a crash, and its key (writer, seq) makes 
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from scaledash.client.importers.model import (
     make_writer,
 )
 from scaledash.client.jsonable import mask_text, to_json
+from scaledash.client.nonfinite import write_value
 from scaledash.client.transport import Reply, Transport, encode_json
 
 MAX_POINTS = 5_000  # of a batch: with times it stays below 1 MiB of JSON
@@ -368,20 +368,12 @@ def write_batch(batch: Sequence[Entry], writer: str, seq: int) -> dict[str, obje
 def _write_series(points: Sequence[Point]) -> dict[str, object]:
     found: dict[str, object] = {
         "steps": [point.step for point in points],
-        "values": [_encode(point.value) for point in points],
+        "values": [write_value(point.value) for point in points],
     }
     times = [point.time for point in points if point.time is not None]
     if len(times) == len(points):
         found["times"] = times
     return found
-
-
-def _encode(value: float) -> float | str:
-    if math.isfinite(value):
-        return value
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
 
 
 def _write_row(entry: Entry) -> bytes:

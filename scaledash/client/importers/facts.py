@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from scaledash.client.errors import UsageError
+from scaledash.client.frames import flatten
 
 # What the server will recognise in a config by itself (its last component): only to show it.
 RECOGNISED: Mapping[str, tuple[str, ...]] = {
@@ -89,7 +90,7 @@ def find_facts(
     pattern: re.Pattern[str] | None,
 ) -> dict[str, object]:
     """Return the facts of a run that the user's mapping and pattern give."""
-    flat = flatten(config)
+    flat = flatten(config, "")
     found: dict[str, object] = {}
     match = pattern.search(name) if pattern else None
     if match:
@@ -101,21 +102,10 @@ def find_facts(
 def guess_facts(config: Mapping[str, object]) -> dict[str, object]:
     """Return the facts that the server will recognise in a config."""
     last = {path.rpartition(".")[2].casefold().replace("-", "_"): value
-            for path, value in flatten(config).items()}  # fmt: skip
+            for path, value in flatten(config, "").items()}  # fmt: skip
     found = {}
     for fact, keys in RECOGNISED.items():
         values = [last[key] for key in keys if last.get(key) is not None]
         if values:
             found[fact] = values[0]
-    return found
-
-
-def flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """Return the leaves of a config by their paths."""
-    found: dict[str, object] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            found |= flatten(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
     return found

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scaledash.client.frames import flatten
 from scaledash.client.importers.dates import read_date
-from scaledash.client.importers.facts import flatten, read_number
+from scaledash.client.importers.facts import read_number
 from scaledash.client.importers.model import Part, Point, SourceRun, Tally, Unreadable
 
 RUN = ("run", "run_id", "run_name", "experiment", "run name", "name", "id")
@@ -274,7 +275,7 @@ def _read_lines(lines: Iterable[str]) -> Iterator[Row]:
             raise Unreadable(f"line {number} is no JSON: {error}") from error
         if not isinstance(found, dict):
             raise Unreadable(f"line {number} is no JSON object")
-        yield flatten(found)
+        yield flatten(found, "")
 
 
 def read_time(cell: Cell) -> float | None:

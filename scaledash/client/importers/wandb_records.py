@@ -13,11 +13,11 @@ from scaledash.client.importers.wire import (
     to_text,
     to_zigzag,
 )
+from scaledash.client.nonfinite import NONFINITE
 
 HISTORY, SUMMARY, CONFIG, METRIC, RUN, EXIT = 2, 3, 5, 12, 17, 18
 TEXTS = {1: "id", 2: "entity", 3: "project", 6: "group", 7: "job_type", 8: "name", 9: "notes",
          13: "hostname"}  # fmt: skip
-NAMED = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
 @dataclass
@@ -162,7 +162,7 @@ def flatten_row(row: dict[str, object]) -> Iterator[tuple[str, object]]:
 def to_number(value: object) -> float | None:
     """Return a logged number; the three non-finite ones may be texts."""
     if isinstance(value, str):
-        return NAMED.get(value)
+        return NONFINITE.get(value)
     if isinstance(value, (bool, int, float)):
         return float(value)
     return None

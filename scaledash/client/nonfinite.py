@@ -1,6 +1,8 @@
-"""Numbers as the API writes them."""
+"""Numbers as the API writes them: NaN and both infinities are text."""
 
 from __future__ import annotations
+
+import math
 
 NONFINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
@@ -10,6 +12,15 @@ def read_value(value: object) -> float:
     if value is None:
         return NONFINITE["NaN"]
     return NONFINITE[value] if isinstance(value, str) else float(value)  # type: ignore[arg-type]
+
+
+def write_value(value: float) -> float | str:
+    """Return a number as JSON holds it."""
+    if math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
 
 
 def read_numbers(values: object) -> list[float]:
