@@ -6,7 +6,7 @@ reads, fits and publishes all of them together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from fitting.inputs import (
 )
 from fitting.maths.compute_optimal import ComputeSettings, LossCurve, analyse_compute_optimal
 from fitting.maths.lr_sweep import LrSweepSettings, analyse_lr_sweep
+from fitting.maths.registry import get_law
 from fitting.models import FitKind, Study
 from fitting.queries import COMPUTE_OPTIMAL, INSTABILITY, LR_SWEEP
 from fitting.rows import StudyRows
@@ -37,6 +38,7 @@ COMPUTE_REPLICAS = {
     FitKind.FAST: settings.REFIT_BOOTSTRAPS // 5,
     FitKind.DEEP: 4 * settings.REFIT_BOOTSTRAPS,
 }
+COMPUTE_LAWS = ("overtraining", "power_law_constant")
 CURVE_POINTS = 48  # of each loss curve that a figure draws
 ENVELOPE_POINTS = 250  # of the 1,500 samples of the envelope
 
@@ -93,7 +95,20 @@ def run_compute_optimal(data: ComputeInput, study: Study, kind: FitKind) -> Resu
     stored: dict[str, Any] = result.to_dict()
     for variant in stored["variants"]:
         variant["envelope"] = _thin_table(variant["envelope"])
-    return {**stored, "curves": curves}
+    return {**stored, "curves": curves, "laws": describe_laws(COMPUTE_LAWS)}
+
+
+def describe_laws(slugs: Iterable[str]) -> Result:
+    """Return what pages say of the laws behind a result: they never load the laws themselves."""
+    return {
+        law.slug: {
+            "title": law.title,
+            "formula": law.formula,
+            "source": law.source,
+            "params": {param.name: param.text for param in law.params},
+        }
+        for law in map(get_law, slugs)
+    }
 
 
 def _thin_table(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -119,6 +134,6 @@ def _known_options(options: Mapping[str, object], known: tuple[str, ...]) -> dic
 
 ANALYSES = {
     LR_SWEEP: Analysis(LR_SWEEP, 1, read_lr_sweep, run_lr_sweep),
-    COMPUTE_OPTIMAL: Analysis(COMPUTE_OPTIMAL, 2, read_compute_optimal, run_compute_optimal),
+    COMPUTE_OPTIMAL: Analysis(COMPUTE_OPTIMAL, 3, read_compute_optimal, run_compute_optimal),
     INSTABILITY: Analysis(INSTABILITY, 2, read_instability, run_instability),
 }

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from fitting.compute_results import ENVELOPE, ISOFLOP, PARAMETRIC, ComputeVariantDoc, find_variant
 from fitting.compute_results import find_refusal as find_refusal_of
+from fitting.law_table import summarise_fit
 from fitting.lr_figures import name_scale
 from fitting.plots import compute_tables as tables
 from fitting.plots.allocation import PANES, draw_allocation
@@ -15,9 +16,11 @@ from fitting.plots.contract import Figure, Options, Plot
 from fitting.plots.frontier import draw_envelope, draw_frontier
 from fitting.plots.isoflop import draw_isoflop
 from fitting.plots.lr_tables import ESTIMATORS
+from fitting.plots.overtraining import draw_overtraining, find_law, list_residuals
+from fitting.plots.residuals import draw_residuals as draw_points
 from fitting.plots.surface import draw_residuals, draw_surface
 from fitting.queries import StudyView
-from fitting.results import RefusalDoc
+from fitting.results import RefusalDoc, as_refusal
 
 T = TypeVar("T")
 
@@ -115,6 +118,20 @@ def _make_pane(name: str) -> Plot:
     )
 
 
+def refuse_overtraining(view: StudyView, options: Options, drawn: Figure) -> RefusalDoc | None:
+    """Return why the study has no over-training law; None where it has, or before the next fit."""
+    if view.compute is None:
+        return None
+    shown = find_shown(view, options)
+    law = dict(shown).get("overtraining") if shown else None
+    return view.compute["refusal"] or (as_refusal(law["fit"]) if law else None)
+
+
+def _describe_overtraining(view: StudyView, options: Options) -> Figure:
+    law = find_law(find_shown(view, options))
+    return summarise_fit(law["fit"]) if law else {"refusal": refuse_overtraining(view, options, {})}
+
+
 COMPUTE_FIGURES = {
     "isoflop": Plot(
         "Loss against size at equal compute",
@@ -161,5 +178,25 @@ COMPUTE_FIGURES = {
         _describe_envelope,
         count_compute,
         partial(refuse, ENVELOPE),
+    ),
+    "overtraining": Plot(
+        "Loss at fixed tokens per parameter",
+        lambda view, options: draw_overtraining(find_shown(view, options)),
+        _of_variant(tables.caption_overtraining),
+        _of_variant(tables.tabulate_overtraining),
+        _describe_overtraining,
+        count_compute,
+        refuse_overtraining,
+    ),
+    "overtraining_residuals": Plot(
+        "Over-training law against the runs",
+        lambda view, options: draw_points(
+            list_residuals(find_shown(view, options)), "overtraining_residuals"
+        ),
+        _of_variant(tables.caption_overtraining_error),
+        _of_variant(tables.tabulate_overtraining),
+        _describe_overtraining,
+        count_compute,
+        refuse_overtraining,
     ),
 }

@@ -19,8 +19,14 @@ from fitting.compute_results import (
     name_approach,
     take_at,
 )
+from fitting.law_table import (
+    describe_estimate,
+    describe_held_out,
+    describe_law_fit,
+    describe_objective,
+)
 from fitting.palette import category_tone
-from fitting.plots.compute_tables import describe_exponents, describe_held_out
+from fitting.plots.compute_tables import describe_exponents
 from fitting.plots.isoflop import format_flops
 from fitting.queries import StudyView
 from fitting.results import as_refusal
@@ -29,8 +35,6 @@ from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.units import format_quantity, parse_quantity
 
 Document = dict[str, object]
-OBJECTIVES = {"huber": "Huber losses", "least_squares": "squares"}
-SPACES = {"log": "residuals of log loss", "linear": "residuals of the loss"}
 NO_BUDGET = "needs runs with parameters, tokens and FLOPs"
 PARAM_TEXTS = {
     "E": "irreducible loss E, nats",
@@ -124,19 +128,10 @@ def describe_params(variant: ComputeVariantDoc | None) -> list[Document]:
     rows: list[Document] = []
     for texts, member in ((DERIVED_TEXTS, "derived"), (PARAM_TEXTS, "params")):
         for name, text in texts.items():
-            cells = [_describe_estimate(fit[member][name]) for fit in fits.values()]
+            cells = [describe_estimate(fit[member][name]) for fit in fits.values()]
             if cells:
                 rows.append({"key": name, "text": text, "cells": cells})
     return rows
-
-
-def _describe_estimate(estimate: Mapping[str, Any]) -> Document:
-    return {
-        "value": estimate["value"],
-        "text": format_number(estimate["value"], 4),
-        "interval_text": format_interval(estimate["interval"], lambda v: format_number(v, 3)),
-        "reason": estimate["reason"],
-    }
 
 
 def describe_notes(variant: ComputeVariantDoc | None) -> list[Document]:
@@ -149,11 +144,8 @@ def describe_notes(variant: ComputeVariantDoc | None) -> list[Document]:
 
 
 def _describe_notes(fit: Mapping[str, Any]) -> Document:
-    spec = fit["objective_spec"]
-    delta = f", δ = {format_number(spec['delta'])}" if spec["delta"] else ""
     return {
-        "objective": f"{spec['reduction']} of {OBJECTIVES[spec['loss']]} of the "
-        f"{SPACES[spec['space']]}{delta}",
+        "objective": describe_objective(fit),
         "n": f"{fit['n_params']} parameters on {fit['n']} cells",
         "replicas": fit["replicas"],
         "seed": fit["seed"],
@@ -164,6 +156,15 @@ def _describe_notes(fit: Mapping[str, Any]) -> Document:
 
 def _start(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def describe_overtraining(view: StudyView, options: Mapping[str, str]) -> Document:
+    """Return the over-training law of the shown variant as a table, or why there is none."""
+    variant = find_variant(view.compute, options.get("variant", ""))
+    law = dict(variant).get("overtraining") if variant else None
+    texts = (view.compute or {}).get("laws", {}).get("overtraining", {})
+    refused = view.compute["refusal"] if view.compute else None
+    return describe_law_fit(law["fit"] if law else refused, texts)
 
 
 # --- what if -------------------------------------------------------------------------------------

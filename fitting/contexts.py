@@ -11,7 +11,9 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from fitting.axes import AXIS_TITLES
-from fitting.compute_page import build_compute, summarise_compute
+from fitting.comparison import build_comparison, summarise_comparison
+from fitting.comparison_figures import COMPARISON_FIGURES
+from fitting.compute_page import build_compute, describe_overtraining, summarise_compute
 from fitting.coverage import describe_coverage
 from fitting.diagnoses.tab import build_instabilities
 from fitting.figures import FIGURES
@@ -51,6 +53,7 @@ TAB_LABELS = {
     "isoflop": "IsoFLOP",
     "parametric": "Parametric",
     "frontier": "Frontier",
+    "compare": "Variants",
     "instab": "Instabilities",
     "forecasts": "Forecasts",
     "runs": "Runs",
@@ -61,12 +64,13 @@ TAB_FIGURES = {
     "lr": ("lr_loss", "lr_optimum", "lr_sensitivity"),
     "isoflop": ("isoflop", "optimal_params", "optimal_tokens", "tokens_per_param"),
     "parametric": ("surface", "residuals"),
-    "frontier": ("frontier", "envelope"),
+    "frontier": ("frontier", "envelope", "overtraining", "overtraining_residuals"),
+    "compare": ("crossover", "gain", "ladder_residuals"),
     "instab": ("attention_logits", "logit_forecast", "gradient_rms", "log_z"),
 }
-TALL = (*(names[0] for names in TAB_FIGURES.values()), "envelope")
+TALL = (*(names[0] for names in TAB_FIGURES.values()), "envelope", "overtraining")
 COMPUTE_TABS = ("isoflop", "parametric", "frontier")
-OPTION_KEYS = {"lr_loss": "ys"}
+OPTION_KEYS = {"lr_loss": ("ys",), **dict.fromkeys(COMPARISON_FIGURES, ("reference",))}
 LOSS_AXIS = {"key": "ys", "label": "Loss axis", "choices": (("", "log"), ("lin", "linear"))}
 
 
@@ -131,9 +135,8 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         "fit": describe_fit(view),
         "progress": vars(view.progress),
         "definition": describe_definition(view),
-        "kpis": summarise_compute(view, compute)
-        if shows_compute
-        else summarise(result, optima, laws, rows, names),
+        "kpis": _summarise(view, tab, options, compute)
+        or summarise(result, optima, laws, rows, names),
         "variants": variants,
         "variant_texts": names,
         "chosen_variant": wanted if wanted in names else "",
@@ -144,6 +147,8 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         "refusal": (result or {}).get("refusal"),
         "warnings": list(view.rows.warnings),
         **({"instabilities": build_instabilities(view)} if tab == "instab" else {}),
+        **({"comparison": build_comparison(view, options)} if tab == "compare" else {}),
+        **({"overtraining": describe_overtraining(view, options)} if tab == "frontier" else {}),
         **compute,
         "exclusions": describe_exclusions(view, view.compute if shows_compute else view.result),
         "coverage": describe_coverage(view, drawn),
@@ -151,6 +156,22 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         "n_runs": len(rows),
         "runs": [describe_row(row) for row in rows],
     }
+
+
+def _summarise(
+    view: StudyView, tab: str, options: Mapping[str, str], compute: Mapping[str, Any]
+) -> list[dict[str, object]]:
+    """Return the row of numbers of a tab that has one of its own."""
+    if tab == "compare":
+        return summarise_comparison(view, options)
+    shows_compute = (tab if tab in TAB_FIGURES else choose_tab(view)) in COMPUTE_TABS
+    return summarise_compute(view, compute) if shows_compute else []
+
+
+def list_tabs(view: StudyView, tab: str) -> list[str]:
+    """Return the tabs that make sense: variants are compared where there are two."""
+    n_ladders = len((view.compute or {}).get("ladders", []))
+    return [key for key in TABS if key != "compare" or n_ladders > 1 or tab == key]
 
 
 def _describe_head(study: Study) -> dict[str, object]:
@@ -301,7 +322,8 @@ def build_study_page(
                 "count": len(rows) if key == "runs" else None,
                 "url": _build_url(here, key, first, str(document["shown_variant"])),
             }
-            for key, label in TAB_LABELS.items()
+            for key in list_tabs(view, tab)
+            for label in [TAB_LABELS[key]]
         ],
         "figures": [
             _describe_figure(place, name, bool(links)) for name in TAB_FIGURES.get(tab, ())
@@ -339,8 +361,8 @@ def _link_variants(here: str, tab: str, document: Mapping[str, object]) -> list[
 
 
 def _describe_figure(place: Sequence[str], name: str, has_variants: bool) -> dict[str, object]:
-    keys = [OPTION_KEYS[name]] if name in OPTION_KEYS else []
-    if has_variants:
+    keys = [*OPTION_KEYS.get(name, ())]
+    if has_variants or name in COMPARISON_FIGURES:
         keys.append("variant")
     return {
         "name": name,

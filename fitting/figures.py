@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fitting.comparison_figures import COMPARISON_FIGURES
 from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.instability_figures import INSTABILITY_FIGURES
 from fitting.lr_figures import LR_FIGURES, MODES
@@ -17,7 +18,7 @@ from fitting.results import RefusalDoc
 
 __all__ = ["FIGURES", "MODES", "Figure", "build_figure"]
 Figure = dict[str, object]
-FIGURES = {**LR_FIGURES, **COMPUTE_FIGURES, **INSTABILITY_FIGURES}
+FIGURES = {**LR_FIGURES, **COMPUTE_FIGURES, **COMPARISON_FIGURES, **INSTABILITY_FIGURES}
 
 
 def build_figure(name: str, view: StudyView, options: Mapping[str, str], rev: str) -> Figure | None:

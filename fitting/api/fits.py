@@ -33,6 +33,10 @@ VARIANT = OpenApiParameter(
     "variant", str, description="Which variant the compute-optimal figures show; its label."
 )
 
+REFERENCE = OpenApiParameter(
+    "reference", str, description="Which variant the others are compared with; its label."
+)
+
 
 class Fits(StudyView):
     """The history of an analysis."""
@@ -79,7 +83,7 @@ class Figure(StudyView):
 
     @extend_schema(
         operation_id="read_study_figure",
-        parameters=[LOSS_SCALE, VARIANT],
+        parameters=[LOSS_SCALE, VARIANT, REFERENCE],
         responses={200: FigureDocument, 304: None},
     )
     def get(self, request: Request, study_id: int, name: str) -> Response:
@@ -88,8 +92,9 @@ class Figure(StudyView):
         if name not in FIGURES:
             raise not_found(f"figure {name!r}")
         rev, options = read_revision(study)["rev"], request.query_params.dict()
-        mode, variant = MODES.get(options.get("ys", ""), ""), quote(options.get("variant", ""))
-        tag = f"{rev}-{mode}-{variant}"
+        mode = MODES.get(options.get("ys", ""), "")
+        named = [quote(options.get(key, "")) for key in ("variant", "reference")]
+        tag = "-".join([str(rev), mode, *named])
         return answer_tagged(
             request, tag, lambda: build_figure(name, view_study(study), options, rev)
         )

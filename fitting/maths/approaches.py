@@ -8,10 +8,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fitting.maths.engine import fit_law
+from fitting.maths.flops_per_token import FlopsPerToken
 from fitting.maths.frontier import sort_fits, split_replicas
 from fitting.maths.held_out import measure_size
 from fitting.maths.registry import get_law
-from fitting.maths.types import BoolArray, Fit, FloatArray, Record, Refusal, Rows, Settings
+from fitting.maths.types import (
+    BoolArray,
+    Fit,
+    FloatArray,
+    Params,
+    Record,
+    Refusal,
+    Rows,
+    Settings,
+    Split,
+)
 from fitting.maths.uncertainty import take_bands
 
 APPROACHES = ("chinchilla_envelope", "isoflop", "chinchilla_parametric", "chinchilla_vpnls")
@@ -42,6 +53,7 @@ class Frontier(Record):
     Parameters
     ----------
     approach, law : its name among the approaches, and the slug of its law
+    flops : ndarray, shape (k,), budgets in FLOPs, ascending
     n_params, n_tokens, tokens_per_parameter : optimum with band
     loss : in nats per token; None where the approach gives no loss
     decades_beyond : ndarray, shape (k,), log10 of the budget over the largest fitted compute, or
@@ -52,6 +64,7 @@ class Frontier(Record):
 
     approach: str
     law: str
+    flops: FloatArray
     n_params: Band
     n_tokens: Band
     tokens_per_parameter: Band
@@ -187,6 +200,7 @@ def trace_frontiers(
     fitted: FlopsRange | Mapping[str, FlopsRange],
     budgets: FloatArray | None = None,
     level: float = 0.95,
+    cost: FlopsPerToken | None = None,
 ) -> FrontierComparison:
     """Draw N*(C), D*(C), L*(C) and D*/N* of fits side by side, from their stored replicas.
 
@@ -197,6 +211,7 @@ def trace_frontiers(
     budgets : ndarray, shape (k,), in FLOPs; None = 128 log-spaced from the least compute to ten
         times the largest
     level : nominal coverage of the bands
+    cost : FLOPs per token at each size, where C is not 6 N D
 
     Returns
     -------
@@ -204,6 +219,7 @@ def trace_frontiers(
 
     Notes
     -----
+    One relation between C, N and D serves every approach, so that they differ by their law alone.
     A band holds the noise of the runs within one approach; the disagreement of the approaches
     (another form, other points) is usually wider and is not in any band.
 
@@ -216,7 +232,8 @@ def trace_frontiers(
     if budgets is None:
         budgets = _choose_budgets(list(ranges.values()))
     found = tuple(
-        trace_frontier(name, fit, ranges[name], budgets, level) for name, fit in usable.items()
+        trace_frontier(name, fit, ranges[name], budgets, level, cost)
+        for name, fit in usable.items()
     )
     losses = [item.loss.value for item in found if item.loss is not None]
     gap = np.ptp(losses, axis=0) if losses else np.full(budgets.size, np.nan)
@@ -237,7 +254,12 @@ def trace_frontiers(
 
 
 def trace_frontier(
-    approach: str, fit: Fit, fitted: FlopsRange, budgets: FloatArray, level: float = 0.95
+    approach: str,
+    fit: Fit,
+    fitted: FlopsRange,
+    budgets: FloatArray,
+    level: float = 0.95,
+    cost: FlopsPerToken | None = None,
 ) -> Frontier:
     """Draw one approach's frontier.
 
@@ -248,6 +270,7 @@ def trace_frontier(
     fitted : least and largest compute of the fitted rows, in FLOPs
     budgets : ndarray, shape (k,), in FLOPs
     level : nominal coverage of the bands
+    cost : FLOPs per token at each size; None = C is 6 N D
 
     Returns
     -------
@@ -257,18 +280,18 @@ def trace_frontier(
     ----------
     Hoffmann et al. 2022, arXiv 2203.15556, section 3
     """
-    point = {name: np.array([[estimate.value]]) for name, estimate in fit.params.items()}
-    n_params, n_tokens, loss = split_replicas(fit.law, point, budgets)
+    point = {name: np.array([estimate.value]) for name, estimate in fit.params.items()}
+    n_params, n_tokens, loss = _split(fit.law, point, budgets, cost)
     draws: tuple[FloatArray | None, ...] = (None, None, None)
     if fit.replica_params:
-        wide = {name: values[:, None] for name, values in fit.replica_params.items()}
-        draws = split_replicas(fit.law, wide, budgets)
+        draws = _split(fit.law, fit.replica_params, budgets, cost)
     ratio = None if draws[0] is None or draws[1] is None else draws[1] / draws[0]
     decades = np.log10(np.maximum(budgets / fitted[1], fitted[0] / budgets))
     reason = "" if fit.replica_params else next(iter(fit.params.values())).reason
     return Frontier(
         approach,
         fit.law,
+        budgets,
         _make_band(n_params, draws[0], level),
         _make_band(n_tokens, draws[1], level),
         _make_band(n_tokens / n_params, ratio, level),
@@ -277,6 +300,14 @@ def trace_frontier(
         decades > 1e-9,
         reason,
     )
+
+
+def _split(law: str, params: Params, budgets: FloatArray, cost: FlopsPerToken | None) -> Split:
+    """Return N*, D* and L* of B parameters at k budgets, each of shape (B, k)."""
+    if cost is not None:
+        return cost.allocate(params, budgets)
+    wide = {name: values[:, None] for name, values in params.items()}
+    return split_replicas(law, wide, budgets)
 
 
 def _make_band(value: FloatArray, draws: FloatArray | None, level: float) -> Band:

@@ -1,4 +1,4 @@
-"""Two ladders of runs against each other: crossing, difference and compute-equivalent gain."""
+"""Two ladders of runs against each other: crossing and difference."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fitting.maths.predict import evaluate_point, evaluate_replicas
+from fitting.maths.predict import evaluate_curve, evaluate_curve_replicas
 from fitting.maths.records import Interval
 from fitting.maths.registry import get_law
 from fitting.maths.types import Fit, FloatArray, HeldOut, IntArray, Record, Refusal
-from fitting.maths.uncertainty import take_band, take_interval
+from fitting.maths.uncertainty import take_band
 
-N_SAMPLES = 4000
+N_SAMPLES = 1000  # 200 a decade at five decades: the crossing is refined, a gain interpolated
 N_BAND = 128
 CLEAR_SHARE, ANY_SHARE = 0.95, 0.5
 DECADE = 10.0
@@ -42,22 +42,6 @@ class Crossing(Record):
 
 
 @dataclass(frozen=True)
-class Gain(Record):
-    """Compute-equivalent gain: how much more compute the reference needs for the same loss.
-
-    Parameters
-    ----------
-    flops : compute of the new variant
-    gain : C'/C with f_ref(C') = f_new(C)
-    interval : over paired replicas
-    """
-
-    flops: float
-    gain: float
-    interval: Interval | None
-
-
-@dataclass(frozen=True)
 class LadderComparison(Record):
     """Two variants over their common compute.
 
@@ -65,6 +49,7 @@ class LadderComparison(Record):
     ----------
     flops, difference, low, high : second minus first with its band (lower is better)
     verdict : in words; claims a winner only where the band excludes 0
+    winner, winner_above : "first", "second" or "" at the largest compute, and from which on
     crossing : or why there is none
     held_out : largest held-out errors of the two
     """
@@ -74,6 +59,8 @@ class LadderComparison(Record):
     low: FloatArray
     high: FloatArray
     verdict: str
+    winner: str
+    winner_above: float
     crossing: Crossing | Refusal
     held_out: tuple[float, float]
 
@@ -104,7 +91,7 @@ def find_crossing(
     Xiao 2024, arXiv 2409.15156
     """
     grid = np.geomspace(flops_min / 10, flops_max * 100, N_SAMPLES)
-    point = _evaluate(second, grid) - _evaluate(first, grid)
+    point = evaluate_curve(second, grid) - evaluate_curve(first, grid)
     crossing = _refine(first, second, grid, point)
     if not first.replica_params or not second.replica_params:
         return Refusal("no_replicas", "a crossing needs replicas of both fits", "fit with replicas")
@@ -148,50 +135,8 @@ def cross_replicas(first: Fit, second: Fit, flops_min: float, flops_max: float) 
     Xiao 2024, arXiv 2409.15156
     """
     grid = np.geomspace(flops_min / 10, flops_max * 100, N_SAMPLES)
-    a, b = _pair(evaluate_replicas(first, _axis(first, grid)), second, grid)
+    a, b = _pair(evaluate_curve_replicas(first, grid), second, grid)
     return _cross_each(b - a, grid)[0]
-
-
-def measure_gain(
-    reference: Fit, new: Fit, flops: float, reference_range: tuple[float, float]
-) -> Gain | Refusal:
-    """Return the compute-equivalent gain of the new variant at a compute.
-
-    Parameters
-    ----------
-    reference, new : fits of one variable
-    flops : compute of the new variant, in FLOPs
-    reference_range : least and largest compute of the reference's data, in FLOPs
-
-    Returns
-    -------
-    the gain C'/C with f_ref(C') = f_new(C) and its interval, or a Refusal where C' lies more than a
-    decade outside the reference's data
-
-    References
-    ----------
-    Davidson et al. 2023, arXiv 2312.07413
-    """
-    low, high = reference_range
-    grid = np.geomspace(low / DECADE, high * DECADE, N_SAMPLES)
-    target = float(_evaluate(new, np.array([flops]))[0])
-    curve = _evaluate(reference, grid)
-    if not curve[-1] <= target <= curve[0]:
-        side = "below" if target < curve[-1] else "above"
-        return Refusal(
-            "extrapolated",
-            f"the reference reaches a loss of {target:.4g} only more than a decade {side} its data "
-            f"({low:.3g} to {high:.3g})"
-            if side == "above"
-            else f"the reference does not reach a loss of {target:.4g} within a decade of its data "
-            f"({low:.3g} to {high:.3g})",
-            "train the reference further",
-        )
-    gain = _invert(curve, grid, target) / flops
-    draws = None
-    if reference.replica_params and new.replica_params:
-        draws = _gain_replicas(reference, new, flops, grid)
-    return Gain(flops, gain, None if draws is None else take_interval(draws))
 
 
 def compare_ladders(
@@ -226,55 +171,50 @@ def compare_ladders(
             "fit both with the same settings",
         )
     grid = np.geomspace(flops_min, flops_max * DECADE, N_BAND)
-    difference = _evaluate(second, grid) - _evaluate(first, grid)
+    difference = evaluate_curve(second, grid) - evaluate_curve(first, grid)
     empty = np.full(N_BAND, np.nan)
     low, high = empty, empty
     if first.replica_params and second.replica_params:
-        a, b = _pair(evaluate_replicas(first, _axis(first, grid)), second, grid)
+        a, b = _pair(evaluate_curve_replicas(first, grid), second, grid)
         low, high = take_band(b - a)
+    verdict, winner, winner_above = _judge(grid, low, high)
     return LadderComparison(
         flops=grid,
         difference=difference,
         low=low,
         high=high,
-        verdict=_judge(grid, low, high),
+        verdict=verdict,
+        winner=winner,
+        winner_above=winner_above,
         crossing=find_crossing(first, second, flops_min, flops_max),
         held_out=(_read_error(first), _read_error(second)),
     )
 
 
-def _judge(grid: FloatArray, low: FloatArray, high: FloatArray) -> str:
-    better, worse = high < 0.0, low > 0.0
-    if better[-1]:
-        start = grid[np.flatnonzero(~better)[-1] + 1] if not better.all() else grid[0]
-        return f"the second is better above C = {start:.3g}"
-    if worse[-1]:
-        start = grid[np.flatnonzero(~worse)[-1] + 1] if not worse.all() else grid[0]
-        return f"the first is better above C = {start:.3g}"
-    return "no difference beyond the noise at the largest compute"
+def _judge(grid: FloatArray, low: FloatArray, high: FloatArray) -> tuple[str, str, float]:
+    """Return the verdict, the winner at the largest compute, and where its lead begins."""
+    if np.any(np.isnan(low) | np.isnan(high)):
+        return "no band: the fits have no replicas", "", np.nan
+    for name, ahead in (("second", high < 0.0), ("first", low > 0.0)):
+        if ahead[-1]:
+            start = float(grid[0] if ahead.all() else grid[np.flatnonzero(~ahead)[-1] + 1])
+            return f"the {name} is better above C = {start:.3g}", name, start
+    return "no difference beyond the noise at the largest compute", "", np.nan
 
 
 def _read_error(fit: Fit) -> float:
     return fit.held_out.max_error if isinstance(fit.held_out, HeldOut) else np.nan
 
 
-def _axis(fit: Fit, values: FloatArray) -> dict[str, FloatArray]:
-    return {get_law(fit.law).inputs[0].role: values}
-
-
-def _evaluate(fit: Fit, values: FloatArray) -> FloatArray:
-    return evaluate_point(fit, _axis(fit, values))
-
-
 def _pair(a: FloatArray, second: Fit, grid: FloatArray) -> tuple[FloatArray, FloatArray]:
-    b = evaluate_replicas(second, _axis(second, grid))
+    b = evaluate_curve_replicas(second, grid)
     n = min(a.shape[0], b.shape[0])
     return a[:n], b[:n]
 
 
 def _cross_replicas(first: Fit, second: Fit, grid: FloatArray) -> tuple[FloatArray, float, float]:
     """Return log C of the replicas that cross once, and the shares that cross never or often."""
-    a, b = _pair(evaluate_replicas(first, _axis(first, grid)), second, grid)
+    a, b = _pair(evaluate_curve_replicas(first, grid), second, grid)
     gap = b - a
     where, n_crossings = _cross_each(gap[np.all(np.isfinite(gap), axis=1)], grid)
     once = where[n_crossings == 1]
@@ -302,22 +242,7 @@ def _refine(first: Fit, second: Fit, grid: FloatArray, gap: FloatArray) -> float
 
     def difference(log_c: float) -> float:
         x = np.array([np.exp(log_c)])
-        return float((_evaluate(second, x) - _evaluate(first, x))[0])
+        return float((evaluate_curve(second, x) - evaluate_curve(first, x))[0])
 
     low, high = np.log(grid[places[0]]), np.log(grid[places[0] + 1])
     return float(np.exp(brentq(difference, low, high, xtol=1e-12)))
-
-
-def _invert(curve: FloatArray, grid: FloatArray, target: float) -> float:
-    return float(np.exp(np.interp(-target, -curve, np.log(grid))))
-
-
-def _gain_replicas(reference: Fit, new: Fit, flops: float, grid: FloatArray) -> FloatArray:
-    curves = evaluate_replicas(reference, _axis(reference, grid))
-    targets = evaluate_replicas(new, _axis(new, np.array([flops])))[:, 0]
-    n = min(curves.shape[0], targets.size)
-    gains = np.full(n, np.nan)
-    for row in range(n):
-        if curves[row, -1] <= targets[row] <= curves[row, 0]:
-            gains[row] = _invert(curves[row], grid, float(targets[row])) / flops
-    return gains

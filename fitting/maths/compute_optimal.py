@@ -7,22 +7,27 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fitting.maths.approaches import Frontier, trace_frontiers
 from fitting.maths.budgets import Cell, ComputeTable, gather_cells
-from fitting.maths.compute_frontier import Frontier, draw_frontiers
 from fitting.maths.engine import fit_law
 from fitting.maths.flops_per_token import FlopsPerToken, measure_flops_per_token
+from fitting.maths.ladders import Ladder, LadderPair, compare_all, make_ladders
+from fitting.maths.multiplier_lines import MultiplierLine, draw_multipliers
+from fitting.maths.predict import evaluate_point
 from fitting.maths.profiles import Profile, draw_profiles
 from fitting.maths.records import BoolArray, Exclusion, FloatArray, IntArray, Record, Refusal
 from fitting.maths.registry import get_law
 from fitting.maths.surfaces import Surface, draw_surface
 from fitting.maths.types import Fit, Rows, Settings
 
-PARAMETRIC, SECOND, ISOFLOP, ENVELOPE = (
+PARAMETRIC, SECOND, ISOFLOP, ENVELOPE, OVERTRAINING = (
     "chinchilla_parametric",
     "chinchilla_vpnls",
     "isoflop",
     "chinchilla_envelope",
+    "overtraining",
 )
+N_BUDGETS = 48
 MAX_ENVELOPE_REPLICAS = 1000
 REPLICA_SAMPLE = 400  # kept with the fit: 40 kB
 NO_CURVES = Refusal(
@@ -66,6 +71,22 @@ class ComputeSettings(Record):
 
 
 @dataclass(frozen=True)
+class Overtraining(Record):
+    """The over-training law of one variant.
+
+    Parameters
+    ----------
+    fit : or why there is none
+    predicted : ndarray, shape (n_cells,), the fitted loss of each cell; empty without a fit
+    lines : loss against compute at a few token multipliers
+    """
+
+    fit: Fit | Refusal
+    predicted: FloatArray
+    lines: tuple[MultiplierLine, ...]
+
+
+@dataclass(frozen=True)
 class ComputeVariant(Record):
     """What the runs of one variant say.
 
@@ -78,6 +99,7 @@ class ComputeVariant(Record):
     frontiers : N*, D* and loss of each approach over a range of budgets
     surface : approach 3 over compute and size; None where it was refused
     replica_sample : parameters of some replicas of approach 3, for intervals of predictions
+    overtraining : loss by compute and token multiplier
     warnings : sentences about the data behind all of them
     """
 
@@ -92,14 +114,24 @@ class ComputeVariant(Record):
     frontiers: tuple[Frontier, ...]
     surface: Surface | None
     replica_sample: Mapping[str, FloatArray]
+    overtraining: Overtraining
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class ComputeResult(Record):
-    """The analysis with all that is needed to repeat it."""
+    """The analysis with all that is needed to repeat it.
+
+    Parameters
+    ----------
+    variants : what each variant says
+    ladders : the best loss of each variant at each compute, with its law
+    pairs : every two ladders against each other, in both orders
+    """
 
     variants: tuple[ComputeVariant, ...]
+    ladders: tuple[Ladder, ...]
+    pairs: tuple[LadderPair, ...]
     refusal: Refusal | None
     exclusions: tuple[Exclusion, ...]
     n_runs: int
@@ -139,8 +171,12 @@ def analyse_compute_optimal(
         _analyse_variant(name, table.take(_find(table, taken, name)), settings, curves)
         for name in names
     )
+    cells = {item.variant: item.cells for item in variants}
+    ladders = make_ladders(cells, settings.replicas, settings.seed)
     return ComputeResult(
         variants=variants,
+        ladders=ladders,
+        pairs=compare_all(ladders),
         refusal=None if variants else _refuse_all(table, has_axes),
         exclusions=tuple(_list_exclusions(table, has_axes, diverged)),
         n_runs=len(table.run_ids),
@@ -177,7 +213,8 @@ def _analyse_variant(
     quick = replace(plain, replicas=min(plain.replicas, MAX_ENVELOPE_REPLICAS))
     envelope = NO_CURVES if curves is None else fit_envelope(runs, curves, quick)
     fits = {ISOFLOP: isoflop, PARAMETRIC: parametric, SECOND: second, ENVELOPE: envelope}
-    largest = float(rows.columns["flops"].max())
+    fitted = (float(rows.columns["flops"].min()), float(rows.columns["flops"].max()))
+    grid = np.geomspace(fitted[0], settings.x_max_factor * fitted[1], N_BUDGETS)
     return ComputeVariant(
         variant=name,
         cells=cells,
@@ -187,11 +224,10 @@ def _analyse_variant(
         parametric=parametric,
         second_opinion=second,
         envelope=envelope,
-        frontiers=draw_frontiers(
-            fits, cost, (float(rows.columns["flops"].min()), largest), settings.x_max_factor
-        ),
+        frontiers=trace_frontiers(fits, fitted, grid, cost=cost).frontiers,
         surface=draw_surface(parametric, cost, rows) if isinstance(parametric, Fit) else None,
         replica_sample=_sample_replicas(parametric),
+        overtraining=fit_overtraining(surface, plain),
         warnings=tuple(_warn_cells(cells)),
     )
 
@@ -204,6 +240,24 @@ def _sample_replicas(fit: Fit | Refusal) -> dict[str, FloatArray]:
     usable = values[:, np.all(np.isfinite(values), axis=0)]
     step = max(1, usable.shape[1] // REPLICA_SAMPLE)
     return dict(zip(fit.replica_params, usable[:, ::step][:, :REPLICA_SAMPLE], strict=True))
+
+
+def fit_overtraining(rows: Rows, settings: Settings) -> Overtraining:
+    """Fit the over-training law and draw its lines.
+
+    Parameters
+    ----------
+    rows : the cells, with n_params and n_tokens
+    settings : replicas and seed
+
+    References
+    ----------
+    Gadre et al. 2024, arXiv 2403.08540
+    """
+    fit = fit_law(get_law(OVERTRAINING), rows, settings)
+    if isinstance(fit, Refusal):
+        return Overtraining(fit, np.empty(0), ())
+    return Overtraining(fit, evaluate_point(fit, rows.columns), draw_multipliers(fit, rows))
 
 
 def make_rows(cells: Iterable[Cell]) -> Rows:

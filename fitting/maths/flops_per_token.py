@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fitting.maths.allocation import FLOPS_PER_PARAMETER_TOKEN, split_budget
+from fitting.maths.allocation import FLOPS_PER_PARAMETER_TOKEN, allocate_lines, split_budget
 from fitting.maths.budgets import SAME_SIZE, group_near
 from fitting.maths.records import FloatArray, Record
 from fitting.maths.rows import Params
+from fitting.maths.types import Split
 
 SIX_N = 0.01  # relative; closer than this, the convention is C = 6 N D
 SLOPES = (0.5, 1.5)  # of log(C / D) against log N beyond the data: a linear layer costs 6 N
@@ -66,6 +67,33 @@ class FlopsPerToken(Record):
             return split_budget(wide, flops[None, :])
         n_params = np.exp(self._solve(wide, np.log(flops)[None, :]))
         return n_params, flops[None, :] / self.evaluate(n_params)
+
+    def allocate(self, params: Params, flops: FloatArray) -> Split:
+        """Return N*, D* and the loss of any approach at budgets under this cost.
+
+        Parameters
+        ----------
+        params : name -> ndarray, shape (B,); (E, A, B, alpha, beta), or the lines (a,
+            log_n_factor, ...) of an approach that fits N*(C)
+        flops : ndarray, shape (m,), budgets
+
+        Returns
+        -------
+        n_params, n_tokens, loss : ndarrays, shape (B, m); loss is None where the law has none
+
+        References
+        ----------
+        Hoffmann et al. 2022, arXiv 2203.15556, section 3
+        """
+        wide = {name: values[:, None] for name, values in params.items()}
+        with np.errstate(all="ignore"):  # a replica may lose a term; its NaN stays out of bands
+            if "alpha" in params and "A" in params:
+                n_params, n_tokens = self.split(params, flops)
+                size = wide["A"] * n_params ** -wide["alpha"]
+                loss = wide["E"] + size + wide["B"] * n_tokens ** -wide["beta"]
+                return n_params, n_tokens, loss
+            n_params, _, line = allocate_lines(wide, flops[None, :])
+            return n_params, flops / self.evaluate(n_params), line
 
     def _solve(self, params: Params, log_c: FloatArray) -> FloatArray:
         """Return log N* by bisection of d loss / d log N, which rises with N."""

@@ -75,6 +75,36 @@ def evaluate_replicas(fit: Fit, columns: Columns) -> FloatArray:
     return _evaluate(fit, fit.replica_params, columns)
 
 
+def evaluate_curve(fit: Fit, x: FloatArray) -> FloatArray:
+    """Return the values of a law of one variable.
+
+    Parameters
+    ----------
+    fit : of a law with one input
+    x : ndarray, shape (n,), in the unit of that input
+
+    Returns
+    -------
+    ndarray, shape (n,), in the unit of the law's target
+    """
+    return evaluate_point(fit, {get_law(fit.law).inputs[0].role: x})
+
+
+def evaluate_curve_replicas(fit: Fit, x: FloatArray) -> FloatArray:
+    """Return the values of every replica of a law of one variable.
+
+    Parameters
+    ----------
+    fit : with replicas, of a law with one input
+    x : ndarray, shape (n,), in the unit of that input
+
+    Returns
+    -------
+    ndarray, shape (B, n), in the unit of the law's target
+    """
+    return evaluate_replicas(fit, {get_law(fit.law).inputs[0].role: x})
+
+
 def predict_target(fit: Fit, target: Columns, fitted: Rows) -> Prediction | Refusal:
     """Predict at one target, role -> array of one value.
 

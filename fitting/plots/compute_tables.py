@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from statistics import median
 from typing import Any
 
 from fitting.compute_results import (
@@ -17,7 +16,9 @@ from fitting.compute_results import (
     list_fits,
     name_approach,
 )
+from fitting.law_table import describe_held_out, summarise_fit
 from fitting.plots.frontier import describe_edge
+from fitting.plots.overtraining import find_law
 from fitting.plots.surface import is_fitted, measure_rmse, predict
 from fitting.results import as_refusal
 from fitting.texts import format_exponent, format_interval, format_number
@@ -111,6 +112,34 @@ def caption_envelope(variant: Variant, as_of: str) -> str:
     )
 
 
+def caption_overtraining(variant: Variant) -> str:
+    """Say what the lines are, and how many parameters stand on how many points."""
+    law = find_law(variant)
+    if variant is None or law is None:
+        return "Loss against compute at fixed tokens per parameter."
+    fit = law["fit"]
+    return (
+        f"L = E + (a M^η + b M^-η) C^-η with M = D/N: {fit['n_params']} parameters on {fit['n']} "
+        "points. One line a multiplier, parallel in the reducible loss, dashed beyond the largest "
+        "run; colour: tokens per parameter. Diamonds: withheld runs where the law without them "
+        f"puts them. Held out: {describe_held_out(fit)}."
+    )
+
+
+def caption_overtraining_error(variant: Variant) -> str:
+    """Say how well the over-training law describes the runs."""
+    law = find_law(variant)
+    if variant is None or law is None:
+        return "Predicted against observed loss of the over-training law."
+    pairs = zip(variant["cells"], decode(law["predicted"]), strict=True)
+    squares = [(value / cell["loss"] - 1) ** 2 for cell, value in pairs]
+    rmse = 1000 * math.sqrt(sum(squares) / len(squares))
+    return (
+        f"Root mean square relative error {rmse:.1f} ‰. The law has one exponent for size and "
+        "data; where approach 3 finds two that differ, trust the residuals."
+    )
+
+
 def describe_convention(variant: ComputeVariantDoc) -> str:
     """Say how FLOPs relate to N and D in this study."""
     cost = variant["flops_per_token"]
@@ -120,22 +149,6 @@ def describe_convention(variant: ComputeVariantDoc) -> str:
     return (
         f"C as logged: {format_number(min(ratios))} to {format_number(max(ratios))} times 6ND, "
         "interpolated between sizes."
-    )
-
-
-def describe_held_out(fit: Mapping[str, Any]) -> str:
-    """Say how the law predicts the runs that it was not fitted to."""
-    refusal = as_refusal(fit)
-    if refusal:
-        return refusal["sentence"]
-    held = fit["held_out"]
-    refused = as_refusal(held)
-    if refused:
-        return refused["sentence"]
-    errors = sorted(abs(value) for value in decode(held["relative_error"]))
-    return (
-        f"{len(errors)} cells ({held['rule']}), median error {100 * median(errors):.2g} %, "
-        f"largest {100 * errors[-1]:.2g} %"
     )
 
 
@@ -180,7 +193,7 @@ def tabulate_profiles(variant: Variant) -> Table:
         "loss": "Loss",
         "remark": "Remark",
     }
-    return {"columns": _columns(columns), "rows": rows}
+    return {"columns": make_columns(columns), "rows": rows}
 
 
 def tabulate_cells(variant: Variant) -> Table:
@@ -213,7 +226,34 @@ def tabulate_cells(variant: Variant) -> Table:
         "predicted": "Law",
         "error": "Error, %",
     }
-    return {"columns": _columns(columns), "rows": rows}
+    return {"columns": make_columns(columns), "rows": rows}
+
+
+def tabulate_overtraining(variant: Variant) -> Table:
+    """Return one row a cell, with its token multiplier and what the law predicts."""
+    law = find_law(variant)
+    if variant is None or law is None:
+        return NO_TABLE
+    rows = [
+        {
+            "multiplier": cell["n_tokens"] / cell["n_params"],
+            "flops": 6.0 * cell["n_params"] * cell["n_tokens"],
+            **{key: cell[key] for key in ("n_params", "n_tokens", "loss")},
+            "predicted": value,
+            "error": 100 * (value / cell["loss"] - 1),
+        }
+        for cell, value in zip(variant["cells"], decode(law["predicted"]), strict=True)
+    ]
+    columns = {
+        "multiplier": "D/N",
+        "flops": "6ND",
+        "n_params": "N",
+        "n_tokens": "D",
+        "loss": "Loss",
+        "predicted": "Law",
+        "error": "Error, %",
+    }
+    return {"columns": make_columns(columns), "rows": rows}
 
 
 def tabulate_frontiers(variant: Variant, quantity: str = "") -> Table:
@@ -231,7 +271,7 @@ def tabulate_frontiers(variant: Variant, quantity: str = "") -> Table:
     columns = {"approach": "Approach", "flops": "C, FLOPs"}
     for name in names:
         columns |= {name: QUANTITIES[name], f"{name}_low": "from", f"{name}_high": "to"}
-    return {"columns": _columns({**columns, "extrapolated": "Extrapolated"}), "rows": rows}
+    return {"columns": make_columns({**columns, "extrapolated": "Extrapolated"}), "rows": rows}
 
 
 QUANTITIES = {
@@ -250,36 +290,18 @@ def _read_quantity(band: object, name: str, place: int) -> Table:
     return {keys[key]: v if math.isfinite(v) else None for key, v in numbers.items()}
 
 
-def _columns(names: Mapping[str, str]) -> list[dict[str, str]]:
+def make_columns(names: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the columns of a table from key -> label."""
     return [{"key": key, "label": label} for key, label in names.items()]
 
 
 # --- laws ----------------------------------------------------------------------------------------
-def describe_fit(fit: Mapping[str, Any]) -> Table:
-    """Return a fit as the figure's `law`: parameters and derived quantities with intervals."""
-    return {
-        "form": fit["law"],
-        "n": fit["n"],
-        "objective": fit["objective"],
-        "objective_spec": fit["objective_spec"],
-        "params": {name: _strip(item) for name, item in fit["params"].items()},
-        "derived": {name: _strip(item) for name, item in fit["derived"].items()},
-        "replicas": fit["replicas"],
-        "seed": fit["seed"],
-        "digest": fit["digest"],
-    }
-
-
-def _strip(estimate: Mapping[str, Any]) -> Table:
-    return {key: estimate[key] for key in ("value", "interval", "reason")}
-
-
 def describe_law(variant: Variant, slug: str) -> Table:
     """Return the law of one approach, or why there is none."""
     refusal = find_refusal(variant, slug)
     if variant is None or refusal:
         return {"refusal": refusal}
-    return describe_fit(dict(variant)[APPROACHES[slug][0]])
+    return summarise_fit(dict(variant)[APPROACHES[slug][0]])
 
 
 def describe_exponents(variant: Variant) -> list[Table]:
@@ -320,7 +342,7 @@ def _describe_exponent(slug: str, fit: Mapping[str, Any]) -> Table:
 
 def describe_laws(variant: Variant) -> Table:
     """Return the laws of all approaches that were fitted."""
-    return {slug: describe_fit(fit) for slug, fit in list_fits(variant).items()}
+    return {slug: summarise_fit(fit) for slug, fit in list_fits(variant).items()}
 
 
 def describe_parametric(variant: Variant) -> Table:

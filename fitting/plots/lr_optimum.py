@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fitting.compute_results import decode, interpolate
 from fitting.palette import (
-    BAND_ALPHA,
     ROLES,
     SYMBOLS,
     add_alpha,
@@ -22,6 +22,7 @@ from fitting.plots.frame import (
     pad_log,
     plot_text,
 )
+from fitting.plots.lines import Line, LineStyle, draw_line
 from fitting.results import (
     LawDoc,
     LrSweepDoc,
@@ -36,7 +37,6 @@ from fitting.texts import (
     format_interval,
     format_lr,
 )
-from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.units import format_quantity
 
 DODGE = 0.05  # in log N, so that the intervals of two variants do not cover each other
@@ -102,51 +102,13 @@ def draw_law(law: LawDoc | None, place: int, largest: float) -> list[Trace]:
     """Return band and line: solid up to the largest fitted size, dashed beyond it."""
     if law is None or as_refusal(law):
         return []
-    color, tone = color_category(place), category_tone(place)
-    rows = list(zip(law["x"], law["lr"], law["low"], law["high"], law["extrapolated"], strict=True))
-    lr = math.exp(law["log_intercept"]) * largest ** law["exponent"]
-    seam = (largest, lr)
-    inside = [*((row[0], row[1]) for row in rows if row[0] < largest), seam]
-    beyond = [seam, *((row[0], row[1]) for row in rows if row[0] > largest)]
-    traces = _draw_band(rows, place)
-    for part, dash in ((inside, "solid"), (beyond, "dash")):
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "x": [row[0] for row in part],
-                "y": [row[1] for row in part],
-                "line": {"color": color, "width": 2, "dash": dash},
-                "hoverinfo": "skip",
-                "showlegend": False,
-                "name": "law" if dash == "solid" else "law, extrapolated",
-                "meta": {"tone": tone, "part": "fit" if dash == "solid" else "extrapolated"},
-            }
-        )
-    return traces
-
-
-def _draw_band(
-    rows: Sequence[tuple[float, float, object, object, bool]], place: int
-) -> list[Trace]:
-    ends = [(x, decode_float(low), decode_float(high)) for x, _, low, high, _ in rows]
-    if not all(low and high and math.isfinite(low * high) for _, low, high in ends):
-        return []
-    return [
-        {
-            "type": "scatter",
-            "mode": "none",
-            "x": [x for x, _, _ in ends] + [x for x, _, _ in reversed(ends)],
-            "y": [high for _, _, high in ends] + [low for _, low, _ in reversed(ends)],
-            "fill": "toself",
-            "fillcolor": add_alpha(color_category(place), BAND_ALPHA),
-            "line": {"width": 0},
-            "hoverinfo": "skip",
-            "showlegend": False,
-            "name": "95 % interval",
-            "meta": {"tone": category_tone(place), "part": "band"},
-        }
-    ]
+    x, y, low, high = law["x"], law["lr"], decode(law["low"]), decode(law["high"])
+    seam = math.exp(law["log_intercept"]) * largest ** law["exponent"]
+    ends = [interpolate(x, side, largest) for side in (low, high)]
+    points = [*zip(x, y, low, high, strict=True), (largest, seam, *ends)]
+    columns = zip(*sorted(points), strict=True)
+    line = Line(*columns, [size > largest for size in sorted([*x, largest])])
+    return draw_line(line, LineStyle(color_category(place), category_tone(place), "law"))
 
 
 @dataclass(frozen=True)

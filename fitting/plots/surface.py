@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fitting.compute_results import PARAMETRIC, CellDoc, ComputeVariantDoc, decode
-from fitting.palette import ROLES, VIRIDIS, category_tone, color_category, role_tone
+from fitting.palette import ROLES, VIRIDIS, role_tone
+from fitting.plots import residuals
 from fitting.plots.allocation import write_flops
-from fitting.plots.frame import (
-    MINUS,
-    Trace,
-    format_number,
-    linear_axis,
-    log_axis,
-    make_layout,
-    pad_linear,
-    plot_text,
-)
+from fitting.plots.frame import Trace, format_number, log_axis, make_layout
 from fitting.plots.isoflop import format_flops
 from fitting.results import as_refusal
 from scaledash.lib.units import format_quantity
@@ -30,10 +22,6 @@ EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
 RUN_HOVER = (
     "N = %{customdata[1]}, D = %{customdata[2]}<br>C = %{customdata[3]}<br>"
     "loss %{customdata[4]}, law %{customdata[5]} (%{customdata[6]})<extra></extra>"
-)
-RESIDUAL_HOVER = (
-    "N = %{customdata[1]}, D = %{customdata[2]}<br>observed %{x:.4g}, predicted %{y:.4g} "
-    "(%{customdata[3]})<extra></extra>"
 )
 
 
@@ -171,14 +159,8 @@ def _describe(variant: ComputeVariantDoc, cell: CellDoc) -> list[str]:
         format_flops(cell["flops"]),
         format_number(cell["loss"], 4),
         format_number(law, 4),
-        write_error(law, cell["loss"]),
+        residuals.write_error(law, cell["loss"]),
     ]
-
-
-def write_error(predicted: float, observed: float) -> str:
-    """Write a relative error in percent, with its sign."""
-    error = 100 * (predicted / observed - 1)
-    return f"{error:+.2f} %".replace("-", MINUS)
 
 
 # --- residuals -----------------------------------------------------------------------------------
@@ -194,93 +176,26 @@ def draw_residuals(variant: ComputeVariantDoc | None) -> dict[str, object]:
     if variant is None or not is_fitted(variant):
         return EMPTY
     fit, cells = variant["parametric"], variant["cells"]
-    predicted = [predict(fit, cell) for cell in cells]
-    observed = [cell["loss"] for cell in cells]
-    held = draw_held_out(variant)
-    values = [*predicted, *observed, *(y for trace in held for y in trace["y"])]
-    low, high = pad_linear(min(values), max(values), 0.05, 0.05)
-    data: list[Trace] = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": [low, high],
-            "y": [low, high],
-            "line": {"color": ROLES["ink3"], "width": 1},
-            "hoverinfo": "skip",
-            "showlegend": False,
-            "name": "equal",
-            "meta": {"tone": role_tone("ink3"), "part": "equal"},
-        },
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "x": observed,
-            "y": predicted,
-            "customdata": [
-                [
-                    cell["run_ids"][0],
-                    format_quantity(cell["n_params"]),
-                    format_quantity(cell["n_tokens"]),
-                    write_error(law, cell["loss"]),
-                ]
-                for cell, law in zip(cells, predicted, strict=True)
-            ],
-            "hovertemplate": RESIDUAL_HOVER,
-            "marker": {
-                "size": 6.5,
-                "color": color_category(0),
-                "line": {"color": ROLES["panel"], "width": 1},
-            },
-            "name": "in the fit",
-            "meta": {"tone": category_tone(0), "part": "cell"},
-        },
-        *held,
-    ]
-    layout = make_layout(
-        linear_axis("Observed loss, nats", low, high),
-        linear_axis("Predicted loss, nats", low, high),
-        "residuals",
-        n_legend=1 + len(held),
+    return residuals.draw_residuals(
+        list_residuals(fit, cells, [predict(fit, cell) for cell in cells]), "residuals"
     )
-    return {
-        "data": data,
-        "layout": layout,
-        "drawn": len(cells),
-        "clipped": 0,
-        "held_out": sum(len(trace["x"]) for trace in held),
-    }
 
 
-def draw_held_out(variant: ComputeVariantDoc) -> list[Trace]:
-    """Return the withheld cells as open diamonds: predicted by the fit that did not see them."""
-    held = variant["parametric"]["held_out"]
-    if as_refusal(held):
-        return []
-    cells = {" ".join(cell["run_ids"]): cell for cell in variant["cells"]}
-    found = [cells[name] for name in held["ids"]]
-    return [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "x": held["measured"],
-            "y": held["predicted"],
-            "customdata": [
-                [
-                    cell["run_ids"][0],
-                    format_quantity(cell["n_params"]),
-                    format_quantity(cell["n_tokens"]),
-                    write_error(predicted, cell["loss"]),
-                ]
-                for cell, predicted in zip(found, held["predicted"], strict=True)
-            ],
-            "hovertemplate": RESIDUAL_HOVER,
-            "marker": {
-                "size": 9,
-                "symbol": "diamond-open",
-                "color": color_category(1),
-                "line": {"width": 1.6, "color": color_category(1)},
-            },
-            "name": plot_text(f"held out ({held['rule']})"),
-            "meta": {"tone": category_tone(1), "part": "held_out"},
-        }
-    ]
+def list_residuals(
+    fit: Mapping[str, Any], cells: Sequence[CellDoc], predicted: Sequence[float]
+) -> list[residuals.Series]:
+    """Return the fitted cells, and the withheld ones as the fit without them predicts them."""
+    named = {" ".join(cell["run_ids"]): cell for cell in cells}
+    pairs = zip(cells, predicted, strict=True)
+    series = [residuals.Series("in the fit", 0, [_place(cell, law) for cell, law in pairs])]
+    held = fit["held_out"]
+    if not as_refusal(held):
+        withheld = zip(held["ids"], held["predicted"], strict=True)
+        points = [_place(named[name], law) for name, law in withheld]
+        series.append(residuals.Series(f"held out ({held['rule']})", 1, points, True))
+    return series
+
+
+def _place(cell: CellDoc, predicted: float) -> residuals.Residual:
+    words = f"N = {format_quantity(cell['n_params'])}, D = {format_quantity(cell['n_tokens'])}"
+    return residuals.Residual(cell["loss"], predicted, cell["run_ids"][0], words)

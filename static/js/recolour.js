@@ -15,9 +15,9 @@ function buildSwaps(data) {
   for (let index = 0; index < 6; index += 1) {
     swaps.set(categoryColour(index, false).toLowerCase(), categoryColour(index, true));
   }
-  for (const { meta } of data) {
-    const light = colourOf(meta?.tone, false);
-    if (light) swaps.set(light.toLowerCase(), colourOf(meta.tone, true));
+  for (const tone of data.flatMap(({ meta }) => [meta?.tone, ...(meta?.tones ?? [])])) {
+    const light = colourOf(tone, false);
+    if (light) swaps.set(light.toLowerCase(), colourOf(tone, true));
   }
   for (const role of ROLES) swaps.set(roleColour(role, false), roleColour(role, true));
   return swaps;

@@ -130,6 +130,20 @@ def make_isoflops(
     return runs
 
 
+def make_ladders(study: Study, n_budgets: int = 8) -> list[Run]:
+    """Add two variants that cross at 1e18 FLOPs: `ln` has the lower loss above it."""
+    runs = []
+    for variant, exponent in (("none", 0.10), ("ln", 0.14)):
+        for place in range(n_budgets):
+            flops = 1e16 * 4.0**place
+            n = 1e7 * 2.0**place
+            loss = 1.5 + 2.0 * (flops / 1e18) ** -exponent + 1e-3 * (-1) ** place
+            shape = {"n_params_non_embedding": n, "n_tokens": flops / (6 * n), "flops": flops}
+            runs.append(make_run(study.project, loss, config={"qk_norm": variant}, **shape))
+    add_runs(study, runs)
+    return runs
+
+
 def make_logit_growth(study: Study, open_job: Callable[[dict[str, object]], Job]) -> list[Run]:
     """Log runs whose attention logits grow as lr N and whose gradients fall as 1 / N, 3 sizes."""
     steps = list(range(10, 1001, 10))

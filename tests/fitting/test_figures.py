@@ -8,12 +8,13 @@ import math
 import plotly.graph_objects as go
 import pytest
 
+from fitting.comparison_figures import COMPARISON_FIGURES
 from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.figures import FIGURES, build_figure
 from fitting.instability_figures import INSTABILITY_FIGURES
 from fitting.models import Study
 from fitting.palette import ROLES, color_size
-from fitting.plots.frame import MINUS, list_even_ticks, list_ticks, plot_text, spread_labels
+from fitting.plots.frame import MINUS
 from fitting.queries import StudyView, view_study
 from fitting.services import add_runs, set_exclusion
 from scaledash.lib import jsonsafe
@@ -21,6 +22,7 @@ from tests.fitting.factories import (
     LRS,
     SIZES,
     make_isoflops,
+    make_ladders,
     make_logit_growth,
     make_run,
     make_study,
@@ -50,6 +52,12 @@ def make_budgeted() -> Study:
     return study
 
 
+def make_compared() -> Study:
+    study = make_study(variant_keys=["qk_norm"])
+    make_ladders(study)
+    return study
+
+
 def make_judged() -> Study:
     api = make_api()
     study = make_study(api.project)
@@ -57,13 +65,19 @@ def make_judged() -> Study:
     return study
 
 
+MAKERS = {
+    "fitted": make_fitted,
+    "budgeted": make_budgeted,
+    "compared": make_compared,
+    "judged": make_judged,
+}
 KNOWN: dict[str, StudyView] = {}  # figures are pure: a view that was read once serves them all
 
 
 def know(kind: str) -> StudyView:
     """Return the view of a fitted study of a kind, made by the first who asks."""
     if kind not in KNOWN:
-        study = {"fitted": make_fitted, "budgeted": make_budgeted, "judged": make_judged}[kind]()
+        study = MAKERS[kind]()
         settle()
         KNOWN[kind] = view_study(study)
     return KNOWN[kind]
@@ -99,7 +113,8 @@ def points(figure: Figure, *parts: str) -> int:
 def view(name: str, transactional_db: None) -> StudyView:
     """The view of a study that has what the figure draws."""
     kind = "judged" if name in INSTABILITY_FIGURES else "fitted"
-    return know("budgeted" if name in COMPUTE_FIGURES else kind)
+    kind = "budgeted" if name in COMPUTE_FIGURES else kind
+    return know("compared" if name in COMPARISON_FIGURES else kind)
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES))
@@ -355,47 +370,3 @@ def test_a_sensitivity_of_zero_stands_on_the_lower_edge_and_is_counted(study: St
     (mark,) = traces(figure, "nonpositive")
     assert mark["y"] == [pytest.approx(10 ** figure["layout"]["yaxis"]["range"][0])]
     assert (figure["counts"]["drawn"], figure["counts"]["nonpositive"]) == (6, 1)
-
-
-# --- the frame -----------------------------------------------------------------------------------
-def test_decades_are_written_as_powers() -> None:
-    assert list_ticks(2e-4, 0.4) == ([1e-3, 1e-2, 1e-1], ["10⁻³", "10⁻²", "10⁻¹"])
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "texts"),
-    [
-        (2.1, 5.9, ["3", "4", "5"]),
-        (0.15, 0.6, ["0.2", "0.3", "0.4", "0.5"]),
-        (3.30, 3.34, ["3.3", "3.31", "3.32", "3.33", "3.34"]),
-    ],
-)
-def test_ticks_within_a_decade_are_spelt_in_full(low: float, high: float, texts: list[str]) -> None:
-    found = list_ticks(low, high)[1]
-    assert set(texts) <= set(found)
-    assert len(found) <= 10
-
-
-def test_even_ticks_are_round_and_few() -> None:
-    assert list_even_ticks(-0.1, 1.1) == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-
-
-def test_crowded_labels_move_apart_around_their_middle() -> None:
-    assert spread_labels([100.0, 101.0, 300.0], 14.0) == [93.5, 107.5, 300.0]
-
-
-def test_labels_that_have_room_stay() -> None:
-    assert spread_labels([10.0, 40.0, 25.0], 14.0) == [10.0, 40.0, 25.0]
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("<b>x</b>", "&lt;b&gt;x&lt;/b&gt;"),
-        ("a & b", "a &amp; b"),
-        ("line\nbreak\x00", "line break "),
-        ("x" * 100, "x" * 79 + "…"),
-    ],
-)
-def test_text_is_shown_as_it_is(text: str, shown: str) -> None:
-    assert plot_text(text) == shown

@@ -102,7 +102,7 @@ def run(rows: Rows, options: Options) -> Point | Refusal:
 
 def _gain(rows: Rows, fits: tuple[Fit, Fit], options: Options) -> dict[str, float]:
     """Return the second ladder's compute-equivalent gain where the option asks for it."""
-    from fitting.maths.compare import Gain, measure_gain
+    from fitting.maths.gains import Gain, measure_gain
 
     if options["gain_at"] is None:
         return {}

@@ -7,12 +7,11 @@ import pytest
 
 from fitting.maths.compare import (
     Crossing,
-    Gain,
     LadderComparison,
     compare_ladders,
     find_crossing,
-    measure_gain,
 )
+from fitting.maths.gains import Gain, GainLine, measure_gain, trace_gain
 from fitting.maths.types import Fit, FloatArray, Refusal, Rows, Settings
 from tests.fitting.maths.reference import read_reference
 from tests.fitting.maths.synthetic import fit_rows
@@ -55,6 +54,24 @@ def test_golden_s4_compute_equivalent_gain(flops: float, truth: float) -> None:
     assert isinstance(gain, Gain)
     assert gain.gain == pytest.approx(truth, rel=0.03)
     assert gain.interval is not None
+
+
+def test_the_gain_along_the_ladder_agrees_with_the_gain_at_a_point() -> None:
+    first, second, low, high = read_families()
+    line = trace_gain(first, second, (1e18, 1e20), (low, high))
+    assert isinstance(line, GainLine)
+    ends = [measure_gain(first, second, flops, (low, high)) for flops in (1e18, 1e20)]
+    assert line.gain[[0, -1]] == pytest.approx([end.gain for end in ends], rel=1e-6)
+    assert line.low[0] == pytest.approx(ends[0].interval.low, rel=1e-6)
+    assert line.high[-1] == pytest.approx(ends[1].interval.high, rel=1e-6)
+
+
+def test_a_gain_beyond_a_decade_of_the_reference_is_no_number() -> None:
+    first, second, low, high = read_families()
+    line = trace_gain(first, second, (1e18, 1e26), (low, high))
+    assert np.isnan(line.gain[-1])
+    assert not line.extrapolated[0]
+    assert line.extrapolated[-1]
 
 
 def make_ladder(offset: float, seed: int, replicas: int = 300) -> Fit:

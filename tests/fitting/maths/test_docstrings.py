@@ -49,7 +49,6 @@ PLUMBING = {
 # analyses of a study that are still growing; take a name out when its docstrings are complete
 NOT_YET = {
     "budgets",
-    "compute_frontier",
     "compute_optimal",
     "flops_per_token",
     "profiles",

@@ -1,0 +1,130 @@
+"""The tab of variants and the over-training law: what they draw and say, from stored fits."""
+
+from __future__ import annotations
+
+import pytest
+
+from fitting import contexts
+from fitting.figures import build_figure
+from fitting.models import Study
+from fitting.queries import StudyView, view_study
+from tests.fitting.factories import make_isoflops, make_ladders, make_study, settle
+
+Figure = dict[str, object]
+KNOWN: dict[str, StudyView] = {}  # pages are pure: a view that was read once serves them all
+
+
+@pytest.fixture
+def view(transactional_db: None) -> StudyView:
+    if "two" not in KNOWN:
+        study = make_study(variant_keys=["qk_norm"])
+        make_ladders(study)
+        settle()
+        KNOWN["two"] = view_study(study)
+    return KNOWN["two"]
+
+
+@pytest.fixture
+def budgeted(transactional_db: None) -> StudyView:
+    if "budgets" not in KNOWN:
+        study = make_study()
+        make_isoflops(study)
+        settle()
+        KNOWN["budgets"] = view_study(study)
+    return KNOWN["budgets"]
+
+
+def draw(view: StudyView, name: str, **options: str) -> Figure:
+    figure = build_figure(name, view, options, "1")
+    assert figure is not None
+    return figure
+
+
+def traces(figure: Figure, part: str) -> list[dict[str, object]]:
+    return [trace for trace in figure["data"] if trace["meta"]["part"] == part]
+
+
+def compare(view: StudyView, **options: str) -> dict[str, object]:
+    return contexts.build_study(view, "compare", options)
+
+
+# --- variants ------------------------------------------------------------------------------------
+def test_every_rung_is_a_mark_and_every_line_is_dashed_beyond_the_data(view: StudyView) -> None:
+    figure = draw(view, "crossover")
+    assert sum(len(trace["x"]) for trace in traces(figure, "cell")) == 16
+    edge = 1e16 * 4.0**7
+    assert max(x for trace in traces(figure, "fit") for x in trace["x"]) <= edge * 1.0001
+    assert {trace["line"]["dash"] for trace in traces(figure, "extrapolated")} == {"dash"}
+
+
+def test_the_planted_crossing_is_marked_where_kpi_and_table_say(view: StudyView) -> None:
+    document = compare(view)
+    row = document["comparison"]["pairs"][0]
+    assert row["crossing"] == pytest.approx(1e18, rel=0.3)
+    kpi = next(kpi for kpi in document["kpis"] if kpi["key"] == "crossing")
+    assert kpi["value"] == row["crossing_text"]
+    lines = [shape for shape in draw(view, "crossover")["layout"]["shapes"] if "x1" in shape]
+    assert row["crossing"] in [shape["x0"] for shape in lines]
+
+
+def test_the_sentence_says_how_many_replicas_cross(view: StudyView) -> None:
+    text = " ".join(compare(view)["comparison"]["sentences"])
+    assert "of the replicas cross once" in text
+
+
+def test_the_options_choose_who_is_the_reference(view: StudyView) -> None:
+    turned = compare(view, variant="qk_norm=ln", reference="qk_norm=none")["comparison"]
+    assert (turned["against"], turned["reference"]) == ("qk_norm=ln", "qk_norm=none")
+    gains = {(row["first"], row["second"]): row.get("gain") for row in turned["pairs"]}
+    shown = draw(view, "gain", variant="qk_norm=ln", reference="qk_norm=none")
+    last = [row["gain"] for row in shown["table"]["rows"] if row["gain"] == row["gain"]]
+    assert 1 < last[-1] <= gains["qk_norm=none", "qk_norm=ln"]
+
+
+def test_the_same_variant_twice_is_another_pair(view: StudyView) -> None:
+    same = compare(view, variant="qk_norm=ln", reference="qk_norm=ln")["comparison"]
+    assert same["against"] != same["reference"]
+
+
+def test_one_variant_has_no_tab_and_says_what_is_missing(budgeted: StudyView) -> None:
+    assert "compare" not in contexts.list_tabs(budgeted, "lr")
+    refusal = compare(budgeted)["comparison"]["refusal"]
+    assert refusal["sentence"] == ("a comparison needs the runs of two variants; this study has 1")
+    assert draw(budgeted, "gain")["state"] == "refused"
+
+
+def test_two_variants_have_a_tab(view: StudyView) -> None:
+    assert "compare" in contexts.list_tabs(view, "lr")
+
+
+# --- over-training -------------------------------------------------------------------------------
+def test_each_multiplier_has_a_line_with_its_label(budgeted: StudyView) -> None:
+    figure = draw(budgeted, "overtraining")
+    lines, notes = traces(figure, "fit"), figure["layout"]["annotations"]
+    assert len(lines) == len(notes) > 1
+    assert all(note["text"].startswith("D/N = ") for note in notes)
+
+
+def test_withheld_runs_are_diamonds_with_their_error(budgeted: StudyView) -> None:
+    figure = draw(budgeted, "overtraining")
+    held = traces(figure, "held_out")
+    assert figure["counts"]["held_out"] == sum(len(trace["x"]) for trace in held) > 0
+    assert "%" in held[0]["customdata"][0][-1]
+
+
+def test_the_table_of_the_law_and_the_figure_hold_the_same_numbers(budgeted: StudyView) -> None:
+    rows = contexts.build_study(budgeted, "frontier", {})["overtraining"]["rows"]
+    shown = {row["key"]: row["value"] for row in rows}
+    law = draw(budgeted, "overtraining")["law"]
+    assert shown == {name: item["value"] for name, item in law["params"].items()}
+
+
+def test_one_token_multiplier_is_refused_in_a_sentence(transactional_db: None) -> None:
+    study: Study = make_study()
+    make_ladders(study)
+    for run in study.runs.all():
+        run.n_tokens = 20 * run.n_params_non_embedding
+        run.save(update_fields=["n_tokens"])
+    settle()
+    refusal = draw(view_study(study), "overtraining")["refusal"]
+    assert "the law needs at least 2 values of D/N" in refusal["sentence"]
