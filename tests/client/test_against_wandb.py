@@ -1,12 +1,7 @@
-"""The same scripts run by the wandb package, offline, and by ScaleDash: the histories agree.
-
-`SCALEDASH_WANDB_PYTHON` names a Python that has wandb; by default this one is asked. wandb brings a
-program of 60 MB and two dozen dependencies of its own, so it is no requirement of the project.
-"""
+"""The same scripts run by the wandb package, offline, and by ScaleDash: the histories agree."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -17,14 +12,11 @@ from typing import Any
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-HAS_WANDB = importlib.util.find_spec("wandb") is not None
-WANDB_PYTHON = os.environ.get("SCALEDASH_WANDB_PYTHON") or (sys.executable if HAS_WANDB else "")
+from tests.trackers import find_python
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not WANDB_PYTHON, reason="wandb is not installed; see the module's text"),
-]
+HERE = Path(__file__).resolve().parent
+
+pytestmark = pytest.mark.slow
 
 Sync = Callable[..., int]
 
@@ -42,17 +34,18 @@ def run_script(python: str, script: str, module: str, folder: Path) -> None:
     subprocess.run(command, cwd=folder, env=env, check=True, timeout=300, capture_output=True)
 
 
-def read_wandb(folder: Path) -> dict[str, dict[str, Any]]:
+def read_wandb(python: str, folder: Path) -> dict[str, dict[str, Any]]:
     files = map(str, folder.glob("wandb/offline-run-*/*.wandb"))
-    command = [WANDB_PYTHON, str(HERE / "wandb_reader.py"), *files]
+    command = [python, str(HERE / "wandb_reader.py"), *files]
     text = subprocess.run(command, check=True, timeout=300, capture_output=True, text=True).stdout
     return {run["name"]: run for run in json.loads(text)}
 
 
 @pytest.mark.parametrize("script", ["wandb_script.py", "wandb_cases.py"])
 def test_histories_agree(script: str, tmp_path: Path, sync: Sync, peer: Any) -> None:
-    run_script(WANDB_PYTHON, script, "wandb", tmp_path)
-    theirs = read_wandb(tmp_path)
+    python = find_python("trackers")
+    run_script(python, script, "wandb", tmp_path)
+    theirs = read_wandb(python, tmp_path)
     run_script(sys.executable, script, "scaledash", tmp_path)
     assert sync(*map(str, (tmp_path / "runs").iterdir())) == 0
     ours = {run.document["name"]: run for run in peer.runs.values()}

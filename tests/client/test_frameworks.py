@@ -1,9 +1,9 @@
 """Callbacks inside the real frameworks, on the CPU.
 
-`SCALEDASH_FRAMEWORKS_PYTHON` names a Python with torch, transformers, accelerate, lightning,
-pytorch-lightning, keras and tensorboard; they take more than a gigabyte, so they are no requirement
-of the project. Without it these tests are skipped, and `test_callbacks.py` holds the callbacks to
-the interfaces that the frameworks publish.
+`SCALEDASH_FRAMEWORKS_PYTHON` names a Python with torch, transformers, accelerate, lightning
+and pytorch-lightning; they take more than a gigabyte, so they are no requirement of the
+project. Without it their tests are skipped, and `test_callbacks.py` holds the callbacks to the
+interfaces that the frameworks publish. Keras (on jax) and TensorBoard's writer are always tested.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-PYTHON = os.environ.get("SCALEDASH_FRAMEWORKS_PYTHON", "")
+from tests.trackers import GIVEN, find_python
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not PYTHON, reason="the frameworks are not installed; see the module's text"
-    ),
-]
+HERE = Path(__file__).resolve().parent
+PYTHON = GIVEN.get("SCALEDASH_FRAMEWORKS_PYTHON", "")
+
+pytestmark = pytest.mark.slow
+needs_frameworks = pytest.mark.skipif(
+    not PYTHON, reason="the frameworks are not installed; see the module's text"
+)
 
 Train = Callable[..., Any]
 
@@ -34,11 +34,11 @@ Train = Callable[..., Any]
 def train(tmp_path: Path, sync: Callable[..., int]) -> Train:
     """Run a script offline, send what it logged to the peer, return what it printed."""
 
-    def run(script: str, *arguments: str, status: int = 0) -> Any:
+    def run(script: str, *arguments: str, status: int = 0, python: str = PYTHON) -> Any:
         env = {name: text for name, text in os.environ.items() if name[:4] != "PYTH"}
         env |= {"SCALEDASH_MODE": "offline", "PYTHONPATH": str(HERE.parents[1])}
         env |= {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-        command = [PYTHON, str(HERE / "frameworks" / script), *arguments]
+        command = [python, str(HERE / "frameworks" / script), *arguments]
         done = subprocess.run(
             command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300
         )
@@ -49,6 +49,7 @@ def train(tmp_path: Path, sync: Callable[..., int]) -> Train:
     return run
 
 
+@needs_frameworks
 def test_trainer_of_transformers(train: Train, peer: Any) -> None:
     said = train("train_transformers.py")
     run, config = peer.run, peer.run.document["config"]
@@ -72,6 +73,7 @@ def test_trainer_of_transformers(train: Train, peer: Any) -> None:
     assert (run.document["name"], run.state) == ("tiny", "finished")
 
 
+@needs_frameworks
 @pytest.mark.parametrize("package", ["lightning.pytorch", "pytorch_lightning"])
 def test_trainer_of_lightning(train: Train, peer: Any, package: str) -> None:
     said = train("train_lightning.py", package)
@@ -83,6 +85,7 @@ def test_trainer_of_lightning(train: Train, peer: Any, package: str) -> None:
     assert peer.run.state == "finished"
 
 
+@needs_frameworks
 def test_failed_fit_of_lightning_fails_the_run(train: Train, peer: Any) -> None:
     train("train_lightning.py", "lightning.pytorch", "fail", status=1)
     assert (peer.run.state, peer.run.finish["reason"]) == ("failed", "RuntimeError")
@@ -90,7 +93,7 @@ def test_failed_fit_of_lightning_fails_the_run(train: Train, peer: Any) -> None:
 
 
 def test_fit_of_keras(train: Train, peer: Any) -> None:
-    said = train("train_keras.py")
+    said = train("train_keras.py", python=find_python("trackers"))
     assert [step for step, _ in peer.run.points["loss"]] == [2, 4, 4, 6, 8, 8]
     assert peer.run.points["val_loss"] == list(
         zip((4, 8), said["history"]["val_loss"], strict=True)
@@ -101,7 +104,7 @@ def test_fit_of_keras(train: Train, peer: Any) -> None:
 
 
 def test_writer_of_tensorboard(train: Train, peer: Any) -> None:
-    said = train("write_tensorboard.py")
+    said = train("write_tensorboard.py", python=find_python("trackers"))
     assert [list(point) for point in peer.run.points["loss/train"]] == said["loss/train"]
     assert peer.run.points["both/b"] == [(step, -step) for step in range(5)]
     assert peer.run.points["counted"] == [(0, 1.0), (1, 2.0)]
