@@ -123,7 +123,7 @@ def refuse_overtraining(view: StudyView, options: Options, drawn: Figure) -> Ref
     if view.compute is None:
         return None
     shown = find_shown(view, options)
-    law = dict(shown).get("overtraining") if shown else None
+    law = shown.get("overtraining") if shown else None
     return view.compute["refusal"] or (as_refusal(law["fit"]) if law else None)
 
 

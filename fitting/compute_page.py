@@ -161,7 +161,7 @@ def _start(text: str) -> str:
 def describe_overtraining(view: StudyView, options: Mapping[str, str]) -> Document:
     """Return the over-training law of the shown variant as a table, or why there is none."""
     variant = find_variant(view.compute, options.get("variant", ""))
-    law = dict(variant).get("overtraining") if variant else None
+    law = variant.get("overtraining") if variant else None
     texts = (view.compute or {}).get("laws", {}).get("overtraining", {})
     refused = view.compute["refusal"] if view.compute else None
     return describe_law_fit(law["fit"] if law else refused, texts)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from fitting.results import IntervalDoc, Number, RefusalDoc, as_refusal
 from scaledash.lib.jsonsafe import decode_float
@@ -97,6 +97,7 @@ class ComputeVariantDoc(TypedDict):
     second_opinion: FitDoc
     envelope: FitDoc
     frontiers: list[FrontierDoc]
+    overtraining: NotRequired[Mapping[str, Any]]
     surface: Mapping[str, Any] | None
     replica_sample: Mapping[str, list[Number]]
     warnings: list[str]

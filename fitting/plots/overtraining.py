@@ -39,7 +39,7 @@ HOVER = (
 
 def find_law(variant: ComputeVariantDoc | None) -> Doc | None:
     """Return the over-training law of a variant, None where there is none or it is older."""
-    law: Doc | None = dict(variant).get("overtraining") if variant else None
+    law: Doc | None = variant.get("overtraining") if variant else None
     return None if law is None or as_refusal(law["fit"]) else law
 
 

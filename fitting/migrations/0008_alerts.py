@@ -16,7 +16,7 @@ EMPTY = "DELETE FROM fitting_alert WHERE run_id IS NULL OR kind <> 'verdict'"
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('fitting', '0006_diagnosis_rules'),
+        ('fitting', '0007_judge_again'),
         ('teams', '0007_comments'),
         ('runs', '0005_purge_and_prune'),
     ]

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('fitting', '0010_alerts'),
+        ('fitting', '0008_alerts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('fitting', '0011_alerts_once'),
+        ('fitting', '0009_alerts_once'),
         ('teams', '0007_comments'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
