@@ -34,7 +34,7 @@ lint: developer ## Check format, style, security, types, import contracts and mi
 audit: developer ## Look the locked packages up in the list of known vulnerabilities
 	@$(RUN) scripts/audit.py
 
-bench: server ## Measure ingest, log(), reads, pages, disk, fits; prints a table
+bench: server ## Measure ingest, log(), reads, pages, disk, fits; PEERS=1: other trackers beside
 	@exec $(RUN) -m benchmarks
 
 screenshots: developer ## Photograph every page of the running ScaleDash into docs/screenshots

@@ -1,8 +1,9 @@
 """`python -m benchmarks [parts]`: measure, and print a table.
 
-The parts are those of PARTS below; without arguments all of it. The server has
-SCALEDASH_WEB_PROCESSES web processes, and its files lie under BENCH_DIR (default: the folder for
-temporary files). Times are printed, never asserted: they belong to the machine.
+The parts are those of PARTS below; without arguments all of it but `peers`, which are other
+trackers on one workload; PEERS=1 adds them. The server has SCALEDASH_WEB_PROCESSES web processes,
+and its files lie under BENCH_DIR (default: the folder for temporary files). Times are printed,
+never asserted: they belong to the machine.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from benchmarks.stage import Stage, open_stage
 from benchmarks.table import Row, print_rows
 
 SERVED = ("disk", "ingest", "reads", "pages", "plots")
-PARTS = (*SERVED, "log", "fits")
+PARTS = (*SERVED, "log", "fits", "peers")
 
 
 def main(arguments: list[str]) -> int:
@@ -27,7 +28,8 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"{sorted(unknown)[0]!r} is no part; they are {', '.join(PARTS)}.", file=sys.stderr)
         return 2
-    wanted = arguments or list(PARTS)
+    has_peers = os.environ.get("PEERS", "0") not in ("", "0")
+    wanted = arguments or [part for part in PARTS if part != "peers" or has_peers]
     print(describe_machine())
     rows = [measure_log()] if "log" in wanted else []
     if set(wanted) & set(SERVED):
@@ -35,6 +37,12 @@ def main(arguments: list[str]) -> int:
             rows += measure_server(stage, wanted)
     print()
     print_rows(rows)
+    if "peers" in wanted:
+        from benchmarks import peers
+
+        print()
+        with open_stage() as stage:
+            peers.measure(stage)
     if "fits" in wanted:
         from benchmarks import fits
 
