@@ -8,10 +8,12 @@ never asserted: they belong to the machine.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Iterator
 
 from benchmarks import ingest, pages, plots, reads
@@ -31,7 +33,7 @@ def main(arguments: list[str]) -> int:
     has_peers = os.environ.get("PEERS", "0") not in ("", "0")
     wanted = arguments or [part for part in PARTS if part != "peers" or has_peers]
     print(describe_machine())
-    rows = [measure_log()] if "log" in wanted else []
+    rows = list(measure_log()) if "log" in wanted else []
     if set(wanted) & set(SERVED):
         with open_stage() as stage:
             rows += measure_server(stage, wanted)
@@ -63,12 +65,23 @@ def measure_server(stage: Stage, wanted: list[str]) -> Iterator[Row]:
     yield reads.measure_memory(stage)
 
 
-def measure_log() -> Row:
-    """Median of `run.log` of ten metrics, the spool on and the server away."""
-    from benchmarks import log_cost
+def measure_log() -> Iterator[Row]:
+    """Yield what `run.log` of ten metrics costs, the spool on, and its share of a loop."""
+    from benchmarks import log_cost, log_peers
 
     costs = log_cost.measure(None, 20_000, log_cost.PAUSE_SECONDS)
-    return Row("run.log() of 10 metrics, spool on, p50", costs[len(costs) // 2] / 1e3, "us", 3)
+    what = "run.log() of 10 metrics, spool on"
+    yield Row(f"{what}, p50", costs[len(costs) // 2] / 1e3, "us", 3)
+    yield Row(f"{what}, mean", sum(costs) / len(costs) / 1e3, "us", 5)
+    yield Row(f"{what}, p99", costs[int(len(costs) * 0.99)] / 1e3, "us", 30)
+    scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with scratch as folder, contextlib.chdir(folder):
+        log, end = log_peers.start_scaledash()
+        cost = log_peers.measure_loop(log, 1_000)
+        end()
+    loop = "logging 10 metrics at every step of 10 ms: share of the loop"
+    yield Row(f"{loop}, wall", 100 * cost.wall, "%", 0.5)
+    yield Row(f"{loop}, CPU with all threads", 100 * cost.cpu, "%", 0.5)
 
 
 def describe_machine() -> str:

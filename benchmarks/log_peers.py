@@ -1,26 +1,32 @@
 """Cost of logging ten metrics a step beside other trackers, in one run on one machine.
 
-    python benchmarks/log_peers.py [calls]
+    python benchmarks/log_peers.py [steps]        (`make bench PEERS=1` does it too)
 
-Measures what is installed of wandb (offline), TensorBoard's writer of torch, Trackio and SwanLab
-(offline), each in a process of its own with its files in a temporary folder, 100 us of work between
-calls. Prints a table of microseconds per step: what the training loop waits for, not what other
-threads and processes do meanwhile; "end" is the time until the tracker has let go, in seconds.
+Measures what is installed of wandb, TensorBoard's writer (of torch, else tensorboardX), Trackio and
+SwanLab, all offline, each in a process of its own with its files in a temporary folder. Each step
+has ten milliseconds of work. Prints microseconds that a step waits for the tracker, and what logging
+costs the training loop, in percent of its work: "wall" compares blocks of steps with and without
+logging, in pairs, and takes the median; "cpu" does so with the processor time of the whole process,
+threads included, which other load on the machine does not blur; a sender process counts in neither.
+"end" is the time until the tracker has let go, in seconds.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 METRICS = {f"layer{number}/norm": 0.1 * number for number in range(10)}
-PAUSE_SECONDS = 100e-6
+WORK_SECONDS = 10e-3
+BLOCK_STEPS = 25
 Log = Callable[[int], object]
 End = Callable[[], object]
 
@@ -38,13 +44,21 @@ def start_wandb() -> tuple[Log, End]:
 
 
 def start_tensorboard() -> tuple[Log, End]:
-    writer: Any = importlib.import_module("torch.utils.tensorboard").SummaryWriter("tensorboard")
+    writer: Any = find_writer().SummaryWriter("tensorboard")
 
     def log(step: int) -> None:
         for name, value in METRICS.items():
             writer.add_scalar(name, value, step)
 
     return log, writer.close
+
+
+def find_writer() -> Any:
+    """Return the module of TensorBoard's writer: torch's, else tensorboardX."""
+    try:
+        return importlib.import_module("torch.utils.tensorboard")
+    except ImportError:
+        return importlib.import_module("tensorboardX")
 
 
 def start_trackio() -> tuple[Log, End]:
@@ -68,25 +82,75 @@ STARTS = {
 }
 
 
-def measure(name: str, calls: int) -> str:
+@dataclass
+class Cost:
+    """What logging costs: nanoseconds of each call, sorted, and shares of the loop's work."""
+
+    calls: list[int]
+    wall: float
+    cpu: float
+
+    def take(self, share: float) -> float:
+        """Return a quantile of the calls in microseconds."""
+        return self.calls[int(len(self.calls) * share)] / 1e3
+
+
+def work(rounds: int) -> float:
+    """Keep the processor busy, in Python."""
+    total = 0.0
+    for number in range(rounds):
+        total += number * 1.000_001
+    return total
+
+
+def find_rounds() -> int:
+    """Return how many rounds of work a step has."""
+    started = time.process_time()
+    work(2_000_000)
+    return int(2_000_000 * WORK_SECONDS / (time.process_time() - started))
+
+
+def measure_loop(log: Log, steps: int) -> Cost:
+    """Run a training loop whose blocks of steps log and do not log in turns."""
+    rounds, clock = find_rounds(), time.perf_counter_ns
+    calls: list[int] = []
+    walls, cpus = [], []
+    for first in range(1, steps + 1, BLOCK_STEPS):
+        quiet = time_block(lambda step: None, range(BLOCK_STEPS), rounds)
+
+        def log_timed(step: int) -> None:
+            before = clock()
+            log(step)
+            calls.append(clock() - before)
+
+        loud = time_block(log_timed, range(first, first + BLOCK_STEPS), rounds)
+        walls.append(loud[0] / quiet[0] - 1)
+        cpus.append(loud[1] / quiet[1] - 1)
+    return Cost(sorted(calls), statistics.median(walls), statistics.median(cpus))
+
+
+def time_block(log: Log, steps: range, rounds: int) -> tuple[float, float]:
+    """Return the seconds of a block: by the clock, and of the processor."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    for step in steps:
+        work(rounds)
+        log(step)
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def measure(name: str, steps: int) -> str:
+    """Measure one tracker; returns its line of the table."""
     log, end = STARTS[name]()
     log(0)
-    costs = []
-    clock = time.perf_counter_ns
-    for step in range(1, calls + 1):
-        before = clock()
-        log(step)
-        costs.append(clock() - before)
-        until = before + PAUSE_SECONDS * 1e9
-        while clock() < until:
-            pass
+    cost = measure_loop(log, steps)
     started = time.perf_counter()
     end()
     seconds = time.perf_counter() - started
-    costs.sort()
-    p50, p99 = (costs[int(calls * share)] / 1e3 for share in (0.5, 0.99))
-    mean = sum(costs) / calls / 1e3
-    return f"{name:12} {p50:9.2f} {mean:9.2f} {p99:9.2f} {costs[-1] / 1e3:10.1f} {seconds:7.2f}"
+    mean = sum(cost.calls) / len(cost.calls) / 1e3
+    return (
+        f"{name:12} {cost.take(0.5):9.2f} {mean:9.2f} {cost.take(0.99):9.2f}"
+        f" {cost.calls[-1] / 1e3:10.1f} {100 * cost.wall:7.2f} {100 * cost.cpu:7.2f} {seconds:7.2f}"
+    )
 
 
 def main() -> None:
@@ -94,18 +158,24 @@ def main() -> None:
         line = measure(sys.argv[1], int(sys.argv[2]))
         print(f"\n{line}")
         return
-    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
-    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {calls:,} steps of 10 metrics")
-    print(f"{'tracker':12} {'p50 us':>9} {'mean':>9} {'p99':>9} {'max':>10} {'end s':>7}")
+    print_peers(int(sys.argv[1]) if len(sys.argv) > 1 else 1_500)
+
+
+def print_peers(steps: int, python: str = sys.executable) -> None:
+    """Measure every tracker that an interpreter has, and print the table."""
+    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {steps:,} steps of 10 metrics")
+    heads = f"{'tracker':12} {'p50 us':>9} {'mean':>9} {'p99':>9} {'max':>10}"
+    print(f"{heads} {'wall %':>7} {'cpu %':>7} {'end s':>7}")
     for name in STARTS:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            print(run_apart(name, calls, folder), flush=True)
+            print(run_apart(python, name, steps, folder), flush=True)
 
 
-def run_apart(name: str, calls: int, folder: str) -> str:
+def run_apart(python: str, name: str, steps: int, folder: str) -> str:
+    """Measure a tracker in a process of its own."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     env = {**os.environ, "PYTHONPATH": root, "WANDB_SILENT": "true", "TRACKIO_DIR": folder}
-    command = [sys.executable, os.path.abspath(__file__), name, str(calls)]
+    command = [python, os.path.abspath(__file__), name, str(steps)]
     try:
         done = subprocess.run(
             command, cwd=folder, env=env, capture_output=True, text=True, timeout=300

@@ -1,7 +1,7 @@
 """Other trackers on the same workload in the same run: `make bench PEERS=1`.
 
-Each peer is installed by pip into an environment of its own under PEERS_DIR (default
-`.bench_peers`), once; a peer that cannot be installed or fails is named with its last line.
+The peers are installed by pip into one environment of their own, `.venv-peers`, or PEERS_VENV; a
+peer that fails is named with its last line.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import venv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import peer_workload
+from benchmarks import log_peers, peer_workload
 from benchmarks.stage import ROOT, Client, Stage
 from benchmarks.table import write_number
 
-PEERS_DIR = Path(os.environ.get("PEERS_DIR", ROOT / ".bench_peers"))
-PEERS = {"mlflow": "mlflow==3.17.2", "trackio": "trackio==0.43.0"}
-INSTALL_SECONDS, RUN_SECONDS = 1_200, 1_800
+PEERS_VENV = Path(os.environ.get("PEERS_VENV", ROOT / ".venv-peers"))
+REQUIREMENTS = ROOT / "benchmarks" / "requirements-peers.txt"
+PEERS = ("mlflow", "trackio")
+LOOP_STEPS, RUN_SECONDS = 1_500, 1_800
 
 
 class ScaleDash:
@@ -70,11 +71,14 @@ class ScaleDash:
 
 
 def measure(stage: Stage) -> None:
-    """Measure ScaleDash and every peer, and print a table with the ratio to the best peer."""
+    """Print what a step of logging costs with every tracker, then the workload beside ours."""
+    python = install_peers()
+    log_peers.print_peers(LOOP_STEPS, python)
+    print()
     figures = {"ScaleDash": peer_workload.measure(ScaleDash(stage))}
-    for name, package in PEERS.items():
+    for name in PEERS:
         print(f"  {name} ...", file=sys.stderr, flush=True)
-        found = measure_peer(name, package)
+        found = measure_peer(name, python)
         if isinstance(found, str):
             print(f"{name}: {found}")
         else:
@@ -83,20 +87,21 @@ def measure(stage: Stage) -> None:
         print(line)
 
 
-def measure_peer(name: str, package: str) -> dict[str, float] | str:
+def install_peers() -> str:
+    """Install what is missing; returns the interpreter that has the peers."""
+    python = PEERS_VENV / "bin" / "python"
+    if not python.exists():
+        venv.create(PEERS_VENV, with_pip=True)
+    install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*install, "-r", str(REQUIREMENTS)], check=True)
+    return str(python)
+
+
+def measure_peer(name: str, python: str) -> dict[str, float] | str:
     """Return what a peer's script measured, or the last line of what went wrong."""
-    folder = PEERS_DIR / name
-    python = folder / "bin" / "python"
-    if not (folder / "installed").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        install = [str(python), "-m", "pip", "install", "-q", package]
-        problem = run(install, folder, INSTALL_SECONDS)[1]
-        if problem:
-            return problem
-        (folder / "installed").write_text(package)
     script = ROOT / "benchmarks" / f"peer_{name}.py"
     with tempfile.TemporaryDirectory(prefix="peer-", ignore_cleanup_errors=True) as scratch:
-        output, problem = run([str(python), str(script)], Path(scratch), RUN_SECONDS)
+        output, problem = run([python, str(script)], Path(scratch), RUN_SECONDS)
     if problem:
         return problem
     figures: dict[str, float] = json.loads(output.strip().splitlines()[-1])
