@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +22,18 @@ import scaledash
 Start = Callable[..., scaledash.Run]
 Sync = Callable[..., int]
 ROOT = Path(__file__).resolve().parents[2]
+N_CUTS = N_KILLS = 200
+KILLED_JOB = """
+import sys; sys.path.append(sys.argv[1])
+import scaledash
+first, number = int(sys.argv[2]), int(sys.argv[3])
+run = scaledash.init("demo", id="job", resume="allow", mode="offline")
+for step in range(first, first + 100_000):
+    run.log({"x": number * 1e6 + step}, step=step)
+    if step % 7 == 0:
+        run.write_spool()
+        print(step, flush=True)
+"""
 
 
 def start_sync(peer: Any) -> subprocess.Popen[bytes]:
@@ -32,6 +46,7 @@ def start_sync(peer: Any) -> subprocess.Popen[bytes]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["drop", 503])
 def test_sync_killed_at_each_request_stores_everything_once(
     start_offline: Start, peer: Any, kind: int | str
@@ -65,16 +80,30 @@ def test_sync_killed_at_each_request_stores_everything_once(
     assert peer.run.state == "finished"
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.slow
 def test_spool_damaged_anywhere_never_gives_a_point_twice_or_wrong(
-    start_offline: Start, sync: Sync, peer: Any, seed: int
+    start_offline: Start, sync: Sync, peer: Any, tmp_path: Path
 ) -> None:
-    chance = random.Random(seed)
     with start_offline() as run:
-        for step in range(1_500):
+        for step in range(800):
             run.log({"x": float(step), "y": float(-step)}, step=step)
             run.log({"z": float(step)}, step=step)
-    (segment,) = Path(str(run.dir)).glob("*.seg")
+    whole = Path(str(run.dir))
+    for seed in range(N_CUTS):
+        spool = tmp_path / f"cut{seed}" / whole.name
+        shutil.copytree(whole, spool)
+        damage(next(spool.glob("*.seg")), random.Random(seed))
+        peer.runs.clear()
+        sync(str(spool))
+        for name, sign in (("x", 1.0), ("y", -1.0), ("z", 1.0)):
+            points = peer.run.points[name]
+            assert points == [(step, sign * step) for step in range(len(points))], seed
+            assert len(points) >= 800 - 700, seed
+        shutil.rmtree(spool.parent)
+
+
+def damage(segment: Path, chance: random.Random) -> None:
+    """Cut off, or overwrite, up to the last 4,096 bytes."""
     data = bytearray(segment.read_bytes())
     cut = chance.randrange(1, 4_097)
     if chance.random() < 0.5:
@@ -82,11 +111,38 @@ def test_spool_damaged_anywhere_never_gives_a_point_twice_or_wrong(
     else:
         data[-cut:] = chance.randbytes(cut)
     segment.write_bytes(data)
-    sync()
-    for name, sign in (("x", 1.0), ("y", -1.0), ("z", 1.0)):
-        points = peer.run.points[name]
-        assert points == [(step, sign * step) for step in range(len(points))]
-        assert len(points) >= 1_500 - 700
+
+
+def kill_after(n_commits: int, first: int, number: int) -> int:
+    """Start a job, kill it once it has told of so many commits; return how many rows they hold."""
+    command = [sys.executable, "-S", "-c", KILLED_JOB, str(ROOT), str(first), str(number)]
+    environment = {**os.environ, "SCALEDASH_DISABLE_CODE": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as job:
+        assert job.stdout is not None
+        told = list(itertools.islice(job.stdout, n_commits))
+        job.kill()
+        told += [line for line in job.stdout if line.endswith(b"\n")]
+    assert job.returncode == -signal.SIGKILL
+    return int(told[-1]) + 1 - first
+
+
+@pytest.mark.slow
+def test_jobs_killed_at_random_lose_nothing_that_was_committed(peer: Any, tmp_path: Path) -> None:
+    """Each job goes on at the last commit it was told of, as from a checkpoint, and is killed."""
+    chance = random.Random(0)
+    committed: dict[int, range] = {}
+    first = 0
+    for number in range(N_KILLS):
+        last = first + kill_after(chance.randrange(1, 12), first, number)
+        committed[number] = range(first, last)
+        first = last
+    start_sync(peer).wait(120)
+    points = Counter(peer.run.points["x"])
+    assert set(points.values()) == {1}
+    assert all((step, number * 1e6 + step) in points for number in committed
+               for step in committed[number])  # fmt: skip
+    starts = [step for kind, step in peer.run.markers if kind == "start_step"]
+    assert starts == [steps.start for steps in committed.values()]
 
 
 def test_killed_and_resumed_job_holds_every_committed_row_once(peer: Any) -> None:
