@@ -4,11 +4,11 @@
 
 Measures what is installed of wandb, TensorBoard's writer (of torch, else tensorboardX), Trackio and
 SwanLab, all offline, each in a process of its own with its files in a temporary folder. Each step
-has ten milliseconds of work. Prints microseconds that a step waits for the tracker, and what logging
-costs the training loop, in percent of its work: "wall" compares blocks of steps with and without
-logging, in pairs, and takes the median; "cpu" does so with the processor time of the whole process,
-threads included, which other load on the machine does not blur; a sender process counts in neither.
-"end" is the time until the tracker has let go, in seconds.
+has ten milliseconds of work. Prints microseconds that a step waits for the tracker, and what
+logging costs the training loop, in percent of its work: "wall" compares blocks of steps with and
+without logging, in pairs, and takes the median; "cpu" does so with the processor time of the
+whole process, threads included, which other load on the machine does not blur; a sender process
+counts in neither. "end" is the time until the tracker has let go, in seconds.
 """
 
 from __future__ import annotations
