@@ -149,8 +149,21 @@ def describe_variants(result: Result | None, names: Mapping[str, str]) -> list[D
 
 
 def _shorten(label: str, names: Mapping[str, str]) -> str:
+    """Return the values of a variant's name; a bare number keeps its key beside others."""
     parts = names.get(label, label).split(", ")
-    return ", ".join(part.rpartition("=")[2] for part in parts) or "LR*"
+    is_alone = label.count("=") == 1
+    values = [part.rpartition("=")[2] for part in parts]
+    texts = [v if is_alone or not is_number(v) else p for p, v in zip(parts, values, strict=True)]
+    return ", ".join(texts) or "LR*"
+
+
+def is_number(text: str) -> bool:
+    """Say whether a text is nothing but a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def build_legend(optima: Sequence[OptimumRow], variants: Sequence[Document]) -> list[Document]:

@@ -131,5 +131,6 @@ def test_pages_and_figures_use_the_short_names(ablated: StudyView) -> None:
     page = contexts.build_study_page(ablated, document, "lr", "")
     assert page["figures"][0]["option_keys"] == "ys variant"
     assert len(page["variant_links"]) == 8
-    assert len(page["legend_variants"]) == 3
+    texts = [item["text"] for item in page["legend_variants"]]
+    assert texts == ["baseline", "adam_eps=1e-15", "z_loss_coef=0.0001"]
     assert document["definition"][-1]["value"] == "z_loss_coef=0, adam_eps=1e-08"
