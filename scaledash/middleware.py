@@ -7,11 +7,15 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
 from scaledash.failures import answer_outage, render_error
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 SECRET_PATHS = ("/login/once/", "/s/", "/invitation/", "/reset/")
+# For a form at a secret address: tells nobody the path, yet under "no-referrer" a browser would
+# send it with "Origin: null", which the CSRF check refuses.
+FORM_REFERRER_POLICY = "strict-origin"
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; script-src 'self'; "
     "style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; object-src 'none'; "
@@ -42,7 +46,8 @@ class SecurityHeaders:
         response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
         response.headers.setdefault("X-Frame-Options", "DENY")
         if request.path.startswith(SECRET_PATHS):
-            response.headers["Referrer-Policy"] = "no-referrer"
+            if response.headers.get("Referrer-Policy") != FORM_REFERRER_POLICY:
+                response.headers["Referrer-Policy"] = "no-referrer"
             response.headers["X-Robots-Tag"] = "noindex"
         response.headers.setdefault("Referrer-Policy", "same-origin")
         if not request.path.startswith(settings.STATIC_URL):
@@ -83,6 +88,15 @@ class PlainUrls:
             message = "The URL must not contain the NUL character."
             return render_error(request, 400, "bad_character", message)
         return self.get_response(request)
+
+
+def render_form(
+    request: HttpRequest, template: str, context: dict[str, object], status: int = 200
+) -> HttpResponse:
+    """Render a page at a secret address that holds a form."""
+    response = render(request, template, context, status=status)
+    response.headers["Referrer-Policy"] = FORM_REFERRER_POLICY
+    return response
 
 
 def page_context(request: HttpRequest) -> dict[str, object]:

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from scaledash.middleware import render_form
 from teams import accounts
 from teams.forms import NewPasswordForm
 from teams.models import User
@@ -109,7 +110,7 @@ def use_reset_link(request: HttpRequest, reset_secret: str) -> HttpResponse:
     if request.method != "POST" or not form.is_valid():
         context = {"form": form, "username": link.user.username, "secret": reset_secret}
         status = 422 if request.method == "POST" else 200
-        return render(request, "teams/reset.html", context, status=status)
+        return render_form(request, "teams/reset.html", context, status)
     if not accounts.reset_password(link, form.cleaned_data["new_password"]):
         return _answer_gone(request)
     messages.success(request, "Your password is set; sign in with it.")
@@ -117,4 +118,4 @@ def use_reset_link(request: HttpRequest, reset_secret: str) -> HttpResponse:
 
 
 def _answer_gone(request: HttpRequest) -> HttpResponse:
-    return render(request, "teams/link_gone.html", {"what": "password link"}, status=404)
+    return render_form(request, "teams/link_gone.html", {"what": "password link"}, 404)

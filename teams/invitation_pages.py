@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.contrib import messages
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from scaledash.middleware import render_form
 from teams.forms import AccountForm, InvitationForm, SignInForm
 from teams.invitations import (
     accept_invitation,
@@ -92,9 +93,9 @@ def _show(
         "form": form,
         "sign_in_form": SignInForm(auto_id="id_known_%s"),
     }
-    return render(request, "teams/invitation.html", context, status=status)
+    return render_form(request, "teams/invitation.html", context, status)
 
 
 def _answer_gone(request: HttpRequest) -> HttpResponse:
     """Answer the one 404 of links that are unknown, used, expired or revoked."""
-    return render(request, "teams/link_gone.html", {"what": "invitation"}, status=404)
+    return render_form(request, "teams/link_gone.html", {"what": "invitation"}, 404)

@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from scaledash.lib import jsonsafe
+from scaledash.middleware import render_form
 from teams import previews, sharing
 from teams.limiter import TooManyFailures, forgive, note_attempt
 from teams.models import Share
@@ -33,7 +34,7 @@ def show_share(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST":
         return _unlock(request, share, token)
     if not sharing.is_unlocked(share, request.COOKIES.get(COOKIE, "")):
-        return render(request, "teams/share_locked.html", {"token": token})
+        return render_form(request, "teams/share_locked.html", {"token": token})
     page = sharing.build_page(share, request.GET)
     if page is None:
         return _answer_gone(request)
@@ -118,7 +119,7 @@ def _unlock(request: HttpRequest, share: Share, token: str) -> HttpResponse:
 
 def _ask_again(request: HttpRequest, token: str, error: str, status: int) -> HttpResponse:
     context = {"token": token, "error": error}
-    return render(request, "teams/share_locked.html", context, status=status)
+    return render_form(request, "teams/share_locked.html", context, status)
 
 
 def _answer_gone(request: HttpRequest, as_json: bool = False) -> HttpResponse:

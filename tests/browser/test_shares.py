@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Browser, Page
 
+from teams.accounts import create_reset_link
+from teams.invitations import create_invitation
+from teams.models import Project, Role, User
+from teams.sharing import ShareWish, Subject, create_share
 from tests.browser.logger import Logger, log_sweep
 from tests.browser.watch import Watch
 
@@ -54,3 +60,42 @@ def test_t05_owner_shares_and_revokes_stranger_reads_and_then_does_not(
     assert stranger.goto(address).status == 404
     context.close()
     assert watch.complaints == []
+
+
+PBKDF2 = "django.contrib.auth.hashers.PBKDF2PasswordHasher"
+NEW_PASSWORD = "staple-tape-42"
+
+
+def test_forms_at_secret_addresses_reach_the_server(
+    browser: Browser, live_web: str, logger: Logger, settings: object
+) -> None:
+    """A browser names no origin under no-referrer, and then no form passes the CSRF check."""
+    settings.PASSWORD_HASHERS = [PBKDF2]  # that of the server; tests hash cheaper
+    log_sweep(logger)
+    project = Project.objects.get(slug="tiny")
+    owner = project.memberships.get(role=Role.ADMIN).user
+    subject = Subject({"study": project.studies.get().pk}, "Sweep")
+    wish = ShareWish("study", subject, password="open-sesame-9")
+    locked = create_share(project, owner, wish)[1]
+    ends = timezone.now() + timedelta(days=1)
+    invitation = create_invitation(project, owner, Role.VIEWER, ends)[1]
+    page = browser.new_context(base_url=live_web).new_page()
+    page.goto(f"/s/{locked}/")
+    page.fill("#password", "wrong")
+    page.click("text=Open")
+    page.wait_for_selector("text=This is not the password")
+    page.fill("#password", "open-sesame-9")
+    page.click("text=Open")
+    page.wait_for_selector("[data-share=live]")
+    page.goto(f"/invitation/{invitation}")
+    page.fill("#id_username", "grace")
+    page.fill("#id_new_password", NEW_PASSWORD)
+    page.fill("#id_repeated", NEW_PASSWORD)
+    page.click("main button.primary >> nth=0")
+    page.wait_for_url("**/p/tiny/runs")
+    page.goto(f"/reset/{create_reset_link(User.objects.get(username='grace'))}")
+    page.fill("#id_new_password", NEW_PASSWORD)
+    page.fill("#id_repeated", NEW_PASSWORD)
+    page.click("main button.primary")
+    page.wait_for_url("**/login")
+    page.context.close()
