@@ -30,6 +30,7 @@ MIN_FREE_BYTES = 300 * 1024**2
 PREPARE_DEADLINE_SECONDS = 300.0
 WEB_DEADLINE_SECONDS = 60.0
 DEMO_DEADLINE_SECONDS = 900.0
+OWNER_URL = "SCALEDASH_OWNER_DATABASE_URL"
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class Launch:
         self.stop = stop
         self.supervisor = Supervisor(progress.say, stop)
         self.environment: dict[str, str] = {}
+        self.owner_url = os.environ.get(OWNER_URL, "")
         self.place = embedded.prepare_place(options.home)
         self.home = options.home.resolve()
 
@@ -111,18 +113,21 @@ class Launch:
         }
         given = os.environ.get("REDIS_URL")
         self.environment["REDIS_URL"] = self._start_redis() if given is None else given
+        self.environment[OWNER_URL] = ""  # what serves and fits never learns the owner's
         if self.options.bind in LOOPBACK:
             self.environment["SCALEDASH_BASE_URL"] = self.options.url
-        local.write_environment(self.home, self.environment)
+        local.write_environment(self.home, {**self.environment, OWNER_URL: self.owner_url})
         prepared = self._prepare()
         self._start_programs()
         return prepared
 
     def _start_postgres(self) -> str:
         with self.progress.step("Starting PostgreSQL"):
-            server = embedded.Postgres(self.place)
+            has_split_roles = os.environ.get("SCALEDASH_DB_ROLE_SPLIT", "0") == "1"
+            server = embedded.Postgres(self.place, has_split_roles)
             server.prepare()
             server.wait_ready(self.supervisor.start_service(server.command(), server.prepare))
+        self.owner_url = server.owner_url if has_split_roles else ""
         return server.url
 
     def _start_redis(self) -> str:
@@ -138,7 +143,8 @@ class Launch:
     def _prepare(self) -> dict[str, str]:
         """Run `manage.py prepare`, showing the steps that it names."""
         arguments = ["--local-admin"] if self.options.bind in LOOPBACK else []
-        command = programs.manage(self._full(), self.place.logs, "prepare", *arguments)
+        environment = {**self._full(), OWNER_URL: self.owner_url}
+        command = programs.manage(environment, self.place.logs, "prepare", *arguments)
         with command.log_path.open("ab") as log, contextlib.ExitStack() as stack:
             with self.stop.hold():
                 process = subprocess.Popen(

@@ -57,6 +57,8 @@ ALLOWED_HOSTS = _names("SCALEDASH_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # --- data ----------------------------------------------------------------------------------
 STATEMENT_TIMEOUT_SECONDS = int(os.environ.get("SCALEDASH_STATEMENT_TIMEOUT_SECONDS", "10"))
 DATABASES = {"default": _database(os.environ.get("DATABASE_URL", "postgresql:///scaledash"))}
+_OWNER_URL = os.environ.get("SCALEDASH_OWNER_DATABASE_URL", "")
+OWNER_DATABASE = _database(_OWNER_URL) if _OWNER_URL else None  # of `prepare` and `restore` only
 REDIS_URL = os.environ.get("REDIS_URL", "")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

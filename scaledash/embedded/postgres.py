@@ -25,6 +25,8 @@ from scaledash.processes import (
 
 DATABASE = "scaledash"
 OWNER = "postgres"  # may do everything, and is used at the first start only
+WEB_ROLE = "scaledash_web"  # with split roles: reads and writes rows, and changes no table
+WEB_ROLE_MEMBER_OF = ("pg_read_all_data", "pg_write_all_data", "pg_read_all_settings")
 START_DEADLINE_SECONDS = 60.0  # crash recovery replays at most max_wal_size
 PROGRAM_DEADLINE_SECONDS = 120.0
 LEFTOVER_DEADLINE_SECONDS = 30.0
@@ -53,13 +55,15 @@ POSTGRES_SETTINGS = {
 class Postgres:
     """The embedded PostgreSQL server of one place."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, has_split_roles: bool = False) -> None:
         """Find the programs."""
         self.place = place
+        self.has_split_roles = has_split_roles
         self.bin = find_postgres_bin(place.account)
         self.log_path = place.logs / "postgres.log"
         host = quote(str(place.sockets), safe="/")
-        self.url = f"postgresql://{DATABASE}@/{DATABASE}?host={host}"
+        self.owner_url = f"postgresql://{DATABASE}@/{DATABASE}?host={host}"
+        self.url = self.owner_url.replace(f"{DATABASE}@", f"{WEB_ROLE}@", has_split_roles)
 
     def prepare(self) -> None:
         """Create the data directory on the first start; end a server left over by a crash."""
@@ -95,6 +99,10 @@ class Postgres:
             self._create_role()
         if not self._answers(DATABASE):
             self._run("createdb", *self._as_owner(), "--owner", DATABASE, DATABASE)
+        if self.has_split_roles and not self._answers(DATABASE, WEB_ROLE):
+            rights = ("--no-superuser", "--no-createrole", "--no-createdb")
+            groups = [part for name in WEB_ROLE_MEMBER_OF for part in ("--member-of", name)]
+            self._run("createuser", *self._as_owner(), *rights, *groups, WEB_ROLE)
 
     def _is_up(self) -> bool:
         return self._answers("postgres") or self._answers("postgres", OWNER)

@@ -19,6 +19,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from scaledash.embedded.postgres import WEB_ROLE, WEB_ROLE_MEMBER_OF
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = {"scaledash", "teams", "runs", "fitting", "demo"}
 SERVER_FOLDERS = ("scaledash", "teams", "runs", "fitting")
@@ -163,6 +165,21 @@ def test_compose_holds_no_secret(compose: dict[str, dict[str, object]]) -> None:
     for name in ("DATABASE_URL", "REDIS_URL", "SCALEDASH_SECRET_KEY"):
         assert "${" in environment[name]
     assert "--requirepass" in compose["services"]["redis"]["command"]
+
+
+def test_t30_only_prepare_knows_the_owner_of_the_tables(
+    compose: dict[str, dict[str, object]],
+) -> None:
+    assert "scaledash_web:" in compose["x-server"]["environment"]["DATABASE_URL"]
+    knowing = [
+        name
+        for name, service in compose["services"].items()
+        if "${POSTGRES_PASSWORD" in str(service.get("environment"))
+    ]
+    assert knowing == ["postgres", "prepare"]
+    script = (ROOT / "scripts/create_roles.sh").read_text()
+    assert f"GRANT {', '.join(WEB_ROLE_MEMBER_OF)} TO {WEB_ROLE};" in script
+    assert "SUPERUSER" not in script
 
 
 def test_compose_variables_stand_in_the_example() -> None:

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg2
@@ -21,6 +22,7 @@ from fitting.models import Fit
 from fitting.tasks import refit_tick
 from runs.models import Chunk, Run
 from runs.tasks import compact_run, purge_run
+from scaledash.embedded.postgres import OWNER, WEB_ROLE, WEB_ROLE_MEMBER_OF
 from tests.permissions.world import hash_database, make_measurements
 from tests.runs.factories import Job, make_api, open_run
 from tests.teams.factories import get_user, make_project, make_user, sign_in
@@ -156,6 +158,54 @@ def test_t30_role_of_the_application_has_no_rights_beyond_its_database(right: st
 def test_t30_database_reaches_neither_files_nor_programs(statement: str) -> None:
     with pytest.raises(ProgrammingError), connection.cursor() as cursor:
         cursor.execute(statement)
+
+
+@pytest.fixture(scope="module")
+def web_role(django_db_setup: None) -> dict[str, object]:
+    """The role that serves where roles are split; how to connect as it."""
+    place = connection.settings_dict
+    known = {"host": place["HOST"], "dbname": place["NAME"], "connect_timeout": 5}
+    with closing(psycopg2.connect(**known, user=OWNER)) as superuser:
+        superuser.autocommit = True
+        with superuser.cursor() as cursor, contextlib.suppress(psycopg2.errors.DuplicateObject):
+            cursor.execute(f"CREATE ROLE {WEB_ROLE} LOGIN")
+            cursor.execute(f"GRANT {', '.join(WEB_ROLE_MEMBER_OF)} TO {WEB_ROLE}")
+    return {**known, "user": WEB_ROLE}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE more (id int)",
+        "ALTER TABLE runs_run ADD COLUMN more int",
+        "DROP TABLE runs_run",
+        "TRUNCATE runs_run",
+        "CREATE INDEX more ON runs_run (name)",
+        "CREATE FUNCTION more() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "ALTER TABLE teams_auditentry DISABLE TRIGGER ALL",
+        "UPDATE pg_authid SET rolsuper = true",
+        "SET ROLE scaledash",
+        "COPY runs_run TO PROGRAM 'id'",
+    ],
+)
+def test_t30_split_role_changes_no_table(web_role: dict[str, object], statement: str) -> None:
+    refused = pytest.raises(psycopg2.errors.InsufficientPrivilege)
+    with closing(psycopg2.connect(**web_role)) as server, server.cursor() as cursor, refused:
+        cursor.execute(statement)
+
+
+def test_t30_split_role_reads_and_writes_rows(web_role: dict[str, object]) -> None:
+    with closing(psycopg2.connect(**web_role)) as server, server.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO teams_project (slug, name, description, is_demo, created_at) "
+            "VALUES ('split', 'x', '', false, now()) RETURNING id"
+        )
+        key = cursor.fetchone()
+        cursor.execute("SELECT id FROM teams_project WHERE slug = 'split' FOR UPDATE")
+        assert cursor.fetchone() == key
+        cursor.execute("UPDATE teams_project SET name = 'y' WHERE id = %s", key)
+        cursor.execute("DELETE FROM teams_project WHERE id = %s", key)
+        assert cursor.rowcount == 1
 
 
 @pytest.mark.django_db

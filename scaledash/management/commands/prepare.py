@@ -17,6 +17,7 @@ from django.db import OperationalError
 
 from scaledash.assets import collect_if_stale
 from scaledash.local import write_private
+from scaledash.owner import act_as_owner
 from teams.models import Scope, User
 from teams.services import (
     compute_setup_code,
@@ -53,7 +54,8 @@ class Command(BaseCommand):
     def _prepare(self, has_local_admin: bool) -> None:
         call_command("check", databases=["default"])
         self._write("step", "Migrating the database")
-        call_command("migrate", interactive=False, verbosity=0)
+        with act_as_owner():
+            call_command("migrate", interactive=False, verbosity=0)
         self._write("step", "Collecting static files")
         collect_if_stale()
         result = make_local_admin() if has_local_admin else describe_setup()

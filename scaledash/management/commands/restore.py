@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 
 from scaledash.dumps import DumpFailed, restore_dump
+from scaledash.owner import act_as_owner
 
 
 class Command(BaseCommand):
@@ -26,15 +27,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: object) -> None:
         """Ask, do it, migrate."""
-        database = connection.settings_dict
         if not options["yes"]:
-            self._ask(str(database["NAME"]))
+            self._ask(str(connection.settings_dict["NAME"]))
         connections.close_all()
-        try:
-            restore_dump(database, Path(str(options["file"])))
-        except DumpFailed as error:
-            raise CommandError(str(error)) from error
-        call_command("migrate", interactive=False, verbosity=0)
+        with act_as_owner():
+            try:
+                restore_dump(connection.settings_dict, Path(str(options["file"])))
+            except DumpFailed as error:
+                raise CommandError(str(error)) from error
+            call_command("migrate", interactive=False, verbosity=0)
         self.stdout.write(f"Restored {options['file']}.")
 
     def _ask(self, name: str) -> None:
