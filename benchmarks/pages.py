@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from benchmarks.reads import KEYS, LISTED_RUNS, MANY_KEYS, make_listed_runs
+from benchmarks.reads import KEYS, LISTED_RUNS, MANY_KEYS, make_listed_runs, make_series_runs
 from benchmarks.stage import ROOT, Stage
 from benchmarks.table import Row, time_median
 
@@ -26,6 +26,24 @@ PAGES = (  # what, path, the most milliseconds
     ("the same, filtered by lr and n_params, sorted by loss", f"/p/wide/runs?{FILTER}", 1_000),
     ("the same, grouped by two keys", "/p/wide/runs?by=config.model.width,group", 1_000),
 )
+EXPLORERS = (  # curves, what the address adds, the most ms of the first chart and of a redraw
+    (100, "", 1_500, 100),
+    (1_000, "&p=all", 4_000, 400),
+)
+REDRAW = """async (repeats) => {
+  const figure = document.querySelector("figure[data-metric]");
+  const times = [];
+  for (let place = 0; place < repeats; place += 1) {
+    for (const [value, wanted] of [["log", "lin log"], ["", "lin lin"]]) {
+      const start = performance.now();
+      document.querySelector(`button[data-set=ys][value="${value}"]`).click();
+      while (figure.dataset.scales !== wanted) await new Promise(requestAnimationFrame);
+      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      times.push(performance.now() - start);
+    }
+  }
+  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
+}"""
 ASSETS = """() => performance.getEntriesByType("resource")
   .filter((entry) => /\\.(js|css)/.test(entry.name))
   .reduce((sum, entry) => sum + entry.encodedBodySize, 0)"""
@@ -40,7 +58,7 @@ def measure(stage: Stage) -> Iterator[Row]:
         return
     from playwright.sync_api import sync_playwright
 
-    from teams.models import User
+    from teams.models import Project, User
     from teams.services import create_login_link
 
     make_listed_runs("many", KEYS, MANY_RUNS)
@@ -52,6 +70,9 @@ def measure(stage: Stage) -> Iterator[Row]:
         page = browser.new_page(base_url=f"http://127.0.0.1:{stage.port}")
         page.goto(f"/login/once/{secret}")
         yield from measure_pages(page)
+        if not Project.objects.filter(slug="series").exists():
+            make_series_runs()
+        yield from measure_explorer(page)
         browser.close()
 
 
@@ -69,6 +90,25 @@ def measure_pages(page: Page) -> Iterator[Row]:
     page.wait_for_selector("html[data-ready]")
     page.wait_for_load_state("networkidle")
     yield Row("JS and CSS of the page of runs, compressed", page.evaluate(ASSETS) / 1e3, "kB", 80)
+
+
+def measure_explorer(page: Page) -> Iterator[Row]:
+    """Yield the time of the first chart of 100 and of 1,000 curves, and of another scale of y."""
+    for n_curves, query, first, redraw in EXPLORERS:
+        path = f"/p/series/explore?m=loss{query}"
+
+        def show(path: str = path) -> None:
+            page.goto(path, wait_until="commit")
+            page.wait_for_selector("figure[data-state=ready]")
+            page.evaluate(PAINTED)
+
+        seconds = time_median(show, REPEATS)
+        yield Row(
+            f"curves of {n_curves} runs x 1,000 points, first chart", seconds * 1e3, "ms", first
+        )
+        page.wait_for_load_state("networkidle")
+        seconds = page.evaluate(REDRAW, REPEATS) / 1e3
+        yield Row(f"{n_curves} curves, log y and back", seconds * 1e3, "ms", redraw)
 
 
 def find_browser() -> str | None:

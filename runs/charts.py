@@ -72,8 +72,8 @@ def read_plain(runs: Sequence[Run], metric: str, x_axis: str) -> tuple[dict[str,
     """Return every point of a metric on an axis by run id, and the runs that lack the axis."""
     points = store.read_many([run.pk for run in runs], metric)
     named = {run.pk: run for run in runs if run.pk in points}
-    axes = _read_axes(list(named.values()), points, x_axis)
-    curves = {run.uid: _make_curve(axes[pk], points[pk]) for pk, run in named.items() if pk in axes}
+    axes = read_axes(list(named.values()), points, x_axis)
+    curves = {run.uid: make_curve(axes[pk], points[pk]) for pk, run in named.items() if pk in axes}
     return curves, [run.uid for pk, run in named.items() if pk not in axes]
 
 
@@ -111,12 +111,13 @@ def build_groups(
     return {**payload, "groups": groups, "bands": bands}
 
 
-def _make_curve(x: Floats, series: Series) -> Curve:
+def make_curve(x: Floats, series: Series) -> Curve:
+    """Return the points of a series at these x, in their order."""
     order = np.argsort(x, kind="stable")  # clocks go backwards; NaN goes to the end
     return Curve(x[order], series.values[order], series.overwritten, series.superseded)
 
 
-def _read_axes(runs: Sequence[Run], points: Mapping[int, Series], x_axis: str) -> dict[int, Floats]:
+def read_axes(runs: Sequence[Run], points: Mapping[int, Series], x_axis: str) -> dict[int, Floats]:
     """Return the x of each point of each run that has this axis."""
     if x_axis == "step":
         return {run.pk: points[run.pk].steps.astype(np.float64) for run in runs}

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
 
+from runs.charts import X_AXES
 from runs.columns import find_loss_names, write_number
 from runs.comparison import compare_config
+from runs.events import MAX_EVENTS, Event, build_marks, list_events
 from runs.metric_groups import group_names
 from runs.mlflow.liveness import find_patience
 from runs.models import Outcome, Run, RunState
 from runs.queries import describe_run, find_doubts
 from scaledash.lib.jsonsafe import decode_float
+from scaledash.lib.names import FLOPS, TOKENS, canonical_metric
 from scaledash.lib.units import format_quantity
 
 FACTS = (
@@ -50,6 +54,13 @@ HOST_FACTS = (
 )
 SILENT_SECONDS = 75
 MAX_NONFINITE_NOTICES = 3
+X_LABELS = {
+    "step": "step",
+    "tokens": "tokens",
+    "flops": "FLOPs",
+    "time": "time",
+    "relative": "time since start",
+}
 
 
 def build_run(run: Run) -> dict[str, object]:
@@ -59,6 +70,7 @@ def build_run(run: Run) -> dict[str, object]:
         **describe_run(run),
         "loss_metric": next((name for name in names.loss if name in run.summary), ""),
         "scale_facts": list(_list_facts(run)),
+        "events": list_events(run),
     }
 
 
@@ -79,9 +91,10 @@ def _list_facts(run: Run) -> Iterator[dict[str, object]]:
         }
 
 
-def build_run_page(run: Run, document: Mapping[str, object]) -> dict[str, object]:
+def build_run_page(run: Run, document: Mapping[str, Any]) -> dict[str, object]:
     """Return what the HTML of the page needs beside its document."""
     groups = group_metrics(document["summary"])
+    events: list[Event] = list(document["events"])
     slug = document["project"]
     return {
         "run": {**document, "silent_for": find_silence(run)},
@@ -89,12 +102,27 @@ def build_run_page(run: Run, document: Mapping[str, object]) -> dict[str, object
         "facts": [_show_fact(fact) for fact in document["scale_facts"]],
         "config": [(line.key, line.cells[0]) for line in compare_config([run])],
         "about": list(_describe_about(run)),
+        "events": events[:MAX_EVENTS],
+        "n_events": len(events),
+        "marks": json.dumps(build_marks(events)),
         "notices": list(_find_notices(run)),
         "groups": groups,
+        "x_axes": list_axes(run),
+        "may_show_superseded": run.attempt > 0,
         "n_metrics": len(document["summary"]),
         "curves_url": reverse("run-curves", args=[slug, run.uid]),
         "json_url": reverse("run-json", args=[slug, run.uid]),
     }
+
+
+def list_axes(run: Run) -> list[tuple[str, str]]:
+    """Return the x axes that the charts of a run can have, (value in the address, text)."""
+    names = {canonical_metric(name) for name in run.summary}
+    has = {
+        "tokens": run.n_tokens is not None or TOKENS in names,
+        "flops": run.flops is not None or FLOPS in names,
+    }
+    return [(axis, X_LABELS[axis]) for axis in X_AXES if has.get(axis, True)]
 
 
 def _show_fact(fact: Mapping[str, object]) -> dict[str, object]:

@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from runs.charts import METRIC_AXIS, X_AXES
-from runs.contexts import write_value
+from runs.contexts import X_LABELS, write_value
 from runs.explore import AREAS, PLAIN, X_SCALES, Y_SCALES, ExploreWish
 from runs.explore_charts import describe_line
 from runs.explore_keys import LEGEND_LEVELS, Channel, Level, choose_color, read_values, write_key
@@ -28,13 +28,6 @@ MAX_KEYS = 300
 ALIKE = 0.02  # of the size scale
 FACTS = (("n_params", "N"), ("n_tokens", "D"), ("flops", "C"), ("peak_lr", "LR"))
 SORTS = {"name": "name", "state": "state", **{key: key for key, _ in FACTS}}
-X_LABELS = {
-    "step": "step",
-    "tokens": "tokens",
-    "flops": "FLOPs",
-    "time": "time",
-    "relative": "time since start",
-}
 AREA_LABELS = {"none": "no area", "minmax": "min-max", "std": "std", "stderr": "std. error",
                "ci": "95 % CI"}  # fmt: skip
 Document = dict[str, object]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from runs import contexts
-from runs.curves import CurvesWish, build_chart, build_curves
+from runs.curves import OF_STEPS, STEP, CurvesWish, build_chart, build_curves
+from runs.events import collect_marks, collect_panels, sort_events
 from runs.models import Metric, Run, RunState
 from runs.revisions import read_run_revision
-from runs.signals import run_shown
 from runs.store import NO_POINTS, Series, read_points
 from teams import sharing
 from teams.models import Project, Share
@@ -84,8 +85,13 @@ class RunShare:
         found = {
             metric: sharing.load_document(share, name_series(metric)) for metric in wish.metrics
         }
+        wish = replace(wish, x_axis=STEP)  # the clock and the counts of tokens are not copied
         charts = [
-            {"metric": metric, "rev": "", **build_chart(run, unpack_series(body), wish)}
+            {
+                "metric": metric,
+                "rev": "",
+                **build_chart(run, {"": unpack_series(body)}, wish, OF_STEPS),
+            }
             for metric, body in found.items()
             if body is not None
         ]
@@ -121,16 +127,17 @@ def build_document(run: Run) -> Mapping[str, object]:
     return dict(seal_json(contexts.build_run(run)))
 
 
-def render_run(run: Run) -> str:
+def render_run(run: Run, is_frozen: bool = False) -> str:
     """Return the content of a run's page with addresses below the link."""
     document = contexts.build_run(run)
+    panels = collect_panels(run, is_shared=True)
+    events = sort_events([*document["events"], *collect_marks(panels)])
     context = {
         **document,
-        **contexts.build_run_page(run, document),
+        **contexts.build_run_page(run, {**document, "events": events}),
+        **({"x_axes": [], "may_show_superseded": False} if is_frozen else {}),
         "project": run.project,
-        "panels": [
-            panel for _, panel in run_shown.send(sender=Run, run=run, is_shared=True) if panel
-        ],
+        "panels": panels,
         "page_base": "teams/share_content.html",
     }
     place = [run.project.slug, run.uid]
@@ -144,7 +151,7 @@ def render_run(run: Run) -> str:
 
 def list_documents(run: Run) -> Iterable[tuple[str, bytes]]:
     """Return all that a frozen link answers with."""
-    yield PAGE, render_run(run).encode()
+    yield PAGE, render_run(run, is_frozen=True).encode()
     yield TWIN, sharing.dump_json(build_document(run))
     metrics = Metric.objects.filter(project=run.project_id, name__in=list(run.summary))
     for pk, name in metrics.values_list("pk", "name"):

@@ -6,8 +6,9 @@ changed at once; `run_ended` carries `run`; `batch_stored` carries `run_id` and 
 of the metrics in the batch.
 
 `run_shown` is sent for the page of a `run`: a listener may return a panel, a dict with the name of
-its `template` and what that shows. `is_shared` says that a share link shows it, without names of
-members.
+its `template` and what that shows; its `marks`, made by runs.events.make_event, stand in the list
+of events and, where `is_drawn`, on the curves. `is_shared` says that a share link shows it, without
+names of members.
 """
 
 from django.dispatch import Signal

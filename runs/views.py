@@ -26,12 +26,12 @@ from runs.bulk import (
 )
 from runs.comparison import build_diff, list_offered
 from runs.curves import CurvesWish, build_curves
+from runs.events import collect_marks, collect_panels, sort_events
 from runs.filters import BadFilter
 from runs.models import BulkAction, BulkEdit, Run, RunQuerySet, ViewPage
 from runs.revisions import read_project_revision, read_run_revision
 from runs.saved_pages import build_menu, open_view, read_query
 from runs.services import Refused, check_notes, digest_notes, edit_run
-from runs.signals import run_shown
 from runs.table import TableQuery, choose_runs
 from runs.table_page import build_runs, build_runs_page, count_table, link, read_runs_page
 from scaledash.lib import jsonsafe
@@ -163,7 +163,10 @@ def read_run(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
     project = get_project(request, slug)
     run = _get_run(request, project, uid)
     diff = build_diff(run, _list_runs(project), request.GET.get("base", ""))
-    return answer_json({**contexts.build_run(run), "diff": diff})
+    document = contexts.build_run(run)
+    marks = collect_marks(collect_panels(run))
+    events = sort_events([*document["events"], *marks])
+    return answer_json({**document, "events": events, "diff": diff})
 
 
 @require_sign_in
@@ -186,18 +189,19 @@ def read_curves(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
 def _build_run_context(
     request: HttpRequest, project: Project, run: Run, rev: object
 ) -> dict[str, object]:
-    document = contexts.build_run(run)
+    document, panels = contexts.build_run(run), collect_panels(run)
     runs, runs_url = _list_runs(project), reverse("runs", args=[project.slug])
+    events = sort_events([*document["events"], *collect_marks(panels)])
     return {
         **document,
-        **contexts.build_run_page(run, document),
+        **contexts.build_run_page(run, {**document, "events": events}),
         "diff": build_diff(run, runs, request.GET.get("base", "")),
         "bases": list_offered(runs, run),
         "notes_digest": digest_notes(run),
         "project": project,
         "section": "runs",
         "may_edit": _may_edit(request, project),
-        "panels": [panel for _, panel in run_shown.send(sender=Run, run=run) if panel],
+        "panels": panels,
         "crumbs": [
             (project.name or project.slug, runs_url),
             ("Runs", runs_url),

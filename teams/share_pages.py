@@ -49,7 +49,7 @@ def show_share(request: HttpRequest, token: str) -> HttpResponse:
         "rev": page.rev,
         "is_active": page.is_active,
         "draws_plots": "data-plot=" in page.html,
-        "draws_curves": "data-curves" in page.html,
+        "draws_curves": any(mark in page.html for mark in ("data-curves", "data-explore ")),
         "preview_url": _name_preview(share, token),
     }
     return render(request, "teams/share.html", context)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from fitting.diagnoses.keys import find_key
 from fitting.diagnoses.queries import ORDER, build_diagnoses
 from fitting.diagnoses.rules import hide_author
 from fitting.models import Alert
+from runs.events import make_event
 from runs.models import Outcome, Run
 from scaledash.lib.jsonsafe import decode_float
 
+MARKED = ("watch", "warn", "critical")
 TEMPLATE = "fitting/_diagnoses.html"
 RANK = {severity: place for place, severity in enumerate(ORDER)}
 
@@ -30,6 +33,7 @@ def build_panel(run: Run, is_shared: bool = False) -> dict[str, object]:
     return {
         **document,
         "template": TEMPLATE,
+        "marks": list_marks(run, verdicts),
         "diagnoses": [describe_verdict(verdict, is_shared) for verdict in verdicts],
         "is_shared": is_shared,
         "override": override,
@@ -45,6 +49,27 @@ def _order(verdict: Mapping[str, Any]) -> tuple[int, int]:
     severity = verdict["severity"]
     place = len(RANK) if severity == "unknown" else RANK[severity]
     return place, int(verdict["number"][1:])
+
+
+def list_marks(run: Run, verdicts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return where a run became watchful or worse, and on the curves of which of its metrics."""
+    names: dict[str, list[str]] = {}
+    for metric in run.summary:
+        key = find_key(metric)
+        if key is not None:
+            names.setdefault(key.name, []).append(metric)
+    return [
+        make_event(
+            item["first_step"],
+            item["severity"],
+            item["sentence"],
+            metrics=[name for key in item["evidence"]["keys"] for name in names.get(key, ())],
+            is_drawn=True,
+            anchor=f"verdict-{item['diagnostic']}",
+        )
+        for item in verdicts
+        if item["severity"] in MARKED and item["first_step"] is not None
+    ]
 
 
 def describe_verdict(verdict: Mapping[str, Any], is_shared: bool = False) -> dict[str, object]:

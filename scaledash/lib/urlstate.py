@@ -8,8 +8,8 @@ from collections.abc import Iterable
 # Every key that an address may hold, in its one order; static/js/state.js holds the same list.
 ORDER = (
     *("tab", "m", "f", "q", "state", "color", "dash", "facet", "row", "variant", "c", "x"),
-    *("xs", "ys", "xr", "yr", "y", "sm", "agg", "area", "sel", "hl", "base", "law", "ho", "fit"),
-    *("by", "open", "s", "p", "cols", "arch", "ref", "v"),
+    *("xs", "ys", "xr", "yr", "y", "sm", "agg", "area", "sel", "hl", "old", "base"),
+    *("law", "ho", "fit", "by", "open", "s", "p", "cols", "arch", "ref", "v"),
 )
 _ITEM = re.compile(r"((?:[^\\,]|\\.?)*)(,|$)", re.DOTALL)
 

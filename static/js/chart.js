@@ -1,6 +1,7 @@
 /* One chart of curves: the one place that speaks to uPlot. */
 import { drawMarks } from "./chart_marks.js";
 import { ChartTip } from "./chart_tip.js";
+import { drawFlags } from "./chart_flags.js";
 import { buildMarks, buildX, buildY } from "./payload.js";
 import { isDark, readTokens } from "./theme.js";
 import { formatTick, linearSplits, logSplits } from "./ticks.js";
@@ -13,6 +14,7 @@ const DISTRIBUTIONS = { log: LOG, sym: SYMLOG };
 const DOTS_UP_TO = 40;
 const X_TICK_PX = 80;
 const Y_TICK_PX = 40;
+const SUPERSEDED_DASH = [2, 3];
 
 function padLinear(chart, low, high) {
   if (low === null || high === null) return [0, 1];
@@ -52,6 +54,7 @@ export class Chart {
     this.listeners = listeners;
     this.shape = "";
     this.payload = null;
+    this.flags = []; // what happened at a step: {x, tone, text}
     new ResizeObserver(() => this.resize()).observe(this.place);
   }
 
@@ -84,6 +87,19 @@ export class Chart {
     this.onBuilt();
   }
 
+  /** The curves as files name them, from the back to the front. */
+  get exported() {
+    const named = Object.entries(this.payload.series).map(([key, series], index) => {
+      const label = index ? key.slice(key.lastIndexOf("/") + 1) : this.element.dataset.metric;
+      return { line: { label, index }, series };
+    });
+    return named.reverse();
+  }
+
+  colourOfLine({ index }) {
+    return this.colours[index > 0 ? 0 : 2];
+  }
+
   onBuilt() {
     this.tip = new ChartTip(this);
   }
@@ -108,11 +124,14 @@ export class Chart {
         y: { distr: yScale, range: (chart, low, high) => this.padY(chart, low, high) },
       },
       axes: [buildAxis("x", xs === "log", [ink2, grid]), buildAxis("y", yScale === LOG, [ink2, grid])],
-      series: [{}, ...this.series.map((series, index) => this.buildSeries(data[index + 1]))],
+      series: [{}, ...this.series.map((series, index) => this.buildSeries(data[index + 1], index))],
       hooks: {
         setSelect: [(chart) => this.onSelect(chart)],
         setCursor: [() => this.tip?.show()],
-        draw: [(chart) => drawMarks(chart, this.marks, this.series, this.colours)],
+        draw: [
+          (chart) => drawFlags(chart, this.flags),
+          (chart) => drawMarks(chart, this.marks, this.series, this.colours),
+        ],
       },
     };
   }
@@ -127,11 +146,13 @@ export class Chart {
     return [low, high];
   }
 
-  buildSeries(values) {
+  /** The first curve is the run's; what later attempts replaced is dotted and pale. */
+  buildSeries(values, index) {
     const known = values.filter((value) => typeof value === "number").length;
     return {
-      stroke: this.colours[2],
-      width: 1.5,
+      stroke: this.colours[index > 0 ? 0 : 2],
+      dash: index > 0 ? SUPERSEDED_DASH : [],
+      width: index > 0 ? 1 : 1.5,
       spanGaps: false,
       points: { show: known <= DOTS_UP_TO, size: 4, fill: this.colours[2], width: 0 },
     };

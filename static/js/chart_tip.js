@@ -1,6 +1,6 @@
 /* The tooltip of a chart: step and value, or the bucket with its extremes. Text only. */
 import { formatCount, formatNumber } from "./format.js";
-import { describeAt } from "./payload.js";
+import { describeAt, formatX } from "./payload.js";
 
 const NEAR_PX = 8;
 
@@ -10,8 +10,6 @@ function line(text, className = "") {
   element.textContent = text;
   return element;
 }
-
-const formatStep = (value) => formatCount(Math.round(value));
 
 export class ChartTip {
   constructor(chart) {
@@ -41,15 +39,19 @@ export class ChartTip {
     const at = describeAt(payload, series[0], column);
     const lines = [];
     if (at.to === undefined) {
-      lines.push(line(`step ${formatStep(at.from)}`, "at"));
+      lines.push(line(formatX(payload, at), "at"));
       if (typeof at.value === "number") lines.push(line(formatNumber(at.value)));
     } else {
-      lines.push(line(`steps ${formatStep(at.from)}–${formatStep(at.to)}`, "at"));
+      lines.push(line(formatX(payload, at), "at"));
       if (at.low !== null) lines.push(line(`min ${formatNumber(at.low)}, max ${formatNumber(at.high)}`));
     }
     for (const mark of marks) {
       const isNear = Math.abs(plot.valToPos(mark.x, "x") - left) < NEAR_PX;
       if (isNear) lines.push(line(`${formatCount(mark.count)} × ${mark.kind}`, "bad"));
+    }
+    for (const flag of this.chart.flags) {
+      const isNear = Math.abs(plot.valToPos(flag.x, "x") - left) < NEAR_PX;
+      if (isNear) lines.push(line(`${flag.tone}: ${flag.text}`, "flag"));
     }
     return lines;
   }

@@ -1,5 +1,7 @@
 /* The curves of a run: charts mounted when they come into view, read together, kept live. */
 import { Chart } from "./chart.js";
+import { placeFlags } from "./chart_flags.js";
+import { exportChart } from "./explore_export.js";
 import { formatCount, formatNumber } from "./format.js";
 import { get } from "./http.js";
 import { countMarks } from "./payload.js";
@@ -32,11 +34,19 @@ class Curves {
     });
     addEventListener("popstate", () => this.onView());
     element.addEventListener("click", (event) => this.onClick(event));
+    element.addEventListener("change", ({ target }) => {
+      if (target.matches("[data-x-axis]")) this.choose({ x: target.value === "step" ? null : target.value, xr: null });
+    });
   }
 
   get view() {
     const { xs = "lin", ys = "lin", xr } = readState();
     return { xs, ys, window: readWindow(xr) };
+  }
+
+  /** What happened at which step, as the page says it. */
+  get events() {
+    return JSON.parse(this.element.querySelector("[data-marks]")?.dataset.marks || "[]");
   }
 
   adopt() {
@@ -88,6 +98,13 @@ class Curves {
     if (xs !== "lin") url.searchParams.set("xs", xs);
     if (ys !== "lin") url.searchParams.set("ys", ys);
     if (window) url.searchParams.set("xr", window.join(","));
+    const { x, old } = readState();
+    if (old) url.searchParams.set("old", old);
+    if (x) {
+      url.searchParams.set("x", x);
+      const steps = new Set(this.events.map(({ step }) => step));
+      if (steps.size) url.searchParams.set("at", [...steps].join(","));
+    }
     return url.pathname + url.search;
   }
 
@@ -100,6 +117,7 @@ class Curves {
     chart.element.dataset.drawn = payload.points_sent;
     const [series] = Object.values(payload.series);
     const isEmpty = payload.points_total === 0;
+    chart.flags = placeFlags(this.events, payload);
     if (!isEmpty) chart.draw(payload, this.view);
     this.describe(chart, payload, series);
     chart.element.dataset.state = isEmpty ? "empty" : "ready";
@@ -116,8 +134,9 @@ class Curves {
     for (const [kind, count] of series ? countMarks(series) : []) {
       parts.push([`${formatCount(count)} × ${kind}`, "badge bad"]);
     }
+    if (!series) parts.splice(0, 1, [`no ${payload.x_axis} for this metric`, ""]);
     if (payload.x_nonpositive) {
-      parts.push([`${formatCount(payload.x_nonpositive)} at step ≤ 0, not drawn`, "badge"]);
+      parts.push([`${formatCount(payload.x_nonpositive)} at x ≤ 0, not drawn`, "badge"]);
     }
     if (series?.nonpositive) parts.push([`${formatCount(series.nonpositive)} at ≤ 0`, "badge"]);
     if (series?.overwritten) parts.push([`${formatCount(series.overwritten)} overwritten`, "badge"]);
@@ -160,16 +179,25 @@ class Curves {
   }
 
   onClick({ target }) {
+    const save = target.closest("[data-export-curves]");
+    if (save) exportChart(this.charts.get(save.closest("figure").dataset.metric), save.dataset.exportCurves);
     const button = target.closest("button[data-set]");
     if (!button) return;
-    const isCycle = button.matches("[data-log-y]");
-    const value = isCycle && this.view.ys === "log" ? null : button.value || null;
-    writeState({ [button.dataset.set]: value }, { push: true });
-    this.onView();
+    const isSet = String(readState()[button.dataset.set] ?? "") === button.value;
+    const isCycle = button.matches("[data-log-y], [data-set=old]");
+    this.choose({ [button.dataset.set]: isCycle && isSet ? null : button.value || null });
+  }
+
+  choose(changes) {
+    writeState(changes, { push: true });
+    this.showSwitches();
+    this.reload();
   }
 
   showSwitches() {
     const state = readState();
+    const axes = this.element.querySelector("[data-x-axis]");
+    if (axes) axes.value = [...axes.options].some(({ value }) => value === state.x) ? state.x : "step";
     for (const button of this.element.querySelectorAll("button[data-set]")) {
       const chosen = state[button.dataset.set] ?? "";
       const isPressed = button.dataset.set !== "xr" && button.value === String(chosen);

@@ -85,6 +85,7 @@ class Explorer {
   }
 
   reload() {
+    this.asked = this.describeData();
     for (const { dataset } of this.figures) this.due.add(dataset.metric);
     this.load();
   }
@@ -100,6 +101,7 @@ class Explorer {
   }
 
   async read(metric) {
+    this.asked = this.describeData();
     this.controls.get(metric)?.abort();
     const control = new AbortController();
     this.controls.set(metric, control);
@@ -135,6 +137,7 @@ class Explorer {
         drawn.push(chart);
       }
       describeChart(figure, payload, body, this.view);
+      figure.dataset.scales = `${this.view.xs} ${this.view.ys}`;
       figure.dataset.state = isEmpty ? "empty" : "ready";
     }
     if (body.charts.length > 1) this.alignAxes(drawn);
@@ -188,11 +191,26 @@ class Explorer {
     this.pause = setTimeout(() => this.reload(), PAUSE_MS);
   }
 
-  /** Something was chosen: the page's other parts follow, and the charts read anew. */
+  /** Something was chosen: the charts read anew, and the page's other parts follow. Another scale
+      alone is drawn at once, where what was read has room on it. */
   onChange() {
+    const isScaleOnly = this.asked === this.describeData();
+    for (const [figure, chart] of this.charts) {
+      if (isScaleOnly && chart.serves(this.view)) this.show(figure, chart);
+      else this.due.add(figure.dataset.metric);
+    }
+    this.load();
     document.dispatchEvent(new CustomEvent("refresh"));
-    clearTimeout(this.pause);
-    this.pause = setTimeout(() => this.reload(), PAUSE_MS);
+  }
+
+  /** What the address asks the server for, scales aside. */
+  describeData() {
+    return format({ ...this.fixed, ...readState(), xs: null, ys: null });
+  }
+
+  show(figure, chart) {
+    chart.draw(chart.payload, this.view);
+    figure.dataset.scales = `${this.view.xs} ${this.view.ys}`;
   }
 
   onClick({ target }) {

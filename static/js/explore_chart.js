@@ -32,6 +32,15 @@ export class ExploreChart extends Chart {
     return { data: [x, ...this.layers.map(({ values }) => values)], kind };
   }
 
+  /** Whether the payload can be drawn on these scales as it is: nothing to hide at or below zero,
+      and no buckets on another x axis. */
+  serves({ xs, ys }) {
+    if (!this.payload?.lines || this.plot === undefined) return false;
+    const isSameX = xs === this.payload.x_scale || (this.payload.method === "raw" && this.finder.extent?.[0] > 0);
+    const hides = Object.values(this.payload.series).some(({ nonpositive }) => nonpositive > 0);
+    return isSameX && !hides && !this.payload.x_nonpositive && (ys !== "log" || this.finder.yRange?.[0] > 0);
+  }
+
   buildLine(line, payload) {
     const series = payload.series[line.key];
     const raw = buildY(payload, series);
@@ -53,6 +62,10 @@ export class ExploreChart extends Chart {
     }
     for (const { line, values } of this.lines) layers.push({ kind: "line", line, values });
     return layers;
+  }
+
+  get exported() {
+    return this.lines;
   }
 
   colourOfLine(line) {

@@ -1,4 +1,5 @@
-/* Save a chart of curves: PNG of the canvas with title and legend, CSV of exactly what is drawn. */
+/* Save a chart of curves: PNG of the canvas with title and legend, SVG, CSV and JSON of what is drawn. */
+import { buildSvg } from "./chart_svg.js";
 import { formatCount } from "./format.js";
 import { describeAt } from "./payload.js";
 import { save, saveText, writeCell } from "./saving.js";
@@ -10,7 +11,7 @@ const ROW = 18;
 const MOST_NAMED = 12;
 
 /** Rows of the CSV: every drawn value with its x, or with the bucket that it stands in. */
-function* listRows({ payload, lines }) {
+function* listRows({ payload, exported: lines }) {
   const isBucketed = payload.method !== "raw";
   const size = isBucketed ? payload.buckets : payload.x.length;
   for (const { line, series } of [...lines].reverse()) {
@@ -32,7 +33,7 @@ export function buildCurvesCsv(chart) {
   const { payload, element } = chart;
   const filter = new URLSearchParams(location.search).get("f") ?? "";
   const comments = [
-    `# ${element.dataset.metric} ${element.dataset.facet}`,
+    `# ${titleOf(chart)}`,
     `# x: ${payload.x_axis}; ${payload.method === "raw" ? "every point" : "first, least, greatest and last value of each bucket"}`,
     `# filter: ${filter || "none"}; ${formatCount(payload.points_total)} points`,
     `# ${location.href}`,
@@ -43,10 +44,24 @@ export function buildCurvesCsv(chart) {
   return [...comments, head.map(writeCell).join(","), ...rows, ""].join("\n");
 }
 
+/** What is drawn, as JSON: every curve with its points, or with the buckets they stand in. */
+export function buildCurvesJson(chart) {
+  const { payload, element } = chart;
+  const { metric, facet = "" } = element.dataset;
+  const { x_axis, method, points_total } = payload;
+  const columns = ["curve", "x_from", "x_to", "value"];
+  const head = { metric, facet, url: location.href, made_at: new Date(), x_axis, method, points_total };
+  return JSON.stringify({ ...head, columns, rows: [...listRows(chart)] });
+}
+
+export function titleOf({ element: { dataset } }) {
+  return [dataset.metric, dataset.facet].filter(Boolean).join(" ");
+}
+
 function buildPicture(chart) {
   const source = chart.plot.root.querySelector("canvas:not(.overlay)");
   const scale = devicePixelRatio;
-  const named = [...chart.lines].reverse().slice(0, MOST_NAMED);
+  const named = [...chart.exported].reverse().slice(0, MOST_NAMED);
   const canvas = document.createElement("canvas");
   canvas.width = source.width + 2 * MARGIN * scale;
   canvas.height = source.height + (TITLE + ROW * (named.length + 1) + MARGIN) * scale;
@@ -58,7 +73,7 @@ function buildPicture(chart) {
   context.scale(scale, scale);
   context.fillStyle = ink;
   context.font = "600 14px sans-serif";
-  context.fillText(`${chart.element.dataset.metric} ${chart.element.dataset.facet}`, MARGIN, 20);
+  context.fillText(titleOf(chart), MARGIN, 20);
   context.font = "12px sans-serif";
   const top = TITLE + source.height / scale + ROW;
   named.forEach(({ line }, place) => {
@@ -67,18 +82,25 @@ function buildPicture(chart) {
     context.fillStyle = ink2;
     context.fillText(line.label, MARGIN + 20, top + place * ROW);
   });
-  if (chart.lines.length > named.length) {
-    context.fillText(`and ${chart.lines.length - named.length} more`, MARGIN + 20, top + named.length * ROW);
+  if (chart.exported.length > named.length) {
+    context.fillText(`and ${chart.exported.length - named.length} more`, MARGIN + 20, top + named.length * ROW);
   }
   return canvas;
 }
 
+const TEXTS = {
+  csv: [buildCurvesCsv, "text/csv"],
+  json: [buildCurvesJson, "application/json"],
+  svg: [(chart) => buildSvg(chart, titleOf(chart)), "image/svg+xml"],
+};
+
 export function exportChart(chart, kind) {
   if (!chart?.plot) return;
-  const { metric, facet } = chart.element.dataset;
-  const name = `scaledash-${[metric, facet].filter(Boolean).join("-").replaceAll(/[^\w.-]+/g, "_")}`;
-  if (kind === "csv") {
-    saveText(buildCurvesCsv(chart), `${name}.csv`, "text/csv");
+  chart.element.querySelector("details.chart-export")?.removeAttribute("open");
+  const name = `scaledash-${titleOf(chart).replaceAll(/[^\w.-]+/g, "_")}`;
+  if (TEXTS[kind]) {
+    const [build, type] = TEXTS[kind];
+    saveText(build(chart), `${name}.${kind}`, type);
     return;
   }
   buildPicture(chart).toBlob((blob) => {

@@ -89,3 +89,12 @@ def test_outcome_without_a_reason_is_refused(job: Job) -> None:
     assert job.api.call("PUT", path, {"outcome": "fine", "reason": "x"}).status_code == 422
     assert job.api.call("PUT", path, {"outcome": "diverged", "reason": "x"}).status_code == 200
     assert job.api.delete(path).json()["outcome"] == "healthy"
+
+
+def test_verdicts_stand_on_the_curves_of_what_they_judge(job: Job) -> None:
+    events = browser(job).get(address(job, ".json")).json()["events"]
+    (logit,) = (event for event in events if event.get("anchor") == "verdict-attention_logits")
+    assert (logit["step"], logit["tone"], logit["is_drawn"]) == (510, "critical", True)
+    assert logit["metrics"] == ["attn.max_logit.L0"]
+    page = browser(job).get(address(job)).content.decode()
+    assert '<a href="#verdict-attention_logits">' in page
