@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
@@ -133,14 +134,15 @@ def list_keys(runs: Sequence[Run]) -> list[str]:
     facts = [key for key in COLUMNS if len({getattr(run, key) for run in runs}) > 1]
     fields = [key for key in ("group", "job_type", "state", "outcome")
               if len({getattr(run, key) for run in runs}) > 1]  # fmt: skip
-    seen: dict[str, set[str]] = {}
+    seen: dict[str, Counter[str]] = {}
     sampled = runs[:SAMPLED_CONFIGS]
     for run in sampled:
         for path, value in walk(run.config):
-            seen.setdefault(path, set()).add(write_key(value))
-    counts = {path: sum(path in dict(walk(run.config)) for run in sampled) for path in seen}
+            seen.setdefault(path, Counter())[write_key(value)] += 1
     differing = [
-        path for path in sorted(seen) if len(seen[path]) > 1 or counts[path] < len(sampled)
+        path
+        for path, values in sorted(seen.items())
+        if len(values) > 1 or values.total() < len(sampled)
     ]
     return [*facts, *fields, *(f"config.{path}" for path in differing[:MAX_KEYS])]
 

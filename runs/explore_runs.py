@@ -37,11 +37,15 @@ class Chosen:
     offered: list[str]
 
 
-def choose_runs(project: Project, wish: ExploreWish) -> Chosen:
-    """Find the metrics and the runs, in the order of the table."""
+def choose_runs(project: Project, wish: ExploreWish, is_page: bool = True) -> Chosen:
+    """Find the metrics and the runs, in the order of the table.
+
+    What only the page says is left out of the answers for its charts: counts of the project's
+    runs, and the metrics that it offers.
+    """
     notes = list(wish.notes)
     everything = Run.objects.filter(project=project, deleted_at=None)
-    offered = find_offered(everything)
+    offered = find_offered(everything) if is_page or not wish.metrics else []
     metrics = find_metrics(project, wish.metrics, notes) if wish.metrics else choose_first(offered)
     found, error = _filter(_leave_archived_out(everything, wish, notes), wish.filter)
     logging = found.filter(summary__has_any_keys=metrics) if metrics else found.none()
@@ -57,9 +61,9 @@ def choose_runs(project: Project, wish: ExploreWish) -> Chosen:
         metrics=metrics,
         drawn=drawn,
         listed=[*drawn, *(run for run in listed if run.pk not in shown)],
-        n_matching=found.count(),
+        n_matching=found.count() if is_page else 0,
         n_logging=logging.count(),
-        n_all=everything.count(),
+        n_all=everything.count() if is_page else 0,
         error=error,
         notes=notes,
         offered=[name for name in offered if name not in metrics],

@@ -65,7 +65,7 @@ def read_explore_curves(request: HttpRequest, slug: str) -> HttpResponse:
     """Answer the charts of one metric; the revisions of its runs and the query are the ETag."""
     project = get_project(request, slug)
     wish = ExploreWish.read(request.GET)
-    chosen = choose_runs(project, wish)
+    chosen = choose_runs(project, wish, is_page=False)
     metric = request.GET.get("metric", "")
     runs = chosen.drawn if metric in chosen.metrics else []
     tag = _make_tag(chosen, request.GET.urlencode())

@@ -251,6 +251,8 @@ def judge_values(y: Floats, view: View) -> tuple[NDArray[np.bool_], NDArray[np.b
 
 def find_marks(buckets: Integers, y: Floats, is_drawn: NDArray[np.bool_]) -> list[Mark]:
     """Return how often each kind of non-finite value stands in each bucket."""
+    if np.isfinite(y).all():
+        return []
     marks: list[Mark] = []
     drawn = np.flatnonzero(is_drawn)
     for kind, is_kind in zip(KINDS, (np.isnan(y), y == np.inf, y == -np.inf), strict=True):

@@ -36,7 +36,7 @@ Document = dict[str, Any]
 def build_page(share: Share, query: QueryDict) -> sharing.SharedPage:
     """Return the page with the runs that the view comes to now."""
     wish = read_wish(share, query)
-    chosen = choose_runs(share.project, wish)
+    chosen = choose_runs(share.project, wish, is_page=False)
     is_active = any(run.state == "running" for run in chosen.drawn)
     return sharing.SharedPage(render(share, wish), str(read_rev(chosen)["rev"]), is_active)
 
@@ -46,7 +46,7 @@ def read_part(share: Share, part: str, query: QueryDict) -> object | None:
     if part not in (CURVES, TWIN, REV):
         return None
     wish = read_wish(share, query)
-    chosen = choose_runs(share.project, wish)
+    chosen = choose_runs(share.project, wish, is_page=part == TWIN)
     if part == REV:
         return read_rev(chosen)
     if part == TWIN:

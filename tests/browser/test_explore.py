@@ -196,6 +196,7 @@ def test_csv_holds_what_is_drawn_and_png_is_a_picture(
     assert rows[0] == ["curve", "step", "x_to", "value"]
     assert len(rows) - 1 == int(page.get_attribute(CHART, "data-drawn")) == 100
     assert {(row[0], row[3]) for row in rows[1:]} == {("low", "1"), ("middle", "2")}
+    page.click(f"{CHART} summary[title=Export]")
     with page.expect_download() as download:
         page.click("[data-export-curves=png]")
     download.value.save_as(tmp_path / "curves.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -68,3 +69,24 @@ def test_two_clicks_and_a_key_compare_two_runs(open_page: OpenPage) -> None:
     page.click("text=Curves of these runs")
     page.wait_for_url("**/p/tiny/explore?sel=a%2Cb")
     page.wait_for_selector("figure[data-metric='loss/train'][data-state=ready]")
+
+
+@pytest.mark.usefixtures("pair")
+def test_the_curves_of_a_run_take_another_axis_and_are_saved(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/r/a")
+    ready = "figure[data-metric='loss/train'][data-state=ready]"
+    page.wait_for_selector(f"{ready}[data-window='1,2']")
+    page.select_option("[data-x-axis]", "relative")
+    page.wait_for_selector(f"{ready}:not([data-window='1,2'])")
+    assert page.url.endswith("?x=relative")
+    files = {}
+    for kind in ("png", "svg", "csv", "json"):
+        page.click(f"{ready} .chart-export summary")
+        with page.expect_download() as download:
+            page.click(f"{ready} [data-export-curves={kind}]")
+        files[kind] = download.value.path().read_bytes()
+    assert files["png"].startswith(b"\x89PNG")
+    assert b"<title>loss/train</title>" in files["svg"]
+    assert files["svg"].count(b'<path d="M') == 1
+    assert [row[0] for row in json.loads(files["json"])["rows"]] == ["loss/train"] * 2
+    assert files["csv"].decode().strip().endswith("2.1")

@@ -20,8 +20,16 @@ from tests.browser.watch import Watch
 PNG_OF_SHARE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 1200, 630)
 
 
-@pytest.mark.parametrize("mode", ["live", "frozen"])
-@pytest.mark.parametrize("path", ["/p/tiny/s/lr-sweep", "/p/tiny/r/walk"])
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [
+        ("/p/tiny/s/lr-sweep", "live"),
+        ("/p/tiny/s/lr-sweep", "frozen"),
+        ("/p/tiny/r/walk", "live"),
+        ("/p/tiny/r/walk", "frozen"),
+        ("/p/tiny/explore?m=train/loss&ys=log", "live"),
+    ],
+)
 def test_t05_owner_shares_and_revokes_stranger_reads_and_then_does_not(
     open_page: Callable[..., Page], browser: Browser, logger: Logger, mode: str, path: str
 ) -> None:
@@ -43,8 +51,13 @@ def test_t05_owner_shares_and_revokes_stranger_reads_and_then_does_not(
     ready = "figure[data-plot='lr_loss']" if "/s/" in path else "figure[data-metric='train/loss']"
     stranger.wait_for_selector(f"[data-share={mode}]")
     stranger.wait_for_selector(f"{ready}:not([data-state=loading])")
-    picture = stranger.get_attribute("meta[property='og:image']", "content")
-    assert context.request.get(picture).body().startswith(PNG_OF_SHARE)
+    if "/explore" in path:  # a reader changes scales, and begins with those that were shared
+        stranger.wait_for_selector(f"{ready}[data-scales='lin log']")
+        stranger.click("button[data-set=ys][value=lin]")
+        stranger.wait_for_selector(f"{ready}[data-scales='lin lin']")
+    else:
+        picture = stranger.get_attribute("meta[property='og:image']", "content")
+        assert context.request.get(picture).body().startswith(PNG_OF_SHARE)
     token = address.rsplit("/s/", 1)[1]
     inward = [
         r.url for r in watch.requests if f"/s/{token}" not in r.url and "/static/" not in r.url
