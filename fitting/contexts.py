@@ -26,7 +26,7 @@ from fitting.optima import (
     describe_variants,
     summarise,
 )
-from fitting.queries import StudyView, find_version
+from fitting.queries import COMPUTE_OPTIMAL, LR_SWEEP, StudyView, find_version
 from fitting.results import as_refusal
 from fitting.rows import StudyRow
 from fitting.variants import (
@@ -37,6 +37,7 @@ from fitting.variants import (
     name_variants,
     order_labels,
 )
+from fitting.versions import build_histories
 from runs.models import RunState
 from scaledash.lib.units import format_quantity
 
@@ -59,6 +60,7 @@ TAB_LABELS = {
     "runs": "Runs",
 }
 TABS = tuple(TAB_LABELS)
+HISTORY = "history"  # of members: it names runs that have left the study, which no link shows
 # The figures of each tab, the large one first.
 TAB_FIGURES = {
     "lr": ("lr_loss", "lr_optimum", "lr_sensitivity"),
@@ -109,6 +111,11 @@ def choose_tab(view: StudyView) -> str:
     return COMPUTE_TABS[0] if has_minima and not has_law else TABS[0]
 
 
+def find_analysis(tab: str) -> str:
+    """Return the analysis whose versions a tab can show."""
+    return COMPUTE_OPTIMAL if tab in COMPUTE_TABS else LR_SWEEP
+
+
 def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[str, object]:
     """Return the document of a study's page.
 
@@ -153,6 +160,7 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         "exclusions": describe_exclusions(view, view.compute if shows_compute else view.result),
         "coverage": describe_coverage(view, drawn),
         **(build_forecasts(view, options) if tab == "forecasts" else {}),
+        **(build_histories(view.study) if tab == HISTORY else {}),
         "n_runs": len(rows),
         "runs": [describe_row(row) for row in rows],
     }
@@ -200,6 +208,7 @@ def describe_fit(view: StudyView) -> dict[str, object] | None:
         "digest": fit.input_digest,
         "created_at": fit.created_at,
         "data_at": fit.data_at,
+        "lag_seconds": fit.lag_seconds,
         "replicas": settings.get("replicas"),
         "seed": settings.get("seed"),
         "method": "parabola in log LR through the best points",
@@ -312,6 +321,7 @@ def build_study_page(
         "n_few": FEW,
         "rows": document["optima"],
         "n_variants": len(document["variants"]),
+        "study_url": here,
         "empty_sentence": view.progress.sentence,
         "json_url": f"{twin}?{query}" if query else twin,
         "run_url": reverse("run", args=[study.project.slug, "__run__"]),

@@ -29,7 +29,8 @@ class Progress:
     """How the shown fit stands to the data.
 
     `state` is ready, stale (changes wait or are being fitted), error, or empty (no fit yet).
-    `sentence` says it in words; `error` is the stored cause of a failing fit.
+    `sentence` says it in words; `error` is the stored cause of a failing fit. A pinned fit is an
+    earlier version that a reader asked for.
     """
 
     state: str
@@ -38,6 +39,7 @@ class Progress:
     of: int
     error: str
     as_of: str | None
+    is_pinned: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,21 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fitting import contexts, figures
+from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.forecast_page import read_target
 from fitting.forecasting import Prediction, predict
 from fitting.forms import ExclusionForm, StudyForm, read_study
 from fitting.models import Study, StudyRun
 from fitting.projects import build_projects, list_sources
-from fitting.queries import StudyView, find_study, list_studies, read_revision, view_study
+from fitting.queries import (
+    COMPUTE_OPTIMAL,
+    LR_SWEEP,
+    StudyView,
+    find_study,
+    list_studies,
+    read_revision,
+    view_study,
+)
 from fitting.services import (
     Refused,
     StudyWish,
@@ -33,6 +42,7 @@ from fitting.services import (
     set_exclusion,
 )
 from fitting.study_file import answer_file
+from fitting.versions import add_history, describe_pin, pin_version
 from runs.filters import BadFilter
 from runs.models import Run
 from runs.table import TableQuery, narrow_table
@@ -131,9 +141,12 @@ def show_study(request: HttpRequest, slug: str, study_slug: str) -> HttpResponse
     rev = read_revision(study)["rev"]
     view = view_study(study)
     tab = _find_tab(request, view)
+    analysis = contexts.find_analysis(tab)
+    view = _pin(request, view, analysis)
     document = contexts.build_study(view, tab, request.GET.dict())
+    page = contexts.build_study_page(view, document, tab, request.GET.urlencode())
     context = {
-        **contexts.build_study_page(view, document, tab, request.GET.urlencode()),
+        **add_history(page, is_pinned=view.progress.is_pinned),
         "project": project,
         "section": "studies",
         "crumbs": _study_crumbs(project, study),
@@ -142,6 +155,7 @@ def show_study(request: HttpRequest, slug: str, study_slug: str) -> HttpResponse
             get_principal(request), project, "study", (study.pk, study.slug)
         ),
         "rev": rev,
+        "pinned": describe_pin(view, analysis) if view.progress.is_pinned else None,
     }
     return render(request, "fitting/study.html", context)
 
@@ -152,7 +166,9 @@ def read_study_page(request: HttpRequest, slug: str, study_slug: str) -> HttpRes
     """Answer the twin of the page."""
     study = _get_study(request, get_project(request, slug), study_slug)
     view = view_study(study)
-    return answer_json(contexts.build_study(view, _find_tab(request, view), request.GET.dict()))
+    tab = _find_tab(request, view)
+    view = _pin(request, view, contexts.find_analysis(tab))
+    return answer_json(contexts.build_study(view, tab, request.GET.dict()))
 
 
 @require_sign_in
@@ -174,7 +190,9 @@ def read_figure(request: HttpRequest, slug: str, study_slug: str, name: str) -> 
     tag = f"{rev}&{options}"
     if request.headers.get("If-None-Match") == _quote(tag):
         return _answer_unchanged(tag)
-    document = figures.build_figure(name, view_study(study), request.GET.dict(), rev)
+    analysis = COMPUTE_OPTIMAL if name in COMPUTE_FIGURES else LR_SWEEP
+    view = _pin(request, view_study(study), analysis)
+    document = figures.build_figure(name, view, request.GET.dict(), rev)
     return _answer_tagged(request, document, tag)
 
 
@@ -231,6 +249,18 @@ def _get_study(request: HttpRequest, project: Project, slug: str) -> Study:
     return study
 
 
+def _pin(request: HttpRequest, view: StudyView, analysis: str) -> StudyView:
+    """Return the study as the version that the address names saw it, else as it is."""
+    text = request.GET.get("version", "")
+    if not text:
+        return view
+    is_number = text.isascii() and text.isdigit() and len(text) < 10
+    pinned = pin_version(view, analysis, int(text)) if is_number else None
+    if pinned is None:
+        raise Http404
+    return pinned
+
+
 def _get_member(request: HttpRequest, slug: str, study_slug: str, uid: str) -> StudyRun:
     project = get_project(request, slug, Role.EDITOR)
     study = _get_study(request, project, study_slug)
@@ -244,7 +274,7 @@ def _may_edit(request: HttpRequest, project: Project) -> bool:
 
 def _find_tab(request: HttpRequest, view: StudyView) -> str:
     tab = request.GET.get("tab", "")
-    return tab if tab in contexts.TABS else contexts.choose_tab(view)
+    return tab if tab in (*contexts.TABS, contexts.HISTORY) else contexts.choose_tab(view)
 
 
 def _create(request: HttpRequest, project: Project, form: StudyForm) -> Study | None:

@@ -1,0 +1,213 @@
+"""Earlier versions of a study's fits: what changed from one to the next and why, and a view of one.
+
+A fit is never changed, so that a version is what it was; what changed is read off two of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fitting.models import Fit, FitKind, Study
+from fitting.optima import describe_laws, describe_optima
+from fitting.plots.compute_tables import describe_exponents
+from fitting.queries import (
+    COMPUTE_OPTIMAL,
+    LR_SWEEP,
+    Progress,
+    StudyView,
+    find_version,
+    list_fits,
+)
+from fitting.rows import StudyRow
+from scaledash.lib.jsonsafe import decode_float
+
+HISTORY = {LR_SWEEP: "LR sweep", COMPUTE_OPTIMAL: "Compute-optimal"}
+TABS = {LR_SWEEP: "lr", COMPUTE_OPTIMAL: "isoflop"}
+SHOWN = 20
+NAMED = 3  # runs by name in a sentence
+MAX_MOVED = 4  # results by name in a sentence
+SETTING_TEXTS = {"replicas": "replicas", "seed": "seed", "estimator": "estimator of the loss"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """Why a version differs from the one before it, and in what."""
+
+    why: tuple[str, ...]
+    what: tuple[str, ...]
+
+
+# --- the list ------------------------------------------------------------------------------------
+def build_histories(study: Study) -> dict[str, object]:
+    """Return the document of the tab."""
+    return {"history": [build_history(study, name) for name in HISTORY]}
+
+
+def build_history(study: Study, analysis: str) -> dict[str, object]:
+    """Return the newest versions of an analysis, each with what changed from the one before."""
+    fits = list(list_fits(study, analysis)[: SHOWN + 1])
+    pairs = zip(fits[:SHOWN], [*fits[1:], None], strict=False)
+    return {
+        "analysis": analysis,
+        "title": HISTORY[analysis],
+        "total": fits[0].version if fits else 0,
+        "versions": [_describe(fit, before) for fit, before in pairs],
+    }
+
+
+def _describe(fit: Fit, before: Fit | None) -> dict[str, object]:
+    change = describe_change(before, fit)
+    return {
+        "version": fit.version,
+        "kind": fit.kind,
+        "tab": TABS[fit.analysis],
+        "created_at": fit.created_at,
+        "data_at": fit.data_at,
+        "lag_seconds": fit.lag_seconds,
+        "duration_seconds": fit.duration_seconds,
+        "n_runs": fit.n_runs,
+        "n_used": fit.result.get("n_used"),
+        "digest": fit.input_digest,
+        "why": list(change.why),
+        "what": list(change.what),
+    }
+
+
+# --- one change ----------------------------------------------------------------------------------
+def describe_change(before: Fit | None, after: Fit) -> Change:
+    """Say why a fit differs from the one before it, and in what."""
+    if before is None:
+        return Change(("the first fit",), ())
+    why = [*_compare_runs(before.result, after.result), *_compare_settings(before, after)]
+    if not why:
+        is_same = before.input_digest == after.input_digest
+        why = ["the same data" if is_same else "sizes, variants or other facts of runs changed"]
+    what = list(_compare_results(before.result, after.result, after.analysis))
+    return Change(tuple(why), tuple(what))
+
+
+def _compare_runs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    old, new = before["losses"], after["losses"]
+    yield from _name_runs("joined", sorted(set(new) - set(old)))
+    yield from _name_runs("left", sorted(set(old) - set(new)))
+    moved = [uid for uid in new if uid in old and new[uid][1] != old[uid][1]]
+    yield from _name_runs("with another final loss", sorted(moved))
+
+
+def _name_runs(text: str, uids: list[str]) -> Iterator[str]:
+    if uids:
+        rest = f" and {len(uids) - NAMED} more" if len(uids) > NAMED else ""
+        plural = "s" if len(uids) > 1 else ""
+        yield f"{len(uids)} run{plural} {text}: {', '.join(uids[:NAMED])}{rest}"
+
+
+def _compare_settings(before: Fit, after: Fit) -> Iterator[str]:
+    old, new = before.result["settings"], after.result["settings"]
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            text = SETTING_TEXTS.get(name, name.replace("_", " "))
+            yield f"{text}: {_write(old.get(name))} \N{RIGHTWARDS ARROW} {_write(new.get(name))}"
+    for name, text in (("loss_metric", "loss"), ("variant_keys", "variants"), ("sources", "axes")):
+        if before.result[name] != after.result[name]:
+            yield f"{text} read otherwise"
+
+
+def _write(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return json.dumps(value) if isinstance(value, Mapping | list) else str(value)
+
+
+def _compare_results(
+    before: Mapping[str, Any], after: Mapping[str, Any], analysis: str
+) -> Iterator[str]:
+    list_texts = _list_sweep if analysis == LR_SWEEP else _list_compute
+    old, new = dict(list_texts(before)), dict(list_texts(after))
+    moved = [name for name in new if old.get(name) != new[name]]
+    for name in moved[:MAX_MOVED]:
+        first = old.get(name) or "none"
+        yield f"{name}: {first} \N{RIGHTWARDS ARROW} {new[name] or 'none'}"
+    if len(moved) > MAX_MOVED:
+        yield f"{len(moved) - MAX_MOVED} more results moved"
+
+
+def _list_sweep(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the numbers of a sweep as text, the laws first."""
+    for law in describe_laws(result):
+        yield f"exponent of LR*, {law.variant}", law.exponent_text
+    for row in reversed(describe_optima(result)):
+        yield f"LR* at N = {row.size_text} {row.variant}".strip(), row.lr_text
+
+
+def _list_compute(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for variant in result["variants"]:
+        for row in describe_exponents(variant):
+            name = f"N* exponent, {row['title']} {variant['variant']}".strip()
+            yield name, str(row.get("a_text", ""))
+
+
+def add_history(page: dict[str, Any], is_pinned: bool) -> dict[str, Any]:
+    """Return what the page of a study needs with the tab of its history, and figures that keep
+    to the version that the address names.
+    """
+    tab = {"key": "history", "label": "History", "count": None}
+    url = f"{page['study_url']}?tab=history"
+    figures = page["figures"]
+    if is_pinned:
+        keys = [f"{figure['option_keys']} version".strip() for figure in figures]
+        figures = [
+            {**figure, "option_keys": key} for figure, key in zip(figures, keys, strict=True)
+        ]
+    return {**page, "figures": figures, "tabs": [*page["tabs"], {**tab, "url": url}]}
+
+
+# --- one version ---------------------------------------------------------------------------------
+def pin_version(view: StudyView, analysis: str, version: int) -> StudyView | None:
+    """Return the study as a version of its fit saw it; None where there is no such version.
+
+    Runs have the final losses of then; those that took no part are left out. Sizes, learning rates
+    and variants of runs are those of today.
+    """
+    fits = list_fits(view.study, analysis).order_by("pk")
+    fit = fits[version - 1 : version].first() if version > 0 else None
+    if fit is None:
+        return None
+    rows = replace(view.rows, rows=tuple(_take_losses(view.rows.rows, fit.result["losses"])))
+    sentence = f"Version {version}, of {fit.data_at:%Y-%m-%d %H:%M} UTC."
+    progress = Progress("ready", sentence, 1, 1, "", fit.data_at.isoformat(), is_pinned=True)
+    pinned = replace(view, rows=rows, progress=progress)
+    if analysis == LR_SWEEP:
+        return replace(pinned, fit=fit)
+    deep = list_fits(view.study, analysis).filter(pk__lte=fit.pk, kind=FitKind.DEEP).first()
+    return replace(pinned, compute_fit=fit, envelope_fit=deep)
+
+
+def _take_losses(rows: Iterable[StudyRow], losses: Mapping[str, Any]) -> Iterator[StudyRow]:
+    for row in rows:
+        if row.uid in losses:
+            loss = decode_float(losses[row.uid][1])
+            then = {"excluded": False, "is_provisional": False, "loss": row.loss}
+            yield replace(row, **(then if loss is None else {**then, "loss": loss}))
+
+
+def describe_pin(view: StudyView, analysis: str) -> dict[str, object]:
+    """Return what the page says above an earlier version."""
+    fit = view.fit if analysis == LR_SWEEP else view.compute_fit
+    assert fit is not None
+    version = find_version(fit)
+    before = list_fits(view.study, analysis).filter(pk__lt=fit.pk).first()
+    change = describe_change(before, fit)
+    newest = list_fits(view.study, analysis).first()
+    return {
+        "title": HISTORY[analysis],
+        "version": version,
+        "total": find_version(newest) if newest else version,
+        "kind": fit.kind,
+        "data_at": fit.data_at,
+        "n_missing": len(set(fit.result["losses"]) - {row.uid for row in view.rows.rows}),
+        "why": list(change.why),
+        "what": list(change.what),
+    }

@@ -1,0 +1,96 @@
+"""Earlier versions of a fit: kept as they were, shown on the page, with what changed and why."""
+
+from __future__ import annotations
+
+import pytest
+
+from fitting.models import Fit, Study
+from fitting.queries import LR_SWEEP, StudyView, list_fits, view_study
+from fitting.versions import build_history, describe_change, pin_version
+from tests.fitting.factories import log_loss, make_run, make_study, make_sweep, settle
+from tests.teams.factories import make_project, sign_in
+
+
+@pytest.fixture
+def study(transactional_db: None) -> Study:
+    study = make_study(make_project("alpha", ann="admin"), "sweep")
+    make_sweep(study)
+    settle()
+    return study
+
+
+def change(study: Study, loss: float = 1.5) -> str:
+    """Give one run another final loss and let the study be fitted again; returns the run."""
+    run = study.runs.get(n_params_non_embedding=9_000.0, peak_lr=3e-4)
+    log_loss(run, loss)
+    settle()
+    return run.uid
+
+
+def read_losses(view: StudyView) -> dict[str, float]:
+    return {row.uid: row.loss for row in view.rows.rows}
+
+
+def test_each_version_says_what_changed_and_why(study: Study) -> None:
+    uid = change(study)
+    newest, *between, first = build_history(study, LR_SWEEP)["versions"]
+    assert first["why"] == ["the first fit"]
+    fast = next(item for item in between if "another final loss" in item["why"][0])
+    assert f"1 run with another final loss: {uid}" in fast["why"]
+    assert newest["kind"] == "deep"
+    assert any(text.startswith("LR* at N = 9k") for text in fast["what"])
+
+
+def test_deep_fit_of_the_same_data_differs_by_its_replicas(study: Study) -> None:
+    deep, fast = list(list_fits(study))[:2]
+    assert [deep.kind, fast.kind] == ["deep", "fast"]
+    (why,) = describe_change(fast, deep).why
+    assert why.startswith("replicas: ")
+
+
+def test_runs_that_joined_and_left_are_named(study: Study) -> None:
+    before = list_fits(study).first()
+    joined = make_run(study.project, 2.7)
+    gone = next(iter(before.result["losses"]))
+    after = Fit(analysis=LR_SWEEP, input_digest="other", result=dict(before.result))
+    losses = {uid: loss for uid, loss in before.result["losses"].items() if uid != gone}
+    after.result["losses"] = {**losses, joined.uid: ["stamp", 2.7]}
+    why = describe_change(before, after).why
+    assert why == (f"1 run joined: {joined.uid}", f"1 run left: {gone}")
+
+
+def test_version_is_seen_as_it_was_whatever_came_later(study: Study) -> None:
+    shown = view_study(study)
+    uid = change(study)
+    pinned = pin_version(view_study(study), LR_SWEEP, list_fits(study).count() - 2)
+    assert pinned.result == shown.result
+    assert read_losses(pinned) == read_losses(shown)
+    assert read_losses(view_study(study))[uid] == 1.5
+
+
+def test_page_twin_and_figures_show_the_version_that_the_address_names(study: Study) -> None:
+    browser, place = sign_in(study.project.members.get()), "/p/alpha/s/sweep"
+    change(study)
+    first = list_fits(study).order_by("pk").first()
+    page = browser.get(f"{place}?tab=lr&version=1").content.decode()
+    assert f"<strong>Version 1 of {list_fits(study).count()}</strong>" in page
+    assert 'data-options="ys version"' in page
+    twin = browser.get(f"{place}.json?tab=lr&version=1").json()
+    assert (twin["fit"]["version"], twin["fit"]["digest"]) == (1, first.input_digest)
+    figures = [
+        browser.get(f"{place}/figures/lr_loss.json{query}").json()["table"]
+        for query in ("?version=1", "")
+    ]
+    assert figures[0] != figures[1]
+    assert browser.get(f"{place}?tab=isoflop&version=1").status_code == 200
+    history = browser.get(f"{place}?tab=history").content.decode()
+    assert "?tab=lr&amp;version=1" in history
+
+
+@pytest.mark.parametrize("version", ["0", "99", "x", "-1", "1.5", "9" * 30])
+def test_version_that_does_not_exist_is_not_found(study: Study, version: str) -> None:
+    browser = sign_in(study.project.members.get())
+    assert browser.get(f"/p/alpha/s/sweep?tab=lr&version={version}").status_code == 404
+    assert (
+        browser.get(f"/p/alpha/s/sweep/figures/lr_loss.json?version={version}").status_code == 404
+    )
