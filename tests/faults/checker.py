@@ -26,6 +26,7 @@ def check(studies: Iterable[Study], acks: Acks) -> list[str]:
         found += check_scratch(study)
         found += check_order(study)
         found += check_rate(study)
+        found += check_names(study)
     return found
 
 
@@ -92,17 +93,29 @@ def _ends(optimum: Mapping[str, object]) -> list[object]:
 
 
 def check_order(study: Study) -> list[str]:
-    """I6: tokens strictly increase, and no fit is of older data than the one before it."""
+    """I6: tokens strictly increase, no fit is of older data than the one before, none overlap."""
     found = []
     for kind in outbox.STUDY_KINDS:
         fits = Fit.objects.filter(study=study, kind=kind, analysis=LR_SWEEP).order_by("id")
         rows = fits.values_list("token", "data_at", "created_at")
-        for (token, data_at, _), (later, later_data, _) in pairwise(rows):
+        for (token, data_at, created_at), (later, later_data, _) in pairwise(rows):
             if later <= token:
                 found.append(f"{kind}: token {later} published after {token}")
             if later_data < data_at:
                 found.append(f"{kind}: token {later} is of older data than {token}")
+            if later_data < created_at:
+                found.append(f"{kind}: token {later} read its data before {token} was published")
     return found
+
+
+def check_names(study: Study) -> list[str]:
+    """I9: every visible fit names the data that it is of."""
+    shown = [find_current_fit(study, analysis) for analysis in ANALYSES]
+    return [
+        f"{fit.kind}: {fit.analysis} does not name its data"
+        for fit in shown
+        if fit is not None and not (len(fit.input_digest) == 64 and fit.n_points >= 0)
+    ]
 
 
 def check_rate(study: Study) -> list[str]:

@@ -54,8 +54,8 @@ def is_at_rest() -> bool:
         return False
 
 
-def settle(studies: list[Study]) -> None:
-    wait_until(is_at_rest, "the end of all refits", 90)
+def settle(studies: list[Study], seconds: float = 90) -> None:
+    wait_until(is_at_rest, "the end of all refits", seconds)
     assert Fit.objects.filter(study__in=studies).exists()
 
 
@@ -148,6 +148,31 @@ def test_postgres_killed_under_load(world: World, rounds: int) -> None:
             world.start_postgres()
     settle(studies)
     assert check(studies, load.acks) == []
+    assert "Traceback" not in world.read_logs()
+
+
+@pytest.mark.slow
+def test_twenty_live_studies_survive_kills_of_everything(world: World) -> None:
+    studies = make_studies(20)
+    world.start_worker()
+    world.start_sweeper()
+    settle(studies, 400)
+    restart = {
+        "worker": world.start_worker,
+        "sweeper": world.start_sweeper,
+        "redis": world.start_redis,
+        "postgres": world.start_postgres,
+    }
+    with Load(studies) as load:
+        for victim in [*restart] * 3:
+            wait_for_progress(load)
+            world.kill(victim)
+            connection.close()
+            restart[victim]()
+    hints.reset()
+    settle(studies, 400)
+    assert check(studies, load.acks) == []
+    assert load.n_acked >= 240
     assert "Traceback" not in world.read_logs()
 
 
