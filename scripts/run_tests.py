@@ -29,7 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     processes = min(os.cpu_count() or 1, MAX_PROCESSES)
     environment = {**os.environ, "SCALEDASH_CHROMIUM": chromium, "OMP_NUM_THREADS": "1"}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
-    command = [sys.executable, "-m", "pytest", "-n", str(processes), *arguments]
+    spread = ["-n", str(processes), "--dist", "worksteal"]
+    command = [sys.executable, "-m", "pytest", *spread, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
