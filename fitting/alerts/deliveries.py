@@ -36,7 +36,9 @@ def queue_deliveries(alerts: Sequence[Alert]) -> int:
     loud = [alert for alert in alerts if not alert.is_quiet]
     if not loud:
         return 0
-    hooks = Webhook.objects.filter(project=loud[0].project_id, disabled_at=None)
+    hooks = Webhook.objects.filter(
+        project=loud[0].project_id, project__deleted_at=None, disabled_at=None
+    )
     rows = [
         Delivery(hook=hook, alert=alert)
         for hook in hooks
@@ -47,9 +49,9 @@ def queue_deliveries(alerts: Sequence[Alert]) -> int:
     return len(rows)
 
 
-def find_due_hooks() -> list[int]:
-    """Return the hooks for which something waits."""
-    due = Delivery.objects.filter(state=DeliveryState.PENDING, next_at__lte=Now())
+def find_due_hooks(waited: timedelta = timedelta(0)) -> list[int]:
+    """Return the hooks for which something is due, and has been for that long."""
+    due = Delivery.objects.filter(state=DeliveryState.PENDING, next_at__lte=Now() - waited)
     return list(due.order_by("hook_id").values_list("hook_id", flat=True).distinct())
 
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from fitting.alerts.deliveries import queue_deliveries
 from fitting.alerts.models import KEY_LENGTH, TITLE_LENGTH, Alert, AlertKind, Level
+from fitting.models import Study
 from runs.models import Run, RunState
 
-BAD_ENDS = {RunState.CRASHED: "has been silent for too long", RunState.FAILED: "failed"}
+BAD_ENDS = {RunState.CRASHED: "it fell silent", RunState.FAILED: ""}
 LEVELS = {"INFO": Level.INFO, "WARN": Level.WARN, "ERROR": Level.CRITICAL}
+OLD = timedelta(hours=6)  # of a run when this server hears of it: it was trained elsewhere
 MAX_LOGGED = 100
 MAX_TEXT = 1000
 
@@ -41,7 +44,10 @@ def raise_end(run: Run) -> list[Alert]:
     if run.state not in BAD_ENDS:
         return []
     reason = run.finish_reason or BAD_ENDS[RunState(run.state)]
+    if not reason and run.exit_code:
+        reason = f"exit code {run.exit_code}"
     last = "" if run.last_step is None else f" after step {run.last_step:,}"
+    why = f": {reason[:MAX_TEXT].rstrip('.')}" if reason else ""
     alert = Alert(
         project_id=run.project_id,
         run=run,
@@ -49,7 +55,7 @@ def raise_end(run: Run) -> list[Alert]:
         severity=Level.WARN,
         attempt=run.attempt,
         title=f"Run {run.state}",
-        sentence=f"The run {run.state}{last}: {reason[:MAX_TEXT]}.".replace("..", "."),
+        sentence=f"The run {run.state}{last}{why}.",
         first_step=run.last_step,
         is_quiet=is_imported(run),
         key=f"run:{run.pk}:{run.attempt}:ended:{run.state}",
@@ -85,8 +91,15 @@ def _make_logged(run: Run, item: Mapping[str, object]) -> Alert:
 
 
 def is_imported(run: Run) -> bool:
-    """Say whether nobody watched the run: it comes from a file, or with the demo."""
-    return "import" in run.host or run.project.is_demo
+    """Say whether nobody watches the run: it comes from a file, or began long before it arrived."""
+    is_late = run.started_at is not None and run.created_at - run.started_at > OLD
+    return "import" in run.host or is_late
+
+
+def is_unwatched(study: Study) -> bool:
+    """Say whether nobody watches the study: its newest run was not watched either."""
+    newest = study.runs.order_by("-pk").first()
+    return newest is None or is_imported(newest)
 
 
 def make_key(place: str, *parts: str) -> str:

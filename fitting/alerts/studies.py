@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from django.db import DatabaseError, transaction
 
 from fitting.alerts.models import Alert, AlertKind, Level
-from fitting.alerts.raising import raise_alerts
+from fitting.alerts.raising import is_unwatched, raise_alerts
 from fitting.alerts.verdicts import raise_study_verdicts
 from fitting.forecast_page import describe_forecast
 from fitting.models import Forecast, Study
@@ -69,6 +69,6 @@ def _make_score(study: Study, forecast: Forecast, view: StudyView) -> Alert | No
         severity=Level.WARN if is_inside is False else Level.INFO,
         title="Forecast scored",
         sentence=sentence,
-        is_quiet=study.project.is_demo,
+        is_quiet=is_unwatched(study),
         key=make_key(forecast),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fitting.alerts.models import Alert, AlertKind
-from fitting.alerts.raising import is_imported, make_key, raise_alerts
+from fitting.alerts.raising import is_imported, is_unwatched, make_key, raise_alerts
 from fitting.maths.diagnose.registry import list_diagnostics
 from fitting.maths.diagnose.verdict import SEVERITIES, Verdict
 from fitting.models import Study
@@ -80,7 +80,7 @@ def raise_study_verdicts(study: Study, result: Mapping[str, object]) -> list[Ale
                 title="Forecast of attention logits",
                 sentence=item["sentence"],
                 evidence=make_safe({"values": limits}),
-                is_quiet=study.project.is_demo,
+                is_quiet=is_unwatched(study),
                 key=make_key(f"study:{study.pk}:logit_forecast:{severity}", variant, lr),
             )
         )

@@ -36,6 +36,9 @@ if (document.querySelector("[data-preview]")) {
 if (document.querySelector("[data-quickstart]")) {
   import("./quickstart.js").then((module) => module.mount(document));
 }
+if (document.querySelector("details[id]")) {
+  import("./target.js").then((module) => module.mount(document));
+}
 if (document.querySelector("[data-bell]")) {
   import("./bell.js").then((module) => module.mount(document));
 }

@@ -109,8 +109,8 @@ def test_run_that_finishes_is_not_told_and_one_that_fails_is() -> None:
     api = make_api()
     for state in ("finished", "failed"):
         uid = open_run(api).uid
-        api.post(f"runs/{uid}/finish", {"state": state, "reason": "ValueError"})
-    assert [alert.sentence for alert in Alert.objects.all()] == ["The run failed: ValueError."]
+        api.post(f"runs/{uid}/finish", {"state": state, "exit_code": 3})
+    assert [alert.sentence for alert in Alert.objects.all()] == ["The run failed: exit code 3."]
 
 
 def test_what_the_script_raises_is_passed_on_once() -> None:
@@ -168,12 +168,17 @@ def test_new_member_hears_only_of_what_comes_after(run: Run) -> None:
     assert [unread("ann"), unread("vera")] == [2, 1]
 
 
-def test_imported_and_demo_runs_are_listed_but_not_counted(run: Run) -> None:
+def test_imported_runs_are_listed_but_not_counted(run: Run) -> None:
     Run.objects.filter(pk=run.pk).update(host={"import": {"source": "csv"}})
     run.refresh_from_db()
     judge(run, "critical")
     assert unread("ann") == 0
     assert b"imported, not counted" in sign_in(get_user("ann")).get("/alerts").content
+
+
+def test_run_that_began_long_before_it_arrived_is_not_counted(run: Run) -> None:
+    run.started_at = run.created_at - timedelta(days=2)
+    assert [alert.is_quiet for alert in judge(run, "critical")] == [True]
 
 
 @pytest.mark.parametrize("subject", ["run", "study", "project"])

@@ -254,12 +254,16 @@ def test_success_between_failures_keeps_a_hook_on(run: Run, receiver: Receiver) 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sweeper_delivers_itself_where_there_is_no_broker(
-    run: Run, receiver: Receiver, settings: object
+@pytest.mark.parametrize("missing", ["broker", "worker"])
+def test_sweeper_delivers_itself_where_nobody_else_does(
+    run: Run, receiver: Receiver, settings: object, missing: str
 ) -> None:
-    settings.REDIS_URL = ""
     add(run.project, receiver.url)
     tell(run)
+    if missing == "broker":
+        settings.REDIS_URL = ""
+    else:
+        Delivery.objects.update(next_at=Now() - timedelta(seconds=31))
     thread = send_alerts(0.0)
     thread.join(20)
     assert Delivery.objects.get().state == "delivered"
