@@ -81,7 +81,9 @@ def describe_change(before: Fit | None, after: Fit) -> Change:
     """Say why a fit differs from the one before it, and in what."""
     if before is None:
         return Change(("the first fit",), ())
-    why = [*_compare_runs(before.result, after.result), *_compare_settings(before, after)]
+    why = [*_compare_runs(before.result, after.result)]
+    if not why or before.kind == after.kind:  # else more replicas are what a deep fit is
+        why += _compare_settings(before, after)
     if not why:
         is_same = before.input_digest == after.input_digest
         why = ["the same data" if is_same else "sizes, variants or other facts of runs changed"]
@@ -126,7 +128,7 @@ def _compare_results(
 ) -> Iterator[str]:
     list_texts = _list_sweep if analysis == LR_SWEEP else _list_compute
     old, new = dict(list_texts(before)), dict(list_texts(after))
-    moved = [name for name in new if old.get(name) != new[name]]
+    moved = [name for name in new if (old.get(name) or "") != new[name]]
     for name in moved[:MAX_MOVED]:
         first = old.get(name) or "none"
         yield f"{name}: {first} \N{RIGHTWARDS ARROW} {new[name] or 'none'}"

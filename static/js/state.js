@@ -2,7 +2,7 @@
    readState and writeState. */
 export const ORDER = [
   "tab", "m", "f", "q", "state", "color", "dash", "facet", "row", "variant", "c", "x",
-  "xs", "ys", "xr", "yr", "y", "sm", "agg", "area", "sel", "hl", "old", "base", "law", "ho", "fit",
+  "xs", "ys", "xr", "yr", "y", "sm", "agg", "area", "sel", "hl", "old", "base", "law", "ho", "fit", "version",
   "by", "open", "s", "p", "cols", "arch", "ref", "v",
 ];
 const LISTS = new Set(["m", "facet", "sel", "hl", "by", "open", "cols", "xr", "yr"]);

@@ -63,6 +63,7 @@ def test_each_version_says_what_changed_and_why(study: Study) -> None:
     assert first["why"] == ["the first fit"]
     assert newest["why"] == [f"1 run with another final loss: {uid}"]
     assert any(text.startswith("LR* at N = 9k") for text in newest["what"])
+    assert not any("none \N{RIGHTWARDS ARROW} none" in text for text in newest["what"])
 
 
 def test_deep_fit_of_the_same_data_differs_by_its_replicas(study: Study) -> None:
