@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
+from fitting.diagnoses.publishing import describe
 from fitting.diagnoses.study import read_instability, run_instability
 from fitting.inputs import (
     AnalysisInput,
@@ -21,6 +22,7 @@ from fitting.inputs import (
     read_lr_sweep,
 )
 from fitting.maths.compute_optimal import ComputeSettings, LossCurve, analyse_compute_optimal
+from fitting.maths.diagnose.study_lr import STABLE, judge_sweep
 from fitting.maths.lr_sweep import LrSweepSettings, analyse_lr_sweep
 from fitting.maths.registry import get_law
 from fitting.models import FitKind, Study
@@ -77,9 +79,12 @@ class Analysis:
 def run_lr_sweep(data: LrSweepInput, study: Study, kind: FitKind) -> Result:
     """Analyse the sweep of learning rates."""
     known = ("seed", "neighbours", "stable_excess")
-    options = _known_options(study.settings.get(LR_SWEEP, {}), known)
+    excess = {"stable_excess": STABLE.limit(data.limits, "excess")}
+    options = excess | _known_options(study.settings.get(LR_SWEEP, {}), known)
     chosen = LrSweepSettings(replicas=LR_REPLICAS[kind], **options)
-    return analyse_lr_sweep(data.table, chosen).to_dict()
+    result = analyse_lr_sweep(data.table, chosen)
+    verdicts = [describe(verdict) for verdict in judge_sweep(result, data.limits)]
+    return {**result.to_dict(), "verdicts": verdicts}
 
 
 def run_compute_optimal(data: ComputeInput, study: Study, kind: FitKind) -> Result:
@@ -133,7 +138,7 @@ def _known_options(options: Mapping[str, object], known: tuple[str, ...]) -> dic
 
 
 ANALYSES = {
-    LR_SWEEP: Analysis(LR_SWEEP, 1, read_lr_sweep, run_lr_sweep),
+    LR_SWEEP: Analysis(LR_SWEEP, 2, read_lr_sweep, run_lr_sweep),
     COMPUTE_OPTIMAL: Analysis(COMPUTE_OPTIMAL, 3, read_compute_optimal, run_compute_optimal),
-    INSTABILITY: Analysis(INSTABILITY, 2, read_instability, run_instability),
+    INSTABILITY: Analysis(INSTABILITY, 3, read_instability, run_instability),
 }

@@ -6,12 +6,15 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from fitting.diagnoses.rules import read_limits
 from fitting.maths.budgets import ComputeTable
 from fitting.maths.compute_optimal import LossCurve
+from fitting.maths.diagnose.case import Limits
+from fitting.maths.diagnose.study_lr import LR_DIAGNOSTICS
 from fitting.maths.final_loss import estimate_final_loss
 from fitting.maths.lr_sweep import LrSweepTable
 from fitting.models import Fit, FitKind, Study
@@ -62,6 +65,7 @@ class LrSweepInput(AnalysisInput):
     """
 
     table: LrSweepTable
+    limits: Limits = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,13 @@ def read_lr_sweep(
     """Return the input of the sweep; the same for every kind of fit."""
     included = rows.included
     table = make_table(included)
-    digest = _digest(table.digest(), describe_choices(study, rows, version, "lr_sweep"))
+    limits = read_limits(study.project_id)
+    own = {item.slug: limits[item.slug] for item in LR_DIAGNOSTICS if item.slug in limits}
+    choices = describe_choices(study, rows, version, "lr_sweep")
+    choices["limits"] = {slug: [str(item) for item in its.values()] for slug, its in own.items()}
+    digest = _digest(table.digest(), choices)
     n_points = sum(row.n_values for row in included if row.takes_part)
-    return LrSweepInput(rows, digest, n_points, table)
+    return LrSweepInput(rows, digest, n_points, table, own)
 
 
 def make_table(rows: list[StudyRow]) -> LrSweepTable:

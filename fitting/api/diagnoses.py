@@ -9,7 +9,12 @@ from rest_framework.response import Response
 
 from fitting.api.base import StudyView, answer_refusals
 from fitting.diagnoses.outcome import override_outcome, restore_outcome
-from fitting.diagnoses.queries import build_diagnoses, read_verdicts, sort_counts
+from fitting.diagnoses.queries import (
+    build_diagnoses,
+    read_study_verdicts,
+    read_verdicts,
+    sort_counts,
+)
 from fitting.diagnoses.study import count_by_diagnostic
 from runs.api.base import PROJECT, RunView
 from runs.models import NAME_LENGTH
@@ -35,8 +40,9 @@ class Diagnoses(serializers.Serializer):
 
 
 class StudyDiagnoses(serializers.Serializer):
-    """The verdicts of all runs of a study."""
+    """The verdicts of all runs of a study, and those on the runs together."""
 
+    study = serializers.ListField(child=serializers.DictField())
     counts = serializers.DictField()
     runs = serializers.ListField(child=serializers.DictField())
 
@@ -96,8 +102,10 @@ class StudyRunDiagnoses(StudyView):
     @extend_schema(operation_id="read_study_diagnoses", responses=StudyDiagnoses)
     def get(self, request: Request, study_id: int) -> Response:
         """Read the verdicts of all runs of a study, and how many runs each severity has."""
-        rows = read_verdicts(self.get_study(study_id))
+        study = self.get_study(study_id)
+        rows = read_verdicts(study)
         document = {
+            "study": read_study_verdicts(study),
             "counts": count_by_diagnostic(rows),
             "runs": [
                 {

@@ -26,6 +26,7 @@ OWN_KEYS: dict[str, tuple[str, ...]] = {  # what the scale facts do not know; be
     "baseline_bigram": ("baseline_bigram",),
     "baseline_unigram": ("baseline_unigram",),
     "bytes_per_token": ("bytes_per_token",),
+    "weight_decay": ("weight_decay", "wd"),
     "z_loss_coef": ("z_loss_coef", "z_loss", "z_loss_multiplier"),
 }
 NUMEL = ".numel."  # before the path of a parameter whose size it is

@@ -27,7 +27,7 @@ def build_panel(run: Run, is_shared: bool = False) -> dict[str, object]:
     A share link shows it without the names of members.
     """
     document = build_diagnoses(run)
-    verdicts = sorted(document["diagnoses"], key=_order)
+    verdicts = sorted(document["diagnoses"], key=rank_verdict)
     override = run.outcome_evidence.get("override")
     place = {"project": run.project.slug, "run": run.uid}
     return {
@@ -45,7 +45,8 @@ def build_panel(run: Run, is_shared: bool = False) -> dict[str, object]:
     }
 
 
-def _order(verdict: Mapping[str, Any]) -> tuple[int, int]:
+def rank_verdict(verdict: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the place of a verdict in a list: the worst first, unknown ones last."""
     severity = verdict["severity"]
     place = len(RANK) if severity == "unknown" else RANK[severity]
     return place, int(verdict["number"][1:])

@@ -11,10 +11,10 @@ from django.db.models.functions import Now
 from fitting import outbox
 from fitting.alerts.verdicts import raise_verdicts
 from fitting.diagnoses.work import Found
+from fitting.maths.diagnose.catalogue import list_judged
 from fitting.maths.diagnose.loss_shape import SLUG as LOSS_SHAPE
 from fitting.maths.diagnose.loss_shape import find_outcome
 from fitting.maths.diagnose.panel import count_severities
-from fitting.maths.diagnose.registry import list_diagnostics
 from fitting.maths.diagnose.verdict import SEVERITIES, UNKNOWN, Verdict
 from fitting.models import RunDiagnosis
 from runs.models import Outcome, Run
@@ -75,7 +75,7 @@ def _store(held: outbox.Claim, found: Found, seconds: float) -> None:
 
 def describe(verdict: Verdict) -> dict[str, object]:
     """Return a verdict with the title of its diagnostic, as it is stored."""
-    item = list_diagnostics()[verdict.diagnostic]
+    item = list_judged()[verdict.diagnostic]
     titles = {"number": item.number, "title": item.title, "question": item.question}
     return {**titles, **verdict.to_dict()}
 

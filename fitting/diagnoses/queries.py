@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from fitting.models import Alert, Dirty, FitKind, FitState, RunDiagnosis, Study
-from fitting.queries import is_failing
+from fitting.queries import INSTABILITY, LR_SWEEP, find_current_fit, is_failing
 from runs.models import Run
 
 ORDER = ("critical", "warn", "watch", "unknown", "ok")
@@ -74,3 +74,9 @@ def read_verdicts(study: Study) -> list[RunDiagnosis]:
     members = study.study_runs.filter(run__deleted_at=None).values("run_id")
     rows = RunDiagnosis.objects.filter(run_id__in=members).defer("state").select_related("run")
     return list(rows.order_by("run_id"))
+
+
+def read_study_verdicts(study: Study) -> list[dict[str, object]]:
+    """Return the verdicts on the runs of a study together, as its current fits hold them."""
+    fits = [find_current_fit(study, name) for name in (LR_SWEEP, INSTABILITY)]
+    return [item for fit in fits if fit is not None for item in fit.result.get("verdicts", [])]

@@ -6,12 +6,16 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from fitting.diagnoses.keys import find_key
+from fitting.diagnoses.publishing import describe
 from fitting.diagnoses.rules import read_limits
 from fitting.inputs import AnalysisInput
 from fitting.maths.diagnose import attention_logits
+from fitting.maths.diagnose.case import Limits
+from fitting.maths.diagnose.study_runs import RUN_DIAGNOSTICS, RunFacts
 from fitting.maths.instability import InstabilitySettings, RunCurve, analyse_instability
 from fitting.models import FitKind, RunDiagnosis, Study
 from fitting.queries import INSTABILITY
@@ -25,6 +29,8 @@ class InstabilityInput(AnalysisInput):
 
     curves: tuple[RunCurve, ...]
     settings: InstabilitySettings
+    facts: tuple[RunFacts, ...]
+    limits: Limits
 
 
 def read_instability(
@@ -39,13 +45,42 @@ def read_instability(
     )
     wish = study.settings.get(INSTABILITY, {})
     chosen = {name: wish[name] for name in ("step", "target") if wish.get(name)}
-    limits = read_limits(study.project_id).get(attention_logits.SLUG, {})
-    bands = [limits.get(item.name, item).value for item in attention_logits.THRESHOLDS[:3]]
+    limits = read_limits(study.project_id)
+    own = limits.get(attention_logits.SLUG, {})
+    bands = [own.get(item.name, item).value for item in attention_logits.THRESHOLDS[:3]]
     settings = InstabilitySettings(**chosen, bands=tuple(bands))
-    seen = [version, settings.to_dict(), [curve.to_dict() for curve in curves]]
+    facts = tuple(_make_facts(row, compared.get(row.run_id, {})) for row in included)
+    studies = [
+        [item.slug, name, its.value]
+        for item in RUN_DIAGNOSTICS
+        for name, its in item.find_limits(limits).items()
+    ]
+    seen = [version, settings.to_dict(), [curve.to_dict() for curve in curves], studies]
+    seen.append([list(asdict(item).values()) for item in facts])
     digest = hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
     n_points = sum(len(curve.steps) for curve in curves)
-    return InstabilityInput(rows, digest, n_points, curves, settings)
+    return InstabilityInput(rows, digest, n_points, curves, settings, facts, limits)
+
+
+def _make_facts(row: StudyRow, compared: dict[str, Any]) -> RunFacts:
+    key = find_key(row.loss_metric) if row.loss_metric else None
+    return RunFacts(
+        run=row.uid,
+        n=row.n,
+        lr=row.lr,
+        variant=row.variant,
+        loss=row.loss if row.takes_part else math.nan,
+        loss_key=key.name if key else row.loss_metric,
+        is_diverged=row.diverged,
+        is_sick=bool(compared.get("is_sick")),
+        form=str((compared.get("logits") or {}).get("form", "")),
+        cadence=compared.get("cadence"),
+        batch_tokens=row.batch if math.isfinite(row.batch) else None,
+        seq_len=compared.get("seq_len"),
+        width=compared.get("width"),
+        weight_decay=compared.get("weight_decay"),
+        top_sv=dict(compared.get("top_sv") or {}),
+    )
 
 
 def _make_curve(row: StudyRow, compared: dict[str, dict[str, object]]) -> RunCurve:
@@ -73,7 +108,8 @@ def _read_values(curve: Mapping[str, Any]) -> tuple[float, ...]:
 
 def run_instability(data: InstabilityInput, study: Study, kind: FitKind) -> dict[str, object]:
     """Forecast logits and gradients; the same for every kind of fit."""
-    return analyse_instability(data.curves, data.settings).to_dict()
+    found = analyse_instability(data.curves, data.settings, data.facts, data.limits)
+    return {**found.to_dict(), "verdicts": [describe(item) for item in found.verdicts]}
 
 
 def count_by_diagnostic(rows: Iterable[RunDiagnosis]) -> dict[str, dict[str, int]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fitting.diagnoses.queries import ORDER, read_verdicts, summarise
+from fitting.diagnoses.pages import describe_verdict, rank_verdict
+from fitting.diagnoses.queries import ORDER, read_verdicts, sort_counts, summarise
 from fitting.diagnoses.study import count_by_diagnostic
 from fitting.models import RunDiagnosis
 from fitting.queries import StudyView
@@ -28,8 +30,11 @@ def build_instabilities(view: StudyView) -> dict[str, object]:
     shown = {row.run_id: row for row in view.rows.rows}
     names = name_variants(row.variant for row in view.rows.rows)
     bad = [item for item in (_describe_run(found, shown) for found in diagnoses) if item]
+    verdicts = list_verdicts(view, is_shared=True)
     bad.sort(key=lambda item: (item["first_step"] or NEVER, item["name"]))
     return {
+        "verdicts": verdicts,
+        "verdict_counts": sort_counts(Counter(str(item["severity"]) for item in verdicts)),
         "forecasts": [_describe_forecast(item) for item in notable],
         "quiet": _count_quiet(len(result.get("forecasts", [])) - len(notable), result),
         "refused": [_name_refusal(item, names) for item in result.get("refused", [])],
@@ -38,6 +43,18 @@ def build_instabilities(view: StudyView) -> dict[str, object]:
         "n_diagnosed": len(diagnoses),
         "matrix": _build_matrix(diagnoses),
     }
+
+
+def list_verdicts(view: StudyView, is_shared: bool = False) -> list[dict[str, Any]]:
+    """Return the verdicts on the runs together, the worst first, unknown ones last."""
+    stored: list[Mapping[str, Any]] = []
+    for result in (view.result, view.instability):
+        stored += (result or {}).get("verdicts", [])
+    found = [
+        {**describe_verdict(item, is_shared), "anchor": f"{item['diagnostic']}-{place}"}
+        for place, item in enumerate(stored)
+    ]
+    return sorted(found, key=rank_verdict)
 
 
 def _is_notable(forecast: Mapping[str, Any]) -> bool:

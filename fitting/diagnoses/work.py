@@ -25,12 +25,13 @@ from fitting.maths.diagnose.panel import Points, judge_all, update_all
 from fitting.maths.diagnose.registry import list_diagnostics
 from fitting.maths.diagnose.state import pack_state, unpack_state
 from fitting.maths.diagnose.units import SAME, convert
-from fitting.maths.diagnose.verdict import Verdict
+from fitting.maths.diagnose.verdict import WARN, Verdict, is_at_least
 from fitting.models import RunDiagnosis
 from runs import store
 from runs.models import Chunk, Metric, Run
 
 Steps = Dict[str, int]
+ATTENTION = ("attention_logits", "attention_entropy")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,10 @@ def diagnose(held: outbox.Claim) -> Found:
     consumed = dict(snapshot.consumed)
     consumed |= {key: int(steps[-1]) for key, (steps, _) in snapshot.points.items() if len(steps)}
     packed = pack_state({"consumed": consumed, "state": state})
-    return Found(snapshot, judge_all(state, config), packed, extract(state, config))
+    verdicts = judge_all(state, config)
+    is_sick = any(is_at_least(verdicts[slug], WARN) for slug in ATTENTION)
+    compared = {**extract(state, config), "is_sick": is_sick}
+    return Found(snapshot, verdicts, packed, compared)
 
 
 def read_snapshot(held: outbox.Claim) -> Snapshot:

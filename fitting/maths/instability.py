@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fitting.maths.diagnose.case import Limits
 from fitting.maths.diagnose.epsilon_trend import EpsilonTrend, GradientGroup, fit_epsilon_trend
 from fitting.maths.diagnose.logit_forecast import (
     LIMIT,
@@ -16,6 +17,15 @@ from fitting.maths.diagnose.logit_forecast import (
     choose_step,
     forecast_logits,
 )
+from fitting.maths.diagnose.study_runs import (
+    RunFacts,
+    judge_comparability,
+    judge_forecasts,
+    judge_gradients,
+    judge_singular_values,
+    judge_stalled,
+)
+from fitting.maths.diagnose.verdict import Verdict
 from fitting.maths.records import Record, Refusal
 
 NEAR = 0.1  # of the step: a value logged that much earlier still stands for it
@@ -88,6 +98,7 @@ class Instability(Record):
     ----------
     form : metric of the logits, of which one study compares one only
     values : (run, n, lr, variant, logit at the step) of each run that has one
+    verdicts : of the diagnostics of a study that compare runs
     """
 
     step: int
@@ -100,15 +111,23 @@ class Instability(Record):
     gradients: tuple[EpsilonTrend, ...]
     curves: tuple[RunCurve, ...]
     refusal: Refusal | None = None
+    verdicts: tuple[Verdict, ...] = ()
 
 
-def analyse_instability(curves: Sequence[RunCurve], settings: InstabilitySettings) -> Instability:
+def analyse_instability(
+    curves: Sequence[RunCurve],
+    settings: InstabilitySettings,
+    facts: Sequence[RunFacts] = (),
+    limits: Limits | None = None,
+) -> Instability:
     """Forecast attention logits and gradient RMS for each learning rate and variant.
 
     Parameters
     ----------
     curves : what was logged of each run, with its size, learning rate and variant
     settings : early step and target size
+    facts : what each run brings into comparisons beside its curves
+    limits : thresholds of the project instead of the defaults
 
     Returns
     -------
@@ -138,6 +157,9 @@ def analyse_instability(curves: Sequence[RunCurve], settings: InstabilitySetting
             refused.append(Refused(lr, variant, result))
         else:
             found.append(result)
+    gradients = tuple(_fit_gradients(curves))
+    refusal = None if values else _explain(curves, step)
+    reason = refusal.sentence if refusal else _find_reason(refused)
     return Instability(
         step,
         limit,
@@ -146,10 +168,21 @@ def analyse_instability(curves: Sequence[RunCurve], settings: InstabilitySetting
         tuple(values),
         tuple(found),
         tuple(refused),
-        tuple(_fit_gradients(curves)),
+        gradients,
         tuple(curve for curve in curves if curve in compared or curve.logz_steps),
-        None if values else _explain(curves, step),
+        refusal,
+        (
+            judge_forecasts(found, reason, limits or {}),
+            judge_gradients(gradients, limits or {}),
+            judge_stalled(facts, limits or {}),
+            judge_singular_values(facts, limits or {}),
+            judge_comparability(facts, limits or {}),
+        ),
     )
+
+
+def _find_reason(refused: Sequence[Refused]) -> str:
+    return refused[0].refusal.sentence if refused else "no learning rate with attention logits"
 
 
 def _fit_gradients(curves: Sequence[RunCurve]) -> list[EpsilonTrend]:

@@ -66,6 +66,18 @@ def test_page_shows_forecast_runs_and_figures(study: Study) -> None:
     assert twin["instabilities"]["n_bad"] == len(build(study)["bad_runs"])
 
 
+def test_runs_together_have_verdicts_on_the_page_and_in_the_api(study: Study) -> None:
+    found = {item["diagnostic"]: item for item in build(study)["verdicts"]}
+    assert found["logit_forecast"]["severity"] == "watch"
+    assert found["singular_values"]["sentence"] == "not logged: param.top_sv.*"
+    assert {"lr_drift", "stable_lr", "lr_sensitivity", "stalled_runs"} <= set(found)
+    reader = sign_in(add_member(study.project, make_user(), Role.VIEWER))
+    page = reader.get(f"/p/{study.project.slug}/s/{study.slug}?tab=instab").content.decode()
+    assert page.count('<details class="verdict"') == len(build(study)["verdicts"])
+    answer = make_api(study.project).get(f"studies/{study.pk}/diagnoses").json()
+    assert len(answer["study"]) == len(build(study)["verdicts"])
+
+
 def test_study_that_logs_no_logits_is_refused_in_a_sentence(transactional_db: None) -> None:
     study = make_study()
     add(study, [make_run(study.project)])

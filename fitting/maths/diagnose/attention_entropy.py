@@ -14,7 +14,6 @@ from fitting.maths.diagnose.verdict import CRITICAL, OK, WARN, WATCH, Threshold,
 
 SLUG = "attention_entropy"
 KEY = "attn.entropy"
-SETTLED = 0.02  # of the run: so long the value has to stay above a limit to be above it
 DROP_WINDOW = 0.05
 THRESHOLDS = (
     Threshold(
@@ -41,7 +40,10 @@ def find_largest_entropy(seq_len: float) -> float:
 
 
 def judge(case: Case) -> Verdict:
-    """Judge each layer by its largest value within the last 2% of the run."""
+    """Judge each layer by its least value within the last 2% of the run.
+
+    A collapse counts at once, and is over when the entropy stayed above the limit that long.
+    """
     tracks = case.layers(KEY)
     if not tracks:
         return case.not_logged(f"{KEY}.L*")
@@ -52,10 +54,7 @@ def judge(case: Case) -> Verdict:
     curves = {name: track.samples for name, track in tracks.items() if len(track.samples)}
     if not curves:
         return case.unknown("every logged entropy is not a finite number")
-    settled = {
-        name: float(curve.tail(SETTLED * case.length / max(curve.step[-1], 1)).high.max()) / scale
-        for name, curve in curves.items()
-    }
+    settled = {name: float(case.settle(curve).low.min()) / scale for name, curve in curves.items()}
     lowest = min(settled, key=lambda name: settled[name])
     low = [name for name, value in settled.items() if value < case.limit("layer")]
     is_all = all(value < case.limit("all_layers") for value in settled.values())
@@ -88,9 +87,10 @@ def judge(case: Case) -> Verdict:
 
 def _find_since(curve: Samples, limit: float) -> int:
     """Return the first step of the last stretch below the limit."""
-    above = np.flatnonzero(curve.low >= limit)
-    place = int(above[-1]) + 1 if above.size else 0
-    return int(curve.first[min(place, len(curve) - 1)])
+    is_below = curve.low < limit
+    last = int(np.flatnonzero(is_below)[-1])
+    above = np.flatnonzero(~is_below[:last])
+    return int(curve.first[int(above[-1]) + 1 if above.size else 0])
 
 
 def _find_drop(case: Case, curve: Samples, name: str) -> tuple[float, int, str]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fitting.maths.diagnose.history import Samples
 from fitting.maths.diagnose.spikes import Spikes
 from fitting.maths.diagnose.track import Track
 from fitting.maths.diagnose.verdict import (
@@ -25,6 +26,7 @@ Limits = Mapping[str, Mapping[str, Threshold]]
 State = Mapping[str, Accumulator]
 FINE_CADENCE = 0.01  # of the run: coarser logging lowers the confidence
 FEW_POINTS = 20
+SETTLED, SETTLED_POINTS = 0.02, 20  # of the planned steps, or points: how long to stay better
 ABSENT = (None, "", "none", "null", "off", 0, 0.0, False)
 LAYER = re.compile(r"\.L(\d+)$")
 
@@ -118,6 +120,17 @@ class Case:
     def length(self) -> float:
         """Return the planned number of steps, or how far the run has come."""
         return max(self.config.number("total_steps") or 0.0, float(self.last_step), 1.0)
+
+    def settle(self, curve: Samples) -> Samples:
+        """Return the end of a curve that has to stay better before a severity falls.
+
+        It is the last 2% of the planned steps, or 20 points where the plan is not known.
+        """
+        planned = self.config.number("total_steps")
+        if planned is None:
+            return curve.select(slice(-SETTLED_POINTS, None))
+        recent = curve.since(float(curve.step[-1]) - SETTLED * planned) if len(curve) else curve
+        return recent if len(recent) else curve.select(slice(-1, None))
 
     def _tracks(self) -> list[Track]:
         return [track for name in self.state if (track := self.track(name))]

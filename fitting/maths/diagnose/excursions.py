@@ -31,7 +31,7 @@ class Excursion:
     peak : highest logged value
     length : steps from onset to end, or to the last step
     has_jump : one value rose by more than seven standard deviations of the noise
-    is_rising : the last stretch still has a positive slope
+    is_rising : the last stretch, up to the peak where the loss is back, has a positive slope
     """
 
     onset: int
@@ -102,8 +102,12 @@ class Shape:
             float(curve.high[onset:end].max()),
             float(last - curve.step[onset]),
             has_jump,
-            self._is_rising(onset, end),
+            self._is_rising(onset, end if is_open else onset + self._find_peak(onset, end)),
         )
+
+    def _find_peak(self, onset: int, end: int) -> int:
+        """Return how many buckets it takes to the highest smoothed loss, five at least."""
+        return max(int(np.argmax(self.smooth[onset:end])) + 1, 5)
 
     def _find_onset(self, start: int, reference: float) -> int:
         """Return where the values left the reference, at or before the smoothed excess."""

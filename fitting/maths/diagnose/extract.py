@@ -9,17 +9,20 @@ import numpy as np
 from fitting.maths.diagnose.attention_logits import ABSOLUTE, SIGNED
 from fitting.maths.diagnose.case import Case, RunConfig, State
 from fitting.maths.diagnose.gradient_epsilon import GRADIENT, find_tail_mean
+from fitting.maths.diagnose.norm_growth import SINGULAR
 from fitting.maths.diagnose.output_logits import SIGNED as LOGZ
 
 MAX_POINTS = 96  # of the curve of attention logits; early steps are kept more densely
 LOGITS, GRADIENTS, OUTPUT = "attention_logits", "gradient_epsilon", "output_logits"
+NORMS, TAIL = "norm_growth", 0.05
+FACTS = ("seq_len", "width", "weight_decay")
 
 
 def extract(state: Mapping[str, State], config: RunConfig) -> dict[str, object]:
     """Return attention logits and log Z against step, and tail means of gradient RMS.
 
     The curve of logits is the maximum over layers at each logged step; a softcapped model has
-    none.
+    none. Facts of the config and top singular values stand beside them where they are known.
     """
     found: dict[str, object] = {}
     logits = Case(LOGITS, state.get(LOGITS, {}), config, {})
@@ -32,12 +35,14 @@ def extract(state: Mapping[str, State], config: RunConfig) -> dict[str, object]:
         steps = sorted(highest)
         form = next(iter(tracks)).partition(".L")[0]
         found["logits"] = {"form": form, **_thin(steps, [highest[step] for step in steps])}
+        gaps = [track.cadence for track in tracks.values() if track.n > 1]
+        found["cadence"] = max(gaps, default=None)
     logz = Case(OUTPUT, state.get(OUTPUT, {}), config, {}).track(LOGZ)
     if logz is not None and not config.has("softcap_final"):
         samples = logz.samples
         found["logz"] = _thin(samples.step.tolist(), samples.mean.tolist())
-    found |= _find_tails(state, config)
-    return found
+    found |= {name: value for name in FACTS if (value := config.number(name)) is not None}
+    return found | _find_tails(state, config) | _find_singular(state, config)
 
 
 def _thin(steps: Sequence[int], values: Sequence[float]) -> dict[str, object]:
@@ -62,3 +67,14 @@ def _find_tails(state: Mapping[str, State], config: RunConfig) -> dict[str, obje
         return {}
     rms = {name: float(f"{value:.6g}") for name, value in tails.items()}
     return {"gradient_rms": rms, "adam_eps": config.number("adam_eps")}
+
+
+def _find_singular(state: Mapping[str, State], config: RunConfig) -> dict[str, object]:
+    """Return the top singular value of each matrix, median of the last 5% of the run."""
+    norms = Case(NORMS, state.get(NORMS, {}), config, {})
+    found = {
+        name: float(f"{np.median(track.samples.tail(TAIL).mean):.6g}")
+        for name in sorted(norms.state)
+        if name.startswith(SINGULAR) and (track := norms.track(name)) and len(track.samples)
+    }
+    return {"top_sv": found} if found else {}

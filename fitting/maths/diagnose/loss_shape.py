@@ -125,11 +125,19 @@ def _is_frozen(loss: Track) -> bool:
 def _judge_open(
     case: Case, shape: Shape, excursions: list[Excursion], metric: str
 ) -> Verdict | None:
-    """Judge an excursion that the loss has not come back from."""
-    if not excursions or excursions[-1].end is not None:
+    """Judge an excursion that the loss has not come back from, or only just.
+
+    A divergence is over when the loss stayed near its reference for 2% of the run.
+    """
+    if not excursions:
         return None
     found = excursions[-1]
+    settling = case.settle(shape.curve)
+    if found.end is not None and not settling.first[0] <= found.end:
+        return None
     kind = _classify_open(case, shape, found)
+    if found.end is not None and kind not in DIVERGED_CLASSES:
+        return None
     severity = CRITICAL if kind in DIVERGED_CLASSES else WARN
     severity = WATCH if kind == EXCURSION else severity
     name = {
@@ -143,6 +151,8 @@ def _judge_open(
         f"Loss: {name} from step {found.onset:,} ({found.reference:.3f} to {found.peak:.3f}), "
         f"{100 * found.length / case.length:.1f}% of the run so far."
     )
+    if found.end is not None:
+        text += f" It is back since step {found.end:,}, which has to last."
     values = {"class": kind, "step": found.onset, "reference": found.reference, "peak": found.peak}
     missing = () if case.config.number("loss_at_init") else ("loss_at_init",)
     return case.verdict(severity, text, values, [metric], first_step=found.onset, missing=missing)
@@ -157,7 +167,8 @@ def _classify_open(case: Case, shape: Shape, found: Excursion) -> str:
     over = curve.step[(curve.step >= found.onset) & (curve.high > top)]
     gap = (curve.step[-1] - curve.first[0]) / max(len(curve) - 1, 1)
     is_fast = over.size > 0 and over[0] - found.onset <= max(FAST_STEPS, 2 * gap)
-    if is_fast and shape.smooth[-1] > top:
+    n_held = 1 if found.end is None else len(case.settle(curve)) + 1
+    if is_fast and shape.smooth[-n_held:].max() > top:
         return FAST
     if found.is_rising and not found.has_jump and share >= case.limit("recovery"):
         return SLOW

@@ -12,6 +12,7 @@ from fitting.maths.diagnose.verdict import CRITICAL, OK, WARN, Threshold, Verdic
 
 SLUG = "norm_growth"
 BLOCK, PARAMETERS = "act.rms", "param.norm"
+SINGULAR = "param.top_sv."
 LATE = 0.3
 MIN_POINTS = 8
 THRESHOLDS = (
@@ -20,8 +21,12 @@ THRESHOLDS = (
 
 
 def start(name: str, config: RunConfig) -> Track | None:
-    """Return an empty track for block outputs and the parameter norm."""
-    return Track.start(capacity=256) if is_metric(name, f"{BLOCK}.L*", PARAMETERS) else None
+    """Return an empty track for block outputs, the parameter norm and top singular values.
+
+    Studies compare the last ones (D15).
+    """
+    keys = (f"{BLOCK}.L*", PARAMETERS, f"{SINGULAR}*")
+    return Track.start(capacity=256) if is_metric(name, *keys) else None
 
 
 def judge(case: Case) -> Verdict:
@@ -78,4 +83,5 @@ DIAGNOSTIC = Diagnostic(
     thresholds=THRESHOLDS,
     start=start,
     judge=judge,
+    version=2,  # top singular values are kept for studies
 )

@@ -12,9 +12,9 @@ import pytest
 
 from fitting.maths.diagnose.attention_entropy import find_largest_entropy
 from fitting.maths.diagnose.case import RunConfig
+from fitting.maths.diagnose.catalogue import list_judged
 from fitting.maths.diagnose.loss_shape import find_outcome
 from fitting.maths.diagnose.panel import judge_all, update_all
-from fitting.maths.diagnose.registry import list_diagnostics
 from fitting.maths.diagnose.sharpness import find_edge
 from fitting.maths.diagnose.verdict import Threshold, Verdict
 
@@ -59,6 +59,30 @@ def test_collapsed_layer_is_a_warning_and_all_layers_are_critical() -> None:
     assert (some.severity, some.values["n_low"]) == ("warn", 1)
     assert some.first_step == pytest.approx(4000, abs=40)
     assert every.severity == "critical"
+
+
+def test_collapse_is_over_when_the_entropy_stayed_up_for_two_percent_of_the_run() -> None:
+    collapsed = np.where((STEPS > 4000) & (STEPS < 8000), 1e-3, 2.5)
+    once_up = np.where(STEPS[-1] == STEPS, 2.5, np.where(STEPS > 4000, 1e-3, 2.5))
+    back = judge({"attn.entropy.L0": collapsed})["attention_entropy"]
+    just_up = judge({"attn.entropy.L0": once_up})["attention_entropy"]
+    assert back.severity == "watch"  # of the drop within 5% of the run
+    assert (just_up.severity, just_up.first_step) == ("critical", pytest.approx(4000, abs=40))
+
+
+def test_without_a_plan_twenty_points_have_to_stay_better() -> None:
+    low = np.where(np.arange(STEPS.size) < STEPS.size - 19, 1e-3, 2.5)
+    held = judge({"attn.entropy.L0": low}, total_steps=None)["attention_entropy"]
+    assert held.severity == "critical"
+
+
+def test_divergence_is_over_when_the_loss_stayed_back_for_two_percent_of_the_run() -> None:
+    jump = np.where((STEPS > 5000) & (STEPS < 9900), 9.0, 0.0)
+    held = judge({"loss.train": LOSS + jump})["loss_shape"]
+    assert (held.severity, held.values["class"]) == ("critical", "fast_divergence")
+    assert "which has to last" in held.sentence
+    over = judge({"loss.train": LOSS + np.where(STEPS > 9400, 0.0, jump)})["loss_shape"]
+    assert over.values["class"] == "slow_recovery"
 
 
 def test_entropy_that_halves_quickly_is_watched() -> None:
@@ -250,9 +274,9 @@ def test_verdict_becomes_json_without_losing_its_thresholds() -> None:
     assert json.loads(json.dumps(plain))["thresholds"][0]["name"] == "excess"
 
 
-@pytest.mark.parametrize("slug", list_diagnostics())
+@pytest.mark.parametrize("slug", list_judged())
 def test_diagnostic_is_documented_with_its_thresholds(slug: str) -> None:
-    item = list_diagnostics()[slug]
+    item = list_judged()[slug]
     section = (
         DOCUMENT.read_text().partition(f"### {item.number} {item.title}")[2].partition("### ")[0]
     )
@@ -262,8 +286,8 @@ def test_diagnostic_is_documented_with_its_thresholds(slug: str) -> None:
 
 def test_listing_diagnostics_loads_no_scipy() -> None:
     code = (
-        "import sys; from fitting.maths.diagnose.registry import list_diagnostics; "
-        "assert list_diagnostics(); "
+        "import sys; from fitting.maths.diagnose.catalogue import list_judged; "
+        "assert list_judged(); "
         "bad = {'scipy', 'pandas', 'django'} & set(sys.modules); assert not bad, bad"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
