@@ -155,7 +155,8 @@ def _describe_notes(fit: Mapping[str, Any]) -> Document:
 
 
 def _start(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """Begin a sentence, unless it begins with the name of a column, such as n_tokens."""
+    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
 def describe_overtraining(view: StudyView, options: Mapping[str, str]) -> Document:

@@ -28,11 +28,14 @@ WIDTHS = (1440, 390)
 EXTREME_WIDTHS = (2560, 360)  # for the pages that have most to lay out, in one theme
 EXTREME_PAGES = ("projects", "runs", "run", "curves", "study-lr-sweep-lr", "settings")
 HEIGHT = 900
+PATIENCE_MS = 120_000  # of a machine that is busy with other things
 MOST_HEIGHT = 1400  # a table of a hundred runs says nothing more below
 QUALITY = 30
 SHRINK = 0.75  # of wide pictures: all of them together stay below 6 MB
-IMAGES = {"study-light": "study-lr-sweep-lr", "frontier-light": "study-compute-optimal-isoflop"}
-IMAGE_SIZE = (1440, 1010)
+IMAGES = (  # name, page, height
+    ("study-light", "study-lr-sweep-lr", 1080),
+    ("frontier-light", "study-compute-optimal-isoflop", 905),
+)
 IMAGE_QUALITY = 88
 READY = "html[data-ready], .swagger-ui .info"  # ours, or that of drf-spectacular
 SETTLED = "() => !document.querySelector('main figure[data-state=loading]')"
@@ -63,6 +66,7 @@ class Visit:
             storage_state=self.session,
             base_url=self.url,
         )
+        context.set_default_timeout(PATIENCE_MS)
         yield context.new_page()
         context.close()
 
@@ -223,12 +227,11 @@ def sign_out(visit: Visit, folder: Path, theme: str, width: int) -> None:
 def take_images(visit: Visit, folder: Path) -> None:
     """Photograph what the README and the documentation show."""
     addresses = dict(visit.pages)
-    with visit.open(THEMES[0], IMAGE_SIZE[0]) as page:
-        page.set_viewport_size({"width": IMAGE_SIZE[0], "height": IMAGE_SIZE[1]})
-        for name, source in IMAGES.items():
+    with visit.open(THEMES[0], WIDTHS[0]) as page:
+        for name, source, height in IMAGES:
             if source in addresses:
                 show(page, addresses[source])
-                save(page, folder / f"{name}.webp", IMAGE_SIZE, IMAGE_QUALITY)
+                save(page, folder / f"{name}.webp", (WIDTHS[0], height), IMAGE_QUALITY)
 
 
 def take(page: Page, path: str, target: Path) -> None:

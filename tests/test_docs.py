@@ -20,6 +20,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE_SPAN = re.compile(r"`([^`\n]+)`")
 PLACEHOLDER = re.compile(r"[<>*$\s{}|()…]|\.\.\.")
 MADE_WHEN_RUN = {"static/vendor"}
+MAX_PICTURE_BYTES = 6_500_000
 
 
 def named(path: Path) -> str:
@@ -77,6 +78,11 @@ def test_readme_shows_the_shortest_example() -> None:
 def test_changelog_begins_with_this_version() -> None:
     headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == __version__
+
+
+def test_pictures_weigh_little() -> None:
+    pictures = [path for path in (ROOT / "docs").rglob("*") if path.suffix in (".webp", ".png")]
+    assert sum(path.stat().st_size for path in pictures) < MAX_PICTURE_BYTES
 
 
 def test_decisions_are_short_and_numbered_once() -> None:

@@ -69,8 +69,8 @@ def caption_surface(variant: Variant) -> str:
     assert variant is not None
     return (
         "Loss of the fitted law over compute and size; blank where N or D is more than ten times "
-        "outside the fitted range. Blue: compute-optimal size, dashed beyond the largest budget. "
-        f"Dots: the {len(variant['cells'])} fitted cells. {describe_convention(variant)}"
+        "outside the fitted range. Line: compute-optimal size, dashed beyond the largest "
+        f"budget. Dots: the {len(variant['cells'])} fitted cells. {describe_convention(variant)}"
     )
 
 
@@ -92,7 +92,7 @@ def caption_frontier(variant: Variant) -> str:
     if variant is None:
         return "Loss against compute."
     return (
-        "Dark dots: best learning rate of each size at each budget; grey: other learning rates; "
+        "Strong dots: best learning rate of each size at each budget; grey: other learning rates; "
         "rings: isoFLOP minima. Lines: loss at the compute-optimal size of the parametric law, "
         "dashed beyond the largest budget (dotted line), band: 95 % interval of the law, not of a "
         f"single run. Held out: {describe_held_out(variant['parametric'])}."
@@ -106,7 +106,7 @@ def caption_envelope(variant: Variant, as_of: str) -> str:
     counted = describe_edge(variant)
     hollow = f" {counted}; hollow where the smallest or largest size wins." if counted else ""
     return (
-        "Grey: every run's loss against the compute it had spent. Black: the least loss at each "
+        "Grey: every run's loss against the compute it had spent. Thick: the least loss at each "
         f"compute.{hollow} A curve is a fair run of its length only where its learning-rate "
         f"schedule ends with it.{as_of}"
     )
