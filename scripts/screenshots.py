@@ -132,6 +132,8 @@ def list_pages(page: Page) -> Iterator[tuple[str, str]]:
     """Name the pages of the first project that has a study, and those beside it."""
     projects = page.request.get("/projects.json").json()["projects"]
     yield "projects", "/"
+    yield "views", "/views"
+    yield "alerts", "/alerts"
     yield "tokens", "/settings/tokens"
     yield "password", "/settings/password"
     yield "devices", "/settings/devices"

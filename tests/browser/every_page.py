@@ -15,9 +15,15 @@ from tests.fitting.factories import settle
 
 RUN, OTHER = "n10000-lr0p01-on", "n10000-lr0p01-off"
 SETTLED = "() => !document.querySelector('main figure[data-seen=true][data-state=loading]')"
-TABS = ("isoflop", "parametric", "frontier", "instab", "forecasts", "runs")
-OF_ALL = ("projects", "login", "password", "devices", "people", "server-audit", "tokens", "status")
-OF_PROJECT = ("runs", "explore", "studies", "study-new", "activity", "project-settings", "audit")
+TABS = ("isoflop", "parametric", "frontier", "compare", "instab", "forecasts", "runs")
+OF_ALL = (
+    *("projects", "views", "alerts", "tokens", "login", "password", "devices"),
+    *("people", "server-audit", "status"),
+)
+OF_PROJECT = (
+    *("runs", "explore", "studies", "study-new", "activity"),
+    *("project-settings", "diagnosis-rules", "hooks", "audit"),
+)
 STATES = (
     "/p/tiny/runs?f=lr+%3E+10",
     "/p/tiny/runs?f=lr+%3E%3E+1",
