@@ -291,6 +291,27 @@ GUARDS = (
         ("tests/scaledash/test_errors.py", "-k", "t34"),
     ),
     Guard(
+        "T35: packages are those whose hashes are locked",
+        "scripts/bootstrap.py",
+        'LOCKED = ("--no-deps", "--require-hashes")',
+        'LOCKED = ("--no-deps",)',
+        ("tests/platform/test_bootstrap.py", "-k", "t35"),
+    ),
+    Guard(
+        "T30: what serves changes no table",
+        "scaledash/embedded/postgres.py",
+        'WEB_ROLE_MEMBER_OF = ("pg_read_all_data", "pg_write_all_data", "pg_read_all_settings")',
+        'WEB_ROLE_MEMBER_OF = ("scaledash",)',
+        ("tests/security/test_network.py", "-k", "t30 and split"),
+    ),
+    Guard(
+        "T5: a link with a password tells messengers nothing",
+        "teams/previews.py",
+        "    if share.password:",
+        "    if share.revoked_at:",
+        ("tests/security/test_previews.py", "-k", "t05 and password"),
+    ),
+    Guard(
         "T35: packages run nothing when they are installed",
         "scripts/bootstrap.py",
         '"ci", "--ignore-scripts", ',
