@@ -251,8 +251,8 @@ GUARDS = (
     Guard(
         "T30: the application is no superuser",
         "scaledash/embedded/postgres.py",
-        'rights = ("--no-superuser", ',
-        'rights = ("--superuser", ',
+        '("--no-superuser", "--no-createrole", "--createdb")',
+        '("--superuser", "--no-createrole", "--createdb")',
         ("tests/security/test_network.py", "-k", "t30"),
     ),
     Guard(
