@@ -133,8 +133,8 @@ def install_front_end(with_tools: bool) -> None:
     with Step(f"Fetching {len(wanted)} front-end packages (log: {log})"):
         npm = find_npm()
         kinds = [] if with_tools else ["--omit=dev"]
-        options = ["--ignore-scripts", "--no-audit", "--no-fund"]
-        if not run_logged([*npm, "ci", *kinds, *options], log):
+        quiet = ["--no-audit", "--no-fund"]
+        if not run_logged([*npm, "ci", "--ignore-scripts", *kinds, *quiet], log):
             raise BootstrapError(explain_install(log.read_text(errors="replace"), log))
 
 
