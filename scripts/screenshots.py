@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -206,17 +207,15 @@ def make_links() -> Iterator[list[tuple[str, str]]]:
 # --- pictures ------------------------------------------------------------------------------------
 def take_all(visit: Visit, folder: Path) -> None:
     """Photograph all pages in both themes and widths, and some at the extreme widths."""
-    for theme in THEMES:
-        for width in WIDTHS:
-            with visit.open(theme, width) as page:
-                for name, path in visit.pages:
-                    take(page, path, folder / f"{name}-{theme}-{width}.webp")
-            sign_out(visit, folder, theme, width)
+    for theme, width in product(THEMES, WIDTHS):
+        with visit.open(theme, width) as page:
+            for name, path in visit.pages:
+                take(page, path, folder / f"{name}-{theme}-{width}.webp")
+        sign_out(visit, folder, theme, width)
     for width in EXTREME_WIDTHS:
         with visit.open(THEMES[0], width) as page:
-            for name, path in visit.pages:
-                if name in EXTREME_PAGES:
-                    take(page, path, folder / f"{name}-{THEMES[0]}-{width}.webp")
+            for name, path in [item for item in visit.pages if item[0] in EXTREME_PAGES]:
+                take(page, path, folder / f"{name}-{THEMES[0]}-{width}.webp")
 
 
 def sign_out(visit: Visit, folder: Path, theme: str, width: int) -> None:

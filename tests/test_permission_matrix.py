@@ -9,7 +9,8 @@ from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from pytest_django import DjangoDbBlocker
 
-from tests.permissions.table import OK, TABLE, Call
+from tests.permissions.calls import OK, Call
+from tests.permissions.table import TABLE
 from tests.permissions.world import ACTORS, CANARY, World, hash_database, keep_world
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

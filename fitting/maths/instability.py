@@ -114,6 +114,9 @@ class Instability(Record):
     verdicts: tuple[Verdict, ...] = ()
 
 
+JUDGES_OF_FACTS = (judge_stalled, judge_singular_values, judge_comparability)
+
+
 def analyse_instability(
     curves: Sequence[RunCurve],
     settings: InstabilitySettings,
@@ -147,16 +150,7 @@ def analyse_instability(
         if math.isfinite(value := curve.find_logit(step)) and curve.n > 0 and curve.lr > 0
     ]
     limit = settings.bands[-1]
-    found, refused = [], []
-    for variant, lr in sorted({(item[3], item[2]) for item in values}):
-        mine = [item for item in values if (item[3], item[2]) == (variant, lr)]
-        sizes = np.array([item[1] for item in mine])
-        logits = np.array([item[4] for item in mine])
-        result = forecast_logits(Group(lr, variant, sizes, logits), step, settings.target, limit)
-        if isinstance(result, Refusal):
-            refused.append(Refused(lr, variant, result))
-        else:
-            found.append(result)
+    found, refused = _forecast_all(values, step, settings.target, limit)
     gradients = tuple(_fit_gradients(curves))
     refusal = None if values else _explain(curves, step)
     reason = refusal.sentence if refusal else _find_reason(refused)
@@ -174,11 +168,29 @@ def analyse_instability(
         (
             judge_forecasts(found, reason, limits or {}),
             judge_gradients(gradients, limits or {}),
-            judge_stalled(facts, limits or {}),
-            judge_singular_values(facts, limits or {}),
-            judge_comparability(facts, limits or {}),
+            *(judge(facts, limits or {}) for judge in JUDGES_OF_FACTS),
         ),
     )
+
+
+def _forecast_all(
+    values: Sequence[tuple[str, float, float, str, float]],
+    step: int,
+    target: float | None,
+    limit: float,
+) -> tuple[list[LogitForecast], list[Refused]]:
+    """Forecast each learning rate and variant of (run, size, rate, variant, logit)."""
+    found, refused = [], []
+    for variant, lr in sorted({(item[3], item[2]) for item in values}):
+        mine = [item for item in values if (item[3], item[2]) == (variant, lr)]
+        sizes = np.array([item[1] for item in mine])
+        logits = np.array([item[4] for item in mine])
+        result = forecast_logits(Group(lr, variant, sizes, logits), step, target, limit)
+        if isinstance(result, Refusal):
+            refused.append(Refused(lr, variant, result))
+        else:
+            found.append(result)
+    return found, refused
 
 
 def _find_reason(refused: Sequence[Refused]) -> str:

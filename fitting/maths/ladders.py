@@ -108,6 +108,10 @@ def make_ladder(variant: str, cells: tuple[Cell, ...], settings: Settings) -> La
     Returns
     -------
     the ladder; its fit is a Refusal where the cells do not support one
+
+    References
+    ----------
+    Xiao 2024, arXiv 2409.15156 (crossover of ladders)
     """
     best: dict[float, Cell] = {}
     for cell in cells:
@@ -149,6 +153,10 @@ def compare_all(ladders: tuple[Ladder, ...]) -> tuple[LadderPair, ...]:
     Returns
     -------
     one pair for each ordered choice of two; empty with fewer than two ladders
+
+    References
+    ----------
+    Xiao 2024, arXiv 2409.15156 (crossover of ladders)
     """
     return tuple(compare_pair(first, second) for first, second in permutations(ladders, 2))
 
@@ -163,6 +171,10 @@ def compare_pair(first: Ladder, second: Ladder) -> LadderPair:
     Returns
     -------
     the comparison and the gain, each a Refusal where a ladder has no fit
+
+    References
+    ----------
+    Xiao 2024, arXiv 2409.15156 (crossover of ladders)
     """
     for ladder in (first, second):
         if isinstance(ladder.fit, Refusal):

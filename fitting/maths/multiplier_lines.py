@@ -49,6 +49,10 @@ def choose_multipliers(multiplier: FloatArray) -> FloatArray:
     Returns
     -------
     ndarray, ascending: geometric means of groups within 25 %, or six spaced evenly in log M
+
+    References
+    ----------
+    Gadre et al. 2024, arXiv 2403.08540 (one line a token multiplier)
     """
     groups = group_near(multiplier, SAME_MULTIPLIER)
     if groups.max() < MAX_LINES:

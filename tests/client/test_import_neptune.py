@@ -131,8 +131,8 @@ def test_parents_come_before_their_forks_and_fork_steps_share_the_multiplier(
             rows.append(attribute("sys/forking/step", "float", run, float_value=10.5))
         write(tmp_path / f"p/{run}_part_0.parquet", rows)
     runs = list_runs(read(tmp_path))
-    assert [run.key for run in runs] == ["w/p/a", "w/p/b", "w/p/c"]
-    assert [run.fork for run in runs] == [None, ("w/p/a", 105), ("w/p/b", 105)]
+    assert [run.key for run in runs.values()] == ["w/p/a", "w/p/b", "w/p/c"]
+    assert [run.fork for run in runs.values()] == [None, ("w/p/a", 105), ("w/p/b", 105)]
 
 
 def test_other_series_are_counted(tmp_path: Path) -> None:

@@ -5,64 +5,33 @@ A route that is not here fails the suite. `OK` is any answer below 400.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from tests.permissions.world import ACTORS
-
-OK = "ok"
-Answers = dict[str, object]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One method of a route: who may, and a body with which it succeeds."""
-
-    answers: Answers
-    body: dict[str, object] = field(default_factory=dict)
-    query: str = ""
-
-
-def everyone(answer: object = OK, **others: object) -> Answers:
-    """Return the same answer for all actors, some excepted."""
-    return {**dict.fromkeys(ACTORS, answer), **others}
-
-
-# --- pages: a token is nobody here; strangers are asked to sign in -----------------------------
-def page(signed_out: int = 302, **sessions: object) -> Answers:
-    """Return the answers of a page by the role of the reader."""
-    return {**everyone(signed_out), **sessions}
-
-
-OWN_PAGE = page(stranger=OK, viewer=OK, editor=OK, admin=OK)
-OWN_TWIN = page(401, stranger=OK, viewer=OK, editor=OK, admin=OK)
-READ_PAGE = page(stranger=404, viewer=OK, editor=OK, admin=OK)
-READ_TWIN = page(401, stranger=404, viewer=OK, editor=OK, admin=OK)
-EDIT_PAGE = page(stranger=404, viewer=404, editor=OK, admin=OK)
-ADMIN_PAGE = page(stranger=404, viewer=404, editor=404, admin=OK)
-
-# --- API ---------------------------------------------------------------------------------------
-SIGNED_OUT = {"anonymous": 401, "revoked": 401}
-SESSIONS_OUT = {"stranger": 401, "viewer": 401, "editor": 401, "admin": 401}
-API_ANY = everyone(**SIGNED_OUT)
-API_LIST = everyone(**SIGNED_OUT, a_write=403)
-API_READ = everyone(**SIGNED_OUT, a_write=403, stranger=404, b_admin=404)
-API_INGEST = everyone(**SIGNED_OUT, **SESSIONS_OUT, a_read=403, b_admin=404)
-API_EDIT = everyone(**SIGNED_OUT, stranger=404, viewer=403, a_read=403, b_admin=404)
-API_ADMIN = everyone(
-    **SIGNED_OUT, stranger=404, viewer=403, editor=403, a_write=403, a_read=403, b_admin=404
+from tests.permissions.calls import (
+    ADMIN_PAGE,
+    API_ADMIN,
+    API_ANY,
+    API_DELETED,
+    API_EDIT,
+    API_INGEST,
+    API_LIST,
+    API_OWN,
+    API_READ,
+    API_SHARE,
+    EDIT_PAGE,
+    OK,
+    OWN_PAGE,
+    OWN_TWIN,
+    PUBLIC,
+    READ_PAGE,
+    READ_TWIN,
+    SESSIONS_OUT,
+    SIGNED_OUT,
+    SITE_ADMIN_PAGE,
+    Call,
+    everyone,
+    page,
 )
-API_SHARE = {**API_EDIT, "a_write": 403}
-API_DELETED = {who: 409 if answer == OK else answer for who, answer in API_ADMIN.items()}
-API_MINE = everyone(**SIGNED_OUT, a_read=403)
-API_OWN = everyone(**SIGNED_OUT, a_write=403, a_read=403)
+from tests.permissions.fitting_table import FITTING
 
-
-def refused(answers: Answers) -> Answers:
-    """Return the answers where the study of the world has no law to predict with."""
-    return {who: 422 if answer == OK else answer for who, answer in answers.items()}
-
-
-PUBLIC = {"GET": Call(everyone())}
 NEW_MEMBER = {"username": "newcomer", "role": "viewer"}
 NEW_PASSWORD = {
     "current_password": "correct-horse-battery",
@@ -75,11 +44,7 @@ NEW_ACCOUNT = {
     "repeated": "staple-tape-42",
 }
 INVITATION_FORM = {"role": "viewer", "label": "Grace", "lifetime_days": "7"}
-SITE_ADMIN_PAGE = page(stranger=404, viewer=404, editor=404, admin=404)
-OWN_LIMIT = {"diagnostic": "attention_logits", "value-watch": "50"}
-HOOK = {"name": "chat", "url": "https://hooks.example/x", "format": "json", "least": "warn"}
 REQUEST = "4f9d2c1e-8f7b-4d3a-9c56-0123456789ab"
-STUDY_FORM = {"name": "Another", "kind": "list", "estimator": "last", "tail_fraction": "0.05"}
 SHARE_FORM = {"title": "For review", "mode": "frozen", "lifetime_days": "7", "password": ""}
 TOKEN_FORM = {"name": "new", "scope": "read", "project": "", "lifetime_days": ""}
 
@@ -325,87 +290,5 @@ MLFLOW = {
     },
     "mlflow-artifacts-list": {"GET": Call(TOKEN_READ, query=RUN_1)},
 }
-FITTING = {
-    "projects": {"GET": Call(OWN_PAGE)},
-    "projects-json": {"GET": Call(OWN_TWIN)},
-    "status": {"GET": Call(SITE_ADMIN_PAGE)},
-    "status-json": {"GET": Call(page(401, stranger=404, viewer=404, editor=404, admin=404))},
-    "hooks": {"GET": Call(ADMIN_PAGE), "POST": Call(ADMIN_PAGE, HOOK)},
-    "hooks-json": {"GET": Call(page(401, stranger=404, viewer=404, editor=404, admin=OK))},
-    "hook-test": {"POST": Call(ADMIN_PAGE)},
-    "hook-enable": {"POST": Call(ADMIN_PAGE)},
-    "hook-remove": {"POST": Call(ADMIN_PAGE)},
-    "api-hooks": {"GET": Call(API_ADMIN), "POST": Call(API_ADMIN, HOOK)},
-    "api-hook": {"DELETE": Call(API_ADMIN)},
-    "api-hook-test": {"POST": Call(API_ADMIN)},
-    "api-hook-enable": {"POST": Call(API_ADMIN)},
-    "api-deliveries": {"GET": Call(API_ADMIN)},
-    "alerts": {"GET": Call(OWN_PAGE)},
-    "alerts-json": {"GET": Call(OWN_TWIN)},
-    "alerts-count": {"GET": Call(OWN_TWIN)},
-    "alerts-read": {"POST": Call(OWN_PAGE)},
-    "alert-mute": {"POST": Call(page(stranger=404, viewer=OK, editor=OK, admin=OK))},
-    # The mute of the world is the admin's.
-    "alert-unmute": {"POST": Call(ADMIN_PAGE)},
-    "api-alerts": {"GET": Call(API_LIST)},
-    "api-alerts-read": {"POST": Call(API_MINE, {"up_to": 1})},
-    "api-alert-mutes": {
-        "GET": Call(API_LIST),
-        "POST": Call({**API_MINE, "stranger": 404, "b_admin": 404}, {"project": "alpha"}),
-    },
-    "api-alert-mute": {
-        "DELETE": Call(
-            {**API_MINE, **dict.fromkeys(("stranger", "viewer", "editor", "b_admin"), 404)}
-        ),
-    },
-    "studies": {"GET": Call(READ_PAGE)},
-    "studies-json": {"GET": Call(READ_TWIN)},
-    "study-new": {"GET": Call(EDIT_PAGE), "POST": Call(EDIT_PAGE, STUDY_FORM)},
-    "study": {"GET": Call(READ_PAGE)},
-    "study-json": {"GET": Call(READ_TWIN)},
-    "study-file": {"GET": Call(READ_PAGE)},
-    "study-edit": {"GET": Call(EDIT_PAGE), "POST": Call(EDIT_PAGE, STUDY_FORM)},
-    "study-figure": {"GET": Call(READ_TWIN)},
-    "forecast-freeze": {"POST": Call(EDIT_PAGE, {"quantity": "loss"})},
-    "diagnosis-rules": {"GET": Call(READ_PAGE)},
-    "diagnosis-rules-json": {"GET": Call(READ_TWIN)},
-    "thresholds-change": {"POST": Call(EDIT_PAGE, OWN_LIMIT)},
-    "metric-name-change": {"POST": Call(EDIT_PAGE, {"metric": "loss", "action": "ignore"})},
-    "api-thresholds": {"GET": Call(API_READ)},
-    "api-diagnostic-thresholds": {"PATCH": Call(API_EDIT, {"values": {"watch": 50}})},
-    "api-metric-names": {
-        "GET": Call(API_READ),
-        "PUT": Call(API_EDIT, {"metric": "loss", "key": "loss.train"}),
-        "DELETE": Call(API_EDIT, query="?metric=decided"),
-    },
-    "run-exclude": {"POST": Call(EDIT_PAGE, {"reason": "noise"})},
-    "run-include": {"POST": Call(EDIT_PAGE)},
-    "api-studies": {
-        "GET": Call(API_LIST),
-        "POST": Call(API_EDIT, {"project": "alpha", "slug": "second"}),
-    },
-    "api-study": {
-        "GET": Call(API_READ),
-        "PATCH": Call(API_EDIT, {"name": "x"}),
-        "DELETE": Call(API_EDIT),
-    },
-    "api-study-runs": {"GET": Call(API_READ), "POST": Call(API_EDIT, {"runs": ["run-2"]})},
-    "api-study-run": {"DELETE": Call(API_EDIT)},
-    "api-study-exclusions": {
-        "GET": Call(API_READ),
-        "POST": Call(API_EDIT, {"run": "run-1", "excluded": True, "reason": "noise"}),
-    },
-    "api-study-fits": {"GET": Call(API_READ)},
-    "api-study-fit": {"GET": Call(API_READ)},
-    "api-study-grid": {"GET": Call(API_READ)},
-    "api-study-diagnoses": {"GET": Call(API_READ)},
-    "api-study-figure": {"GET": Call(API_READ)},
-    "api-study-file": {"GET": Call(API_READ)},
-    "api-study-predict": {"GET": Call(refused(API_READ), query="?quantity=loss&n=1k&d=1M")},
-    "api-study-forecasts": {
-        "GET": Call(API_READ),
-        "POST": Call(refused(API_EDIT), {"quantity": "loss", "n": "1k", "d": "1M"}),
-    },
-    "study-revision": {"GET": Call(API_READ)},
-}
+
 TABLE: dict[str, dict[str, Call]] = {**SERVER, **TEAMS, **RUNS, **MLFLOW, **FITTING}

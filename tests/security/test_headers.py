@@ -15,7 +15,8 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoDbBlocker
 
-from tests.permissions.table import TABLE, Call
+from tests.permissions.calls import Call
+from tests.permissions.table import TABLE
 from tests.permissions.world import World, keep_world
 from tests.teams.factories import PASSWORD, make_user
 from tests.test_permission_matrix import ROUTES

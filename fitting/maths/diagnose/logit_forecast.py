@@ -99,9 +99,8 @@ def forecast_logits(
     is_low = values <= limit
     excluded = tuple(float(size) for size in sizes[~is_low])
     if int(is_low.sum()) < MIN_SIZES:
-        sentence = (
-            f"needs {MIN_SIZES} sizes below {limit:g} at step {step}, has {int(is_low.sum())}"
-        )
+        has = f"has {int(is_low.sum())}"
+        sentence = f"needs {MIN_SIZES} sizes below {limit:g} at step {step}, {has}"
         return Refusal("too_few_points", sentence, "run more sizes at this learning rate")
     sizes, values = sizes[is_low], values[is_low]
     trend = fit_trend(sizes, values)
