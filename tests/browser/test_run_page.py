@@ -71,14 +71,17 @@ def test_two_clicks_and_a_key_compare_two_runs(open_page: OpenPage) -> None:
     page.wait_for_selector("figure[data-metric='loss/train'][data-state=ready]")
 
 
-@pytest.mark.usefixtures("pair")
-def test_the_curves_of_a_run_take_another_axis_and_are_saved(open_page: OpenPage) -> None:
+def test_the_curves_of_a_run_take_another_axis_and_are_saved(
+    open_page: OpenPage, logger: Logger
+) -> None:
+    run = logger.start("a", name="run-a", config={"lr": 0.1})
+    run.log([1, 2], loss_train=[3.0, 2.1], tokens=[100.0, 200.0])
     page = open_page("/p/tiny/r/a")
     ready = "figure[data-metric='loss/train'][data-state=ready]"
     page.wait_for_selector(f"{ready}[data-window='1,2']")
-    page.select_option("[data-x-axis]", "relative")
-    page.wait_for_selector(f"{ready}:not([data-window='1,2'])")
-    assert page.url.endswith("?x=relative")
+    page.select_option("[data-x-axis]", "tokens")
+    page.wait_for_selector(f"{ready}[data-window='100,200']")
+    assert page.url.endswith("?x=tokens")
     files = {}
     for kind in ("png", "svg", "csv", "json"):
         page.click(f"{ready} .chart-export summary")
