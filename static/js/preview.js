@@ -1,8 +1,9 @@
 /* The picture of a new share link: drawn here from what the link shows, then kept by the server. */
 import { get } from "./http.js";
-import { roleColour } from "./palette.js";
+import { colourOf, roleColour } from "./palette.js";
 import { buildX, buildY } from "./payload.js";
 import { renderImage } from "./plot.js";
+import { parse } from "./state.js";
 
 const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
@@ -17,6 +18,23 @@ function buildCurve(payload, title) {
   };
 }
 
+/** The first chart of shared curves, in their colours and on the scales that were shared. */
+function buildCurves(payload, metric, { xs, ys }) {
+  const x = buildX(payload);
+  const data = payload.lines.map(({ key, tone }) => {
+    const line = { color: colourOf(tone, false) ?? roleColour("accent", false), width: 1.5 };
+    return { x, y: buildY(payload, payload.series[key]), mode: "lines", connectgaps: true, line, showlegend: false };
+  });
+  const kind = (scale) => (scale === "log" ? "log" : "linear");
+  const xaxis = { title: { text: plain(payload.x_axis) }, type: kind(xs) };
+  return { title: plain(metric), data, layout: { xaxis, yaxis: { title: { text: plain(metric) }, type: kind(ys) } } };
+}
+
+async function readCurves({ dataset, firstMetric: metric }) {
+  const [payload] = (await get(`${dataset.src}?metric=${encodeURIComponent(metric)}`)).body.charts;
+  return payload?.points_total ? buildCurves(payload, metric, parse(dataset.fixed)) : null;
+}
+
 async function readFigure(address) {
   const { body } = await get(address, { as: "text" });
   const sheet = document.createElement("template"); // inert: none of its styles is even looked at
@@ -24,6 +42,9 @@ async function readFigure(address) {
   const page = sheet.content;
   const plot = page.querySelector("[data-plot]");
   if (plot) return (await get(plot.dataset.src)).body;
+  const explore = page.querySelector("[data-explore]");
+  const firstMetric = explore?.querySelector("[data-metric]")?.dataset.metric;
+  if (firstMetric) return readCurves({ dataset: explore.dataset, firstMetric });
   const curves = page.querySelector("[data-curves]");
   const metric = curves?.querySelector("[data-metric]")?.dataset.metric;
   if (!metric) return null;

@@ -55,9 +55,8 @@ def test_t05_owner_shares_and_revokes_stranger_reads_and_then_does_not(
         stranger.wait_for_selector(f"{ready}[data-scales='lin log']")
         stranger.click("button[data-set=ys][value=lin]")
         stranger.wait_for_selector(f"{ready}[data-scales='lin lin']")
-    else:
-        picture = stranger.get_attribute("meta[property='og:image']", "content")
-        assert context.request.get(picture).body().startswith(PNG_OF_SHARE)
+    picture = stranger.get_attribute("meta[property='og:image']", "content")
+    assert context.request.get(picture).body().startswith(PNG_OF_SHARE)
     token = address.rsplit("/s/", 1)[1]
     inward = [
         r.url for r in watch.requests if f"/s/{token}" not in r.url and "/static/" not in r.url
