@@ -12,21 +12,30 @@ from typing import Any
 
 from django.conf import settings
 
+from fitting.curve_inputs import ScheduleInput, read_schedule
 from fitting.diagnoses.publishing import describe
 from fitting.diagnoses.study import read_instability, run_instability
 from fitting.inputs import (
     AnalysisInput,
+    BatchInput,
     ComputeInput,
     LrSweepInput,
     read_compute_optimal,
+    read_lr_batch,
     read_lr_sweep,
 )
 from fitting.maths.compute_optimal import ComputeSettings, LossCurve, analyse_compute_optimal
 from fitting.maths.diagnose.study_lr import STABLE, judge_sweep
+from fitting.maths.lr_batch import LAWS as BATCH_LAWS
+from fitting.maths.lr_batch import BatchSettings, analyse_lr_batch
 from fitting.maths.lr_sweep import LrSweepSettings, analyse_lr_sweep
+from fitting.maths.records import Refusal
 from fitting.maths.registry import get_law
+from fitting.maths.rows import Settings
+from fitting.maths.schedule_families import LAW as SCHEDULE_LAW
+from fitting.maths.schedule_families import analyse_schedules
 from fitting.models import FitKind, Study
-from fitting.queries import COMPUTE_OPTIMAL, INSTABILITY, LR_SWEEP
+from fitting.queries import COMPUTE_OPTIMAL, INSTABILITY, LR_BATCH, LR_SCHEDULE, LR_SWEEP
 from fitting.rows import StudyRows
 
 Result = dict[str, object]
@@ -40,7 +49,17 @@ COMPUTE_REPLICAS = {
     FitKind.FAST: settings.REFIT_BOOTSTRAPS // 5,
     FitKind.DEEP: 4 * settings.REFIT_BOOTSTRAPS,
 }
+NO_SCHEDULES = Refusal(
+    "pending",
+    "the schedule law reads every loss curve and comes with the deep fit",
+    "wait a moment",
+)
 COMPUTE_LAWS = ("overtraining", "power_law_constant")
+# A replica of a cell of 120 runs takes 20 us.
+BATCH_REPLICAS = {
+    FitKind.FAST: settings.REFIT_BOOTSTRAPS // 5,
+    FitKind.DEEP: settings.REFIT_BOOTSTRAPS,
+}
 CURVE_POINTS = 48  # of each loss curve that a figure draws
 ENVELOPE_POINTS = 250  # of the 1,500 samples of the envelope
 
@@ -103,6 +122,26 @@ def run_compute_optimal(data: ComputeInput, study: Study, kind: FitKind) -> Resu
     return {**stored, "curves": curves, "laws": describe_laws(COMPUTE_LAWS)}
 
 
+def run_lr_batch(data: BatchInput, study: Study, kind: FitKind) -> Result:
+    """Fit the surface of each cell of learning rate and batch, and the laws over cells."""
+    options = _known_options(study.settings.get(LR_BATCH, {}), ("seed",))
+    chosen = BatchSettings(replicas=BATCH_REPLICAS[kind], **options)
+    result = analyse_lr_batch(data.table, chosen).to_dict()
+    return {**result, "laws": describe_laws(BATCH_LAWS)}
+
+
+def run_lr_schedule(data: ScheduleInput, study: Study, kind: FitKind) -> Result:
+    """Fit the annealing law to whole curves; a fast fit has not read them."""
+    options = _known_options(study.settings.get(LR_SCHEDULE, {}), ("seed",))
+    chosen = Settings(replicas=LR_REPLICAS[FitKind.FAST], **options)
+    laws = describe_laws([SCHEDULE_LAW])
+    if data.curves is None:
+        pending = NO_SCHEDULES.to_dict()
+        counts = {"n_runs": data.n_runs, "n_used": 0, "settings": chosen.to_dict()}
+        return {"families": [], "refusal": pending, "laws": laws, **counts}
+    return {**analyse_schedules(data.curves, chosen).to_dict(), "laws": laws}
+
+
 def describe_laws(slugs: Iterable[str]) -> Result:
     """Return what pages say of the laws behind a result: they never load the laws themselves."""
     return {
@@ -140,5 +179,7 @@ def _known_options(options: Mapping[str, object], known: tuple[str, ...]) -> dic
 ANALYSES = {
     LR_SWEEP: Analysis(LR_SWEEP, 2, read_lr_sweep, run_lr_sweep),
     COMPUTE_OPTIMAL: Analysis(COMPUTE_OPTIMAL, 3, read_compute_optimal, run_compute_optimal),
+    LR_BATCH: Analysis(LR_BATCH, 1, read_lr_batch, run_lr_batch),
+    LR_SCHEDULE: Analysis(LR_SCHEDULE, 1, read_schedule, run_lr_schedule),
     INSTABILITY: Analysis(INSTABILITY, 3, read_instability, run_instability),
 }

@@ -100,6 +100,7 @@ class ComputeVariantDoc(TypedDict):
     overtraining: NotRequired[Mapping[str, Any]]
     surface: Mapping[str, Any] | None
     replica_sample: Mapping[str, list[Number]]
+    overtraining: NotRequired[Mapping[str, Any]]
     warnings: list[str]
 
 
@@ -113,6 +114,9 @@ class ComputeDoc(TypedDict):
     n_used: int
     settings: Mapping[str, Any]
     curves: list[Mapping[str, Any]]
+    ladders: NotRequired[list[Mapping[str, Any]]]
+    pairs: NotRequired[list[Mapping[str, Any]]]
+    laws: NotRequired[Mapping[str, Any]]
 
 
 def find_variant(result: ComputeDoc | None, name: str = "") -> ComputeVariantDoc | None:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from fitting.axes import AXIS_TITLES
+from fitting.batch_figures import build_batch
 from fitting.comparison import build_comparison, summarise_comparison
 from fitting.comparison_figures import COMPARISON_FIGURES
 from fitting.compute_page import build_compute, describe_overtraining, summarise_compute
@@ -29,6 +30,12 @@ from fitting.optima import (
 from fitting.queries import COMPUTE_OPTIMAL, LR_SWEEP, StudyView, find_version
 from fitting.results import as_refusal
 from fitting.rows import StudyRow
+from fitting.schedule_figures import (
+    SCHEDULE_FIGURES,
+    build_schedules,
+    list_families,
+    summarise_schedules,
+)
 from fitting.variants import (
     FEW,
     MANY,
@@ -55,6 +62,7 @@ TAB_LABELS = {
     "parametric": "Parametric",
     "frontier": "Frontier",
     "compare": "Variants",
+    "schedule": "Schedules",
     "instab": "Instabilities",
     "forecasts": "Forecasts",
     "runs": "Runs",
@@ -68,11 +76,17 @@ TAB_FIGURES = {
     "parametric": ("surface", "residuals"),
     "frontier": ("frontier", "envelope", "overtraining", "overtraining_residuals"),
     "compare": ("crossover", "gain", "ladder_residuals"),
+    "schedule": tuple(SCHEDULE_FIGURES),
     "instab": ("attention_logits", "logit_forecast", "gradient_rms", "log_z"),
 }
-TALL = (*(names[0] for names in TAB_FIGURES.values()), "envelope", "overtraining")
+TALL = (*(names[0] for names in TAB_FIGURES.values()), "envelope", "overtraining", "lr_batch")
 COMPUTE_TABS = ("isoflop", "parametric", "frontier")
-OPTION_KEYS = {"lr_loss": ("ys",), **dict.fromkeys(COMPARISON_FIGURES, ("reference",))}
+OPTION_KEYS = {
+    "lr_loss": ("ys",),
+    "lr_batch": ("cell",),
+    **dict.fromkeys(COMPARISON_FIGURES, ("reference",)),
+    **dict.fromkeys(SCHEDULE_FIGURES, ("family",)),
+}
 LOSS_AXIS = {"key": "ys", "label": "Loss axis", "choices": (("", "log"), ("lin", "linear"))}
 
 
@@ -154,6 +168,8 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         "refusal": (result or {}).get("refusal"),
         "warnings": list(view.rows.warnings),
         **({"instabilities": build_instabilities(view)} if tab == "instab" else {}),
+        **({"batch": build_batch(view, options)} if tab == "lr" else {}),
+        **({"schedule": build_schedules(view, options)} if tab == "schedule" else {}),
         **({"comparison": build_comparison(view, options)} if tab == "compare" else {}),
         **({"overtraining": describe_overtraining(view, options)} if tab == "frontier" else {}),
         **compute,
@@ -172,14 +188,20 @@ def _summarise(
     """Return the row of numbers of a tab that has one of its own."""
     if tab == "compare":
         return summarise_comparison(view, options)
+    if tab == "schedule":
+        return summarise_schedules(view, options)
     shows_compute = (tab if tab in TAB_FIGURES else choose_tab(view)) in COMPUTE_TABS
     return summarise_compute(view, compute) if shows_compute else []
 
 
 def list_tabs(view: StudyView, tab: str) -> list[str]:
-    """Return the tabs that make sense: variants are compared where there are two."""
-    n_ladders = len((view.compute or {}).get("ladders", []))
-    return [key for key in TABS if key != "compare" or n_ladders > 1 or tab == key]
+    """Return the tabs that make sense: variants where there are two, schedules where any differ."""
+    absent = set()
+    if len((view.compute or {}).get("ladders", [])) < 2:
+        absent.add("compare")
+    if not list_families(view):
+        absent.add("schedule")
+    return [key for key in TABS if key not in absent or tab == key]
 
 
 def _describe_head(study: Study) -> dict[str, object]:
@@ -335,6 +357,7 @@ def build_study_page(
             for key in list_tabs(view, tab)
             for label in [TAB_LABELS[key]]
         ],
+        "batch_figure": _describe_figure(place, "lr_batch", False),
         "figures": [
             _describe_figure(place, name, bool(links)) for name in TAB_FIGURES.get(tab, ())
         ],

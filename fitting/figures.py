@@ -9,16 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fitting.batch_figures import BATCH_FIGURES
 from fitting.comparison_figures import COMPARISON_FIGURES
 from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.instability_figures import INSTABILITY_FIGURES
 from fitting.lr_figures import LR_FIGURES, MODES
 from fitting.queries import StudyView
 from fitting.results import RefusalDoc
+from fitting.schedule_figures import SCHEDULE_FIGURES
 
 __all__ = ["FIGURES", "MODES", "Figure", "build_figure"]
 Figure = dict[str, object]
-FIGURES = {**LR_FIGURES, **COMPUTE_FIGURES, **COMPARISON_FIGURES, **INSTABILITY_FIGURES}
+FIGURES = {
+    **LR_FIGURES,
+    **BATCH_FIGURES,
+    **COMPUTE_FIGURES,
+    **COMPARISON_FIGURES,
+    **SCHEDULE_FIGURES,
+    **INSTABILITY_FIGURES,
+}
 
 
 def build_figure(name: str, view: StudyView, options: Mapping[str, str], rev: str) -> Figure | None:

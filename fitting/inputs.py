@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from fitting.axes import LARGEST, SMALLEST
 from fitting.diagnoses.rules import read_limits
 from fitting.maths.budgets import ComputeTable
 from fitting.maths.compute_optimal import LossCurve
 from fitting.maths.diagnose.case import Limits
 from fitting.maths.diagnose.study_lr import LR_DIAGNOSTICS
 from fitting.maths.final_loss import estimate_final_loss
+from fitting.maths.lr_batch import BatchTable
 from fitting.maths.lr_sweep import LrSweepTable
 from fitting.models import Fit, FitKind, Study
 from fitting.rows import StudyRow, StudyRows, find_known_losses, read_rows, take_known_loss
@@ -76,6 +78,13 @@ class ComputeInput(AnalysisInput):
     curves: Mapping[str, LossCurve] | None
 
 
+@dataclass(frozen=True)
+class BatchInput(AnalysisInput):
+    """The runs that ended well and say on how many tokens a step they trained."""
+
+    table: BatchTable
+
+
 def read_study_rows(study: Study, last: Fit | None) -> StudyRows:
     """Read the study's runs as they stand in the current transaction.
 
@@ -97,7 +106,7 @@ def read_lr_sweep(
     own = {item.slug: limits[item.slug] for item in LR_DIAGNOSTICS if item.slug in limits}
     choices = describe_choices(study, rows, version, "lr_sweep")
     choices["limits"] = {slug: [str(item) for item in its.values()] for slug, its in own.items()}
-    digest = _digest(table.digest(), choices)
+    digest = digest_choices(table.digest(), choices)
     n_points = sum(row.n_values for row in included if row.takes_part)
     return LrSweepInput(rows, digest, n_points, table, own)
 
@@ -130,7 +139,7 @@ def read_compute_optimal(
     choices["curves"] = {row.uid: [row.stamp, row.total_steps] for row in counted}
     curves = read_curves(counted) if kind == FitKind.DEEP else None
     n_points = sum(row.n_values for row in counted)
-    return ComputeInput(rows, _digest(table.digest(), choices), n_points, table, curves)
+    return ComputeInput(rows, digest_choices(table.digest(), choices), n_points, table, curves)
 
 
 def make_compute_table(rows: list[StudyRow]) -> ComputeTable:
@@ -178,6 +187,32 @@ def _read_curve(row: StudyRow) -> LossCurve | None:
     return LossCurve(row.uid, flops.astype(np.float64), values[taken], horizon)
 
 
+# --- learning rate and batch ---------------------------------------------------------------------
+def read_lr_batch(
+    study: Study, rows: StudyRows, kind: FitKind = FitKind.FAST, version: int = 1
+) -> BatchInput:
+    """Return the runs that ended well with size, tokens, learning rate and batch size."""
+    counted = [row for row in rows.included if row.is_finished and _has_batch(row)]
+    columns = ((row.n, row.d, row.lr, row.batch, row.loss) for row in counted)
+    table = (
+        BatchTable(
+            tuple(row.uid for row in counted),
+            tuple(row.variant for row in counted),
+            *(np.array(list(column)) for column in zip(*columns, strict=True)),
+        )
+        if counted
+        else BatchTable((), (), *(np.empty(0) for _ in range(5)))
+    )
+    digest = digest_choices(table.digest(), describe_choices(study, rows, version, "lr_batch"))
+    return BatchInput(rows, digest, sum(row.n_values for row in counted), table)
+
+
+def _has_batch(row: StudyRow) -> bool:
+    known = all(SMALLEST <= value <= LARGEST for value in (row.n, row.d, row.lr, row.batch))
+    is_lost = row.diverged or row.loss > row.loss_at_init
+    return known and math.isfinite(row.loss) and row.loss > 0 and not is_lost
+
+
 # --- shared --------------------------------------------------------------------------------------
 def describe_choices(
     study: Study, rows: StudyRows, version: int, analysis: str
@@ -218,6 +253,7 @@ def _column(values: Iterable[float]) -> np.ndarray:
     return np.array(list(values), dtype=np.float64)
 
 
-def _digest(table: str, choices: Mapping[str, object]) -> str:
+def digest_choices(table: str, choices: Mapping[str, object]) -> str:
+    """Return the digest of the data and of every choice that changes the result."""
     text = json.dumps(choices, sort_keys=True, default=str)
     return hashlib.sha256(f"{table}\n{text}".encode()).hexdigest()

@@ -20,7 +20,8 @@ from teams.models import Project
 from teams.principals import Principal
 
 LR_SWEEP, COMPUTE_OPTIMAL, INSTABILITY = "lr_sweep", "compute_optimal", "instability"
-ANALYSES = (LR_SWEEP, COMPUTE_OPTIMAL, INSTABILITY)
+LR_BATCH, LR_SCHEDULE = "lr_batch", "lr_schedule"
+ANALYSES = (LR_SWEEP, COMPUTE_OPTIMAL, LR_BATCH, LR_SCHEDULE, INSTABILITY)
 CELL_ORDER = ("done", "running", "diverged", "failed", "excluded")
 
 
@@ -53,6 +54,8 @@ class StudyView:
     compute_fit: Fit | None = None
     envelope_fit: Fit | None = None
     instability_fit: Fit | None = None
+    lr_batch_fit: Fit | None = None
+    schedule_fit: Fit | None = None
 
     @property
     def compute(self) -> ComputeDoc | None:
@@ -68,6 +71,16 @@ class StudyView:
     def instability(self) -> dict[str, object] | None:
         """Return the current forecasts of attention logits and gradients."""
         return self.instability_fit.result if self.instability_fit else None
+
+    @property
+    def lr_batch(self) -> dict[str, object] | None:
+        """Return the current analysis of learning rate and batch size."""
+        return self.lr_batch_fit.result if self.lr_batch_fit else None
+
+    @property
+    def schedule(self) -> dict[str, object] | None:
+        """Return the newest schedule law that read the curves, else that it is pending."""
+        return self.schedule_fit.result if self.schedule_fit else None
 
     @property
     def is_envelope_old(self) -> bool:
@@ -115,8 +128,11 @@ def view_study(study: Study) -> StudyView:
     is_deep = compute is not None and compute.kind == FitKind.DEEP
     envelope = compute if is_deep else find_newest(study, COMPUTE_OPTIMAL, FitKind.DEEP)
     rows, progress = fill_losses(study, rows, fit), read_progress(study, fit)
-    instability = find_current_fit(study, INSTABILITY)
-    return StudyView(study, rows, fit, progress, compute, envelope, instability)
+    instability, batch = (find_current_fit(study, name) for name in (INSTABILITY, LR_BATCH))
+    schedule = find_newest(study, LR_SCHEDULE, FitKind.DEEP)
+    schedule = schedule or find_newest(study, LR_SCHEDULE, FitKind.FAST)
+    others = (instability, batch, schedule)
+    return StudyView(study, rows, fit, progress, compute, envelope, *others)
 
 
 def fill_losses(study: Study, rows: StudyRows, fit: Fit | None) -> StudyRows:

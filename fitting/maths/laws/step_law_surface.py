@@ -36,6 +36,33 @@ from fitting.maths.uncertainty import draw_counts
 MIN_RUNS = 8
 
 
+def fit_cell(
+    rows: Rows, places: IntArray, counts: FloatArray
+) -> tuple[FloatArray, tuple[float, float]]:
+    """Fit the full quadratic in (log lr, log B) to a cell.
+
+    Parameters
+    ----------
+    rows : peak_lr, batch_tokens; loss
+    places : ndarray of int, the runs of the cell
+    counts : ndarray, shape (B, n), how often each row counts in each replica
+
+    Returns
+    -------
+    ndarray, shape (B, 6), of (1, u, v, u^2, u v, v^2) with u and v the logarithms less their
+    centre, and that centre
+
+    References
+    ----------
+    Li et al. 2025, arXiv 2503.04715; step-law/steplaw@32a8f4c
+    """
+    x = np.log(rows.columns["peak_lr"][places])
+    y = np.log(rows.columns["batch_tokens"][places])
+    u, v = x - x.mean(), y - y.mean()
+    design = np.stack([np.ones_like(u), u, v, u**2, u * v, v**2], axis=1)
+    return regress(design, rows.target[places], counts), (float(x.mean()), float(y.mean()))
+
+
 def find_cell_vertex(rows: Rows, places: IntArray, counts: FloatArray) -> FloatArray:
     """Return (log lr, log B) of the cell's vertex for each replica (B, 2); NaN where it fails.
 
@@ -55,18 +82,16 @@ def find_cell_vertex(rows: Rows, places: IntArray, counts: FloatArray) -> FloatA
     ----------
     Li et al. 2025, arXiv 2503.04715; step-law/steplaw@32a8f4c
     """
-    x = np.log(rows.columns["peak_lr"][places])
-    y = np.log(rows.columns["batch_tokens"][places])
-    u, v = x - x.mean(), y - y.mean()
-    design = np.stack([np.ones_like(u), u, v, u**2, u * v, v**2], axis=1)
-    c = regress(design, rows.target[places], counts)
+    c, centre = fit_cell(rows, places, counts)
+    u = np.log(rows.columns["peak_lr"][places]) - centre[0]
+    v = np.log(rows.columns["batch_tokens"][places]) - centre[1]
     det = 4.0 * c[:, 3] * c[:, 5] - c[:, 4] ** 2
     with np.errstate(all="ignore"):
         best_u = (c[:, 4] * c[:, 2] - 2.0 * c[:, 5] * c[:, 1]) / det
         best_v = (c[:, 4] * c[:, 1] - 2.0 * c[:, 3] * c[:, 2]) / det
         ok = (c[:, 3] > 0) & (det > 0)
         ok &= (best_u > u.min()) & (best_u < u.max()) & (best_v > v.min()) & (best_v < v.max())
-    vertex = np.stack([best_u + x.mean(), best_v + y.mean()], axis=1)
+    vertex = np.stack([best_u + centre[0], best_v + centre[1]], axis=1)
     return np.where(ok[:, None], vertex, np.nan)
 
 

@@ -1,0 +1,94 @@
+"""Learning rate and batch size of a study: what is read, drawn and said (P9)."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from fitting import contexts
+from fitting.figures import build_figure
+from fitting.models import Study
+from fitting.queries import StudyView, view_study
+from fitting.services import add_runs
+from tests.fitting.factories import make_run, make_study, make_sweep, settle
+
+Figure = dict[str, object]
+KNOWN: dict[str, StudyView] = {}  # pages are pure: a view that was read once serves them all
+LRS = 1e-2 * 2.0 ** np.arange(-2, 3)
+BATCHES = 1024 * 2.0 ** np.arange(-2, 3)
+
+
+def make_batches(study: Study) -> None:
+    """Runs whose loss is quadratic about LR 0.01 and 1,024 tokens a step, at one (N, D)."""
+    runs = []
+    for lr, batch in product(LRS, BATCHES):
+        u, v = np.log(lr / 1e-2), np.log(batch / 1024)
+        shape = {"n_tokens": 1e6, "batch_tokens": float(batch), "peak_lr": float(lr)}
+        loss = float(2.5 * (1 + 0.012 * u**2 + 0.004 * v**2))
+        runs.append(make_run(study.project, loss, **shape))
+    add_runs(study, runs)
+
+
+@pytest.fixture
+def view(transactional_db: None) -> StudyView:
+    if "batch" not in KNOWN:
+        study = make_study()
+        make_batches(study)
+        settle()
+        KNOWN["batch"] = view_study(study)
+    return KNOWN["batch"]
+
+
+def draw(view: StudyView, **options: str) -> Figure:
+    figure = build_figure("lr_batch", view, options, "1")
+    assert figure is not None
+    return figure
+
+
+def traces(figure: Figure, part: str) -> list[dict[str, object]]:
+    return [trace for trace in figure["data"] if trace["meta"]["part"] == part]
+
+
+def test_the_star_stands_where_the_table_says(view: StudyView) -> None:
+    star = traces(draw(view), "star")[0]
+    assert (star["x"][0], star["y"][0]) == pytest.approx((1e-2, 1024), rel=1e-3)
+    row = contexts.build_study(view, "lr", {})["batch"]["cells"][0]
+    assert row["lr_text"] == "0.01"
+
+
+def test_every_run_is_a_dot_and_far_ones_are_told_apart(view: StudyView) -> None:
+    figure = draw(view)
+    dots = {
+        part: sum(len(trace["x"]) for trace in traces(figure, part)) for part in ("near", "far")
+    }
+    assert dots["near"] + dots["far"] == figure["counts"]["drawn"] == 25
+    assert dots["far"] > 0
+
+
+def test_each_level_of_distance_has_its_contour(view: StudyView) -> None:
+    levels = [trace["contours"]["start"] for trace in traces(draw(view), "level")]
+    assert levels == [0.1, 0.25, 0.5, 1.0, 2.0]
+
+
+def test_one_cell_is_too_few_for_a_law_and_says_so(view: StudyView) -> None:
+    laws = contexts.build_study(view, "lr", {})["batch"]["laws"]
+    assert all("n_params spans a factor 1" in law["refusal"]["sentence"] for law in laws)
+
+
+def test_a_number_beyond_the_cells_shows_the_largest(view: StudyView) -> None:
+    assert draw(view, cell="99")["counts"]["drawn"] == 25
+
+
+def test_a_study_of_one_batch_size_has_a_sentence_in_place_of_a_plot(
+    transactional_db: None,
+) -> None:
+    study = make_study()
+    make_sweep(study)
+    study.runs.update(n_tokens=1e6, batch_tokens=1024)
+    settle()
+    view = view_study(study)
+    refusal = contexts.build_study(view, "lr", {})["batch"]["refusal"]
+    assert refusal["sentence"].endswith("has 7 learning rates at 1 batch size")
+    assert draw(view)["state"] == "refused"

@@ -1,0 +1,85 @@
+"""The schedule law of a study: curves of two lengths, read by the deep fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fitting import contexts
+from fitting.figures import build_figure
+from fitting.maths.laws.lr_annealing import predict_schedule
+from fitting.maths.schedules import make_cosine
+from fitting.models import Study
+from fitting.queries import StudyView, view_study
+from fitting.services import add_runs
+from tests.fitting.factories import finish, make_run, make_study, make_sweep, settle
+from tests.runs.factories import Job, make_api
+
+Figure = dict[str, object]
+KNOWN: dict[str, StudyView] = {}  # pages are pure: a view that was read once serves them all
+TRUTH = {"L0": 1.5, "A": 0.6, "C": 0.4, "alpha": 0.45}
+
+
+def make_schedules(study: Study, api: object) -> None:
+    """Cosine runs of 200 and 600 steps of one planted law, logged every fifth step."""
+    runs = []
+    for total in (200, 600):
+        schedule = make_cosine(0.01, 0.0, total, 20)
+        steps = np.arange(25, total, 5)
+        losses = predict_schedule(TRUTH, schedule, 0.995, steps.astype(np.float64))
+        run = make_run(study.project, None, state="running", batch_tokens=1024.0)
+        metrics = {"loss.train": losses.tolist(), "optim.lr": schedule[steps].tolist()}
+        Job(api, run).log(steps.tolist(), metrics=metrics)
+        run.refresh_from_db()
+        runs.append(finish(run))
+    add_runs(study, runs)
+
+
+@pytest.fixture
+def view(transactional_db: None) -> StudyView:
+    if "curves" not in KNOWN:
+        api = make_api()
+        study = make_study(api.project)
+        make_schedules(study, api)
+        settle()
+        KNOWN["curves"] = view_study(study)
+    return KNOWN["curves"]
+
+
+def draw(view: StudyView, name: str = "schedule_fit", **options: str) -> Figure:
+    figure = build_figure(name, view, options, "1")
+    assert figure is not None
+    return figure
+
+
+def test_both_curves_are_drawn_with_the_law_and_from_each_other(view: StudyView) -> None:
+    figure = draw(view)
+    parts = [trace["meta"]["part"] for trace in figure["data"]]
+    assert [parts.count(part) for part in ("curve", "fit", "held_out_line")] == [2, 2, 2]
+    assert [note["text"] for note in figure["layout"]["annotations"]] == ["196", "596"]
+
+
+def test_the_longer_run_is_predicted_from_the_shorter_one(view: StudyView) -> None:
+    row = contexts.build_study(view, "schedule", {})["schedule"]["families"][0]
+    assert row["mae"] < 5e-3
+    assert abs(row["end_error"]) < 0.05
+
+
+def test_kpi_and_table_of_the_law_show_one_number(view: StudyView) -> None:
+    document = contexts.build_study(view, "schedule", {})
+    kpi = next(kpi for kpi in document["kpis"] if kpi["key"] == "held_out_mae")
+    assert kpi["value"] == document["schedule"]["families"][0]["held_out_text"]
+
+
+def test_a_study_with_a_family_has_the_tab(view: StudyView) -> None:
+    assert "schedule" in contexts.list_tabs(view, "lr")
+
+
+def test_a_study_without_curves_has_no_tab_and_a_sentence(transactional_db: None) -> None:
+    study = make_study()
+    make_sweep(study)
+    settle()
+    view = view_study(study)
+    assert "schedule" not in contexts.list_tabs(view, "lr")
+    refusal = contexts.build_study(view, "schedule", {})["schedule"]["refusal"]
+    assert "no finished run logs both" in refusal["sentence"]
