@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
@@ -73,12 +74,12 @@ class StudyView:
         return self.instability_fit.result if self.instability_fit else None
 
     @property
-    def lr_batch(self) -> dict[str, object] | None:
+    def lr_batch(self) -> dict[str, Any] | None:
         """Return the current analysis of learning rate and batch size."""
         return self.lr_batch_fit.result if self.lr_batch_fit else None
 
     @property
-    def schedule(self) -> dict[str, object] | None:
+    def schedule(self) -> dict[str, Any] | None:
         """Return the newest schedule law that read the curves, else that it is pending."""
         return self.schedule_fit.result if self.schedule_fit else None
 

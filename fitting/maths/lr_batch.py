@@ -298,9 +298,9 @@ def _refuse(table: BatchTable) -> Refusal:
         for places in _split_cells(rows):
             _, lrs, batches = _count_levels(rows, places)
             n_lrs, n_batches = max((n_lrs, n_batches), (lrs, batches), key=lambda p: (p[1], p[0]))
-    lrs = f"{n_lrs} learning rate{'s' if n_lrs > 1 else ''}"
+    words = f"{n_lrs} learning rate{'s' if n_lrs > 1 else ''}"
     return Refusal(
         "too_few_groups",
-        f"{needs}; has {lrs} at {n_batches} batch size{'s' if n_batches > 1 else ''}",
+        f"{needs}; has {words} at {n_batches} batch size{'s' if n_batches > 1 else ''}",
         cure,
     )
