@@ -15,6 +15,7 @@ from fitting.compute_results import (
     FrontierDoc,
     decode,
     find_variant,
+    interpolate,
     list_fits,
     name_approach,
     take_at,
@@ -29,8 +30,8 @@ from fitting.palette import category_tone
 from fitting.plots.compute_tables import describe_exponents
 from fitting.plots.isoflop import format_flops
 from fitting.queries import StudyView
-from fitting.results import as_refusal
-from fitting.texts import DASH, format_interval, format_loss, format_number
+from fitting.results import as_refusal, list_laws
+from fitting.texts import DASH, format_interval, format_loss, format_lr, format_number
 from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.units import format_quantity, parse_quantity
 
@@ -64,7 +65,7 @@ def build_compute(view: StudyView, name: str, asked: str) -> Document:
         "exponents": [_add_tone(variant, row) for row in describe_exponents(variant)],
         "parametric_rows": describe_params(variant),
         "parametric_notes": describe_notes(variant),
-        "what_if": answer_what_if(variant, asked),
+        "what_if": add_recipe(view, variant, answer_what_if(variant, asked)),
         "compute_exclusions": list(result["exclusions"]) if result else [],
     }
 
@@ -217,6 +218,58 @@ def _read_budget(asked: str, grid: list[float], largest: float) -> tuple[float, 
             "the largest."
         )
     return flops, ""
+
+
+def add_recipe(
+    view: StudyView, variant: ComputeVariantDoc | None, what_if: Mapping[str, Any]
+) -> Document:
+    """Add LR* at N* and B* at D* of the first approach, or why the study does not give them."""
+    rows = what_if["rows"]
+    row = next((row for row in rows if row["approach"] == PARAMETRIC), rows[0] if rows else None)
+    if variant is None or row is None or not row["n_params"] or not row["n_tokens"]:
+        return {**what_if, "recipe": []}
+    return {
+        **what_if,
+        "recipe": [
+            recommend_lr(view, variant["variant"], row["n_params"]),
+            recommend_batch(view, variant["variant"], row["n_tokens"]),
+        ],
+    }
+
+
+def recommend_lr(view: StudyView, variant: str, n_params: float) -> Document:
+    """Return LR* at a size by the law of the variant, or why there is none."""
+    row: Document = {"key": "lr", "label": "LR*", "text": "", "interval": "", "reason": ""}
+    law = list_laws(view.result).get(variant)
+    refusal = as_refusal(law)
+    if law is None or refusal:
+        return {**row, "reason": refusal["sentence"] if refusal else "no law of LR* yet"}
+    sizes = law["x"]
+    if not sizes[0] <= n_params <= sizes[-1]:
+        low, high = format_quantity(sizes[0]), format_quantity(sizes[-1])
+        return {**row, "reason": f"the law of LR* covers N from {low} to {high}"}
+    columns = (law["lr"], decode(law["low"]), decode(law["high"]))
+    value, low, high = (interpolate(sizes, column, n_params) for column in columns)
+    found = _Ends(value, low, high).write(format_lr)
+    fitted = max(x for x, beyond in zip(sizes, law["extrapolated"], strict=True) if not beyond)
+    far = "extrapolated beyond the largest size swept" if n_params > fitted else ""
+    return {**row, **found, "value": value, "reason": far}
+
+
+def recommend_batch(view: StudyView, variant: str, n_tokens: float) -> Document:
+    """Return B* at a token count by the surface rule, or why there is none."""
+    row: Document = {"key": "batch", "label": "B*, tokens", "text": "", "interval": ""}
+    result = view.lr_batch or {}
+    refused = result.get("refusal")
+    mine = [item for item in result.get("variants", []) if item["variant"] == variant]
+    law = mine[0]["laws"]["step_law_surface"] if mine else refused
+    refusal = as_refusal(law)
+    if law is None or refusal:
+        return {**row, "reason": refusal["sentence"] if refusal else "no law of B* yet"}
+    const, power = (law["params"][name]["value"] for name in ("bs_const", "bs_D"))
+    value = math.exp(const + power * math.log(n_tokens))
+    reason = "surface rule; the table of the law holds its intervals"
+    return {**row, "text": format_quantity(value), "value": value, "reason": reason}
 
 
 @dataclass(frozen=True)

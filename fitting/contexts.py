@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from fitting.absent import list_absent
 from fitting.axes import AXIS_TITLES
 from fitting.batch_figures import build_batch
 from fitting.comparison import build_comparison, summarise_comparison
@@ -174,6 +175,7 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         **({"overtraining": describe_overtraining(view, options)} if tab == "frontier" else {}),
         **compute,
         "exclusions": describe_exclusions(view, view.compute if shows_compute else view.result),
+        "absent": list_absent(view),
         "coverage": describe_coverage(view, drawn),
         **(build_forecasts(view, options) if tab == "forecasts" else {}),
         **(build_histories(view.study) if tab == HISTORY else {}),

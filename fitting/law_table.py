@@ -44,8 +44,16 @@ def describe_law_fit(fit: FitDoc | None, law: Mapping[str, Any], unit: str = "ce
         "seed": fit["seed"],
         "digest": fit["digest"],
         "held_out": describe_held_out(fit, unit),
-        "warnings": [text[:1].upper() + text[1:] for text in fit["warnings"]],
+        "warnings": [text[:1].upper() + text[1:] for text in list_remarks(fit)],
     }
+
+
+def list_remarks(fit: FitDoc) -> list[str]:
+    """Return the warnings of a fit, and the one reason why no parameter has an interval."""
+    missing = {item["reason"] for item in fit["params"].values() if not item["interval"]}
+    has_none = all(not item["interval"] for item in fit["params"].values())
+    reasons = sorted(missing) if has_none and len(missing) == 1 else []
+    return [*fit["warnings"], *(text for text in reasons if text and text not in fit["warnings"])]
 
 
 def describe_estimate(estimate: Mapping[str, Any]) -> Document:

@@ -13,7 +13,7 @@ from fitting.plots.contract import Figure, Options, Plot
 from fitting.plots.schedules import draw_schedule_fit, draw_schedule_residuals, draw_schedules
 from fitting.queries import StudyView
 from fitting.results import RefusalDoc, as_refusal
-from fitting.texts import format_lr, format_number
+from fitting.texts import MINUS, format_lr, format_number
 from scaledash.lib.units import format_quantity
 
 Doc = Mapping[str, Any]
@@ -94,7 +94,7 @@ def describe_family(family: Doc) -> Document:
         "held_out_mae": held if held == held else None,
         "held_out_text": format_number(held, 2),
         "end_error": end if end == end else None,
-        "end_text": f"{100 * end:+.2g} %" if end == end else "",
+        "end_text": f"{100 * end:+.2g} %".replace("-", MINUS) if end == end else "",
         "lambda": fit["options"]["lambda"],
         "params": {
             name: format_number(item["value"]) for name, item in sorted(fit["params"].items())

@@ -19,6 +19,7 @@ from fitting.maths.schedules import find_warmup_end, rebuild_schedule
 LAW = "lr_annealing"
 MAX_POINTS = 32  # of a curve: means of blocks of steps
 MIN_POINTS = 8
+END_BLOCKS = 3  # a single one carries the noise of its batches
 MAX_FAMILIES = 8  # the largest; one takes 0.3 s
 DIFFERENT = 1.05  # lengths further apart than this are different schedules
 
@@ -82,7 +83,7 @@ class Family(Record):
     curves : as they are drawn
     mae : mean absolute error of the law on its own curves, in nats; NaN without a fit
     held_out_mae : the same for each curve predicted from the others
-    end_error : relative error of the predicted loss at the end of the longest curve
+    end_error : relative error of the predicted loss over the last three blocks of the longest curve
     """
 
     variant: str
@@ -230,7 +231,9 @@ def fit_family(members: Sequence[ScheduleCurve], settings: Settings) -> Family:
             )
         )
     last = curves[-1]
-    end = last.predicted[-1] / last.loss[-1] - 1.0 if last.predicted.size else np.nan
+    end = np.nan
+    if last.predicted.size:
+        end = last.predicted[-END_BLOCKS:].mean() / last.loss[-END_BLOCKS:].mean() - 1.0
     errors = [np.abs(curve.predicted - curve.loss) for curve in curves if curve.predicted.size]
     return Family(
         *head,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fitting.palette import ROLES, category_tone, color_category, role_tone
 from fitting.plots.frame import MINUS, Trace, linear_axis, make_layout, pad_linear, plot_text
 
+CROWDED = 60  # points; more are drawn smaller
 HOVER = (
     "%{customdata[1]}<br>observed %{x:.4g}, predicted %{y:.4g} (%{customdata[2]})<extra></extra>"
 )
@@ -74,12 +75,13 @@ def _draw_diagonal(low: float, high: float) -> Trace:
 
 def _draw_points(series: Series) -> Trace:
     color = color_category(series.place)
-    filled = {"size": 6.5, "color": color, "line": {"color": ROLES["panel"], "width": 1}}
+    share = 1.0 if len(series.points) <= CROWDED else 0.6
+    filled = {"size": 6.5 * share, "color": color, "line": {"color": ROLES["panel"], "width": 1}}
     open_diamond = {
-        "size": 9,
+        "size": 9 * share,
         "symbol": "diamond-open",
         "color": color,
-        "line": {"width": 1.6, "color": color},
+        "line": {"width": 1.6 * share, "color": color},
     }
     return {
         "type": "scatter",

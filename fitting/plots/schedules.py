@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fitting.compute_results import decode
-from fitting.palette import SYMBOLS, color_size, place_sizes, size_tone
+from fitting.palette import ROLES, SYMBOLS, add_alpha, color_size, place_sizes, size_tone
 from fitting.plots.frame import (
     Trace,
     linear_axis,
@@ -95,6 +95,7 @@ def _label(curve: Doc, shade: float) -> dict[str, object]:
         "yanchor": "middle",
         "showarrow": False,
         "text": format_quantity(curve["total_steps"]),
+        "bgcolor": add_alpha(ROLES["panel"], 0.8),
         "font": {"size": 11, "color": color_size(shade)},
     }
 

@@ -97,6 +97,21 @@ def test_two_variants_have_a_tab(view: StudyView) -> None:
     assert "compare" in contexts.list_tabs(view, "lr")
 
 
+def test_laws_without_a_fit_are_listed_with_what_is_missing(budgeted: StudyView) -> None:
+    absent = {item["law"]: item["sentence"] for item in compare(budgeted)["absent"]}
+    assert absent["Variants"] == "a comparison needs the runs of two variants; this study has 1"
+    assert "no finished run has all four" in absent["Learning rate x batch"]
+    assert "Parametric L(N, D)" not in absent
+    assert "Envelope" not in absent
+
+
+# --- what if -------------------------------------------------------------------------------------
+def test_the_recipe_says_why_a_study_of_one_learning_rate_has_no_lr(budgeted: StudyView) -> None:
+    recipe = contexts.build_study(budgeted, "frontier", {})["what_if"]["recipe"]
+    assert [row["text"] for row in recipe] == ["", ""]
+    assert all(row["reason"] for row in recipe)
+
+
 # --- over-training -------------------------------------------------------------------------------
 def test_each_multiplier_has_a_line_with_its_label(budgeted: StudyView) -> None:
     figure = draw(budgeted, "overtraining")

@@ -1,0 +1,49 @@
+"""The laws that a study does not support, each with what it misses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fitting.comparison import choose_pair
+from fitting.compute_results import ENVELOPE, ISOFLOP, PARAMETRIC, find_refusal, find_variant
+from fitting.queries import StudyView
+from fitting.results import RefusalDoc, as_refusal
+from fitting.schedule_figures import find_refusal as find_schedule_refusal
+
+PENDING = "pending"  # comes with the deep fit; nothing is missing
+APPROACHES = {ISOFLOP: "IsoFLOP", PARAMETRIC: "Parametric L(N, D)", ENVELOPE: "Envelope"}
+
+
+def list_absent(view: StudyView) -> list[dict[str, str]]:
+    """Return the laws without a fit: which, what is missing, and what would help."""
+    return [
+        {"law": law, "sentence": refusal["sentence"], "cure": refusal["cure"]}
+        for law, refusal in _list_refusals(view)
+        if refusal and refusal["code"] != PENDING
+    ]
+
+
+def _list_refusals(view: StudyView) -> Iterator[tuple[str, RefusalDoc | None]]:
+    yield "LR* against size", _refuse_lr(view)
+    result: Mapping[str, Any] = view.compute or {}
+    if result.get("refusal"):
+        yield "Laws of compute", result["refusal"]
+    elif result:
+        variant = find_variant(view.compute)
+        yield from ((name, find_refusal(variant, slug)) for slug, name in APPROACHES.items())
+        law = variant.get("overtraining") if variant else None
+        yield "Over-training", as_refusal(law["fit"]) if law else None
+        yield "Variants", choose_pair(view, {}).refusal
+    yield "Learning rate x batch", (view.lr_batch or {}).get("refusal")
+    yield "Schedules", find_schedule_refusal(view, {})
+
+
+def _refuse_lr(view: StudyView) -> RefusalDoc | None:
+    """Return why no variant has a law of LR*."""
+    if view.result is None:
+        return None
+    if view.result["refusal"]:
+        return view.result["refusal"]
+    laws = [as_refusal(item["exponent"]) for item in view.result["variants"]]
+    return laws[0] if laws and all(laws) else None
