@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from fitting.batch_figures import list_cells
 from fitting.comparison import choose_pair
 from fitting.compute_results import ENVELOPE, ISOFLOP, PARAMETRIC, find_refusal, find_variant
 from fitting.queries import StudyView
 from fitting.results import RefusalDoc, as_refusal
 from fitting.schedule_figures import find_refusal as find_schedule_refusal
+from fitting.schedule_figures import list_families
 
 PENDING = "pending"  # comes with the deep fit; nothing is missing
 APPROACHES = {ISOFLOP: "IsoFLOP", PARAMETRIC: "Parametric L(N, D)", ENVELOPE: "Envelope"}
@@ -47,3 +49,15 @@ def _refuse_lr(view: StudyView) -> RefusalDoc | None:
         return view.result["refusal"]
     laws = [as_refusal(item["exponent"]) for item in view.result["variants"]]
     return laws[0] if laws and all(laws) else None
+
+
+def drop_absent(view: StudyView, names: Iterable[str], kept: str = "") -> list[str]:
+    """Return tabs or figures without those for which the study has nothing; `kept` stays."""
+    absent = set()
+    if len((view.compute or {}).get("ladders", [])) < 2:
+        absent.add("compare")
+    if not list_families(view):
+        absent.add("schedule")
+    if not list_cells(view):
+        absent.add("lr_batch")
+    return [name for name in names if name not in absent or name == kept]

@@ -246,8 +246,8 @@ def recommend_lr(view: StudyView, variant: str, n_params: float) -> Document:
         return {**row, "reason": refusal["sentence"] if refusal else "no law of LR* yet"}
     sizes = law["x"]
     if not sizes[0] <= n_params <= sizes[-1]:
-        low, high = format_quantity(sizes[0]), format_quantity(sizes[-1])
-        return {**row, "reason": f"the law of LR* covers N from {low} to {high}"}
+        ends = " to ".join(format_quantity(size) for size in (sizes[0], sizes[-1]))
+        return {**row, "reason": f"the law of LR* covers N from {ends}"}
     columns = (law["lr"], decode(law["low"]), decode(law["high"]))
     value, low, high = (interpolate(sizes, column, n_params) for column in columns)
     found = _Ends(value, low, high).write(format_lr)

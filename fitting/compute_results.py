@@ -100,7 +100,6 @@ class ComputeVariantDoc(TypedDict):
     overtraining: NotRequired[Mapping[str, Any]]
     surface: Mapping[str, Any] | None
     replica_sample: Mapping[str, list[Number]]
-    overtraining: NotRequired[Mapping[str, Any]]
     warnings: list[str]
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from fitting.absent import list_absent
+from fitting.absent import drop_absent, list_absent
 from fitting.axes import AXIS_TITLES
 from fitting.batch_figures import build_batch
 from fitting.comparison import build_comparison, summarise_comparison
@@ -34,7 +34,6 @@ from fitting.rows import StudyRow
 from fitting.schedule_figures import (
     SCHEDULE_FIGURES,
     build_schedules,
-    list_families,
     summarise_schedules,
 )
 from fitting.variants import (
@@ -72,7 +71,7 @@ TABS = tuple(TAB_LABELS)
 HISTORY = "history"  # of members: it names runs that have left the study, which no link shows
 # The figures of each tab, the large one first.
 TAB_FIGURES = {
-    "lr": ("lr_loss", "lr_optimum", "lr_sensitivity"),
+    "lr": ("lr_loss", "lr_optimum", "lr_sensitivity", "lr_batch"),
     "isoflop": ("isoflop", "optimal_params", "optimal_tokens", "tokens_per_param"),
     "parametric": ("surface", "residuals"),
     "frontier": ("frontier", "envelope", "overtraining", "overtraining_residuals"),
@@ -198,12 +197,7 @@ def _summarise(
 
 def list_tabs(view: StudyView, tab: str) -> list[str]:
     """Return the tabs that make sense: variants where there are two, schedules where any differ."""
-    absent = set()
-    if len((view.compute or {}).get("ladders", [])) < 2:
-        absent.add("compare")
-    if not list_families(view):
-        absent.add("schedule")
-    return [key for key in TABS if key not in absent or tab == key]
+    return drop_absent(view, TABS, tab)
 
 
 def _describe_head(study: Study) -> dict[str, object]:
@@ -359,9 +353,9 @@ def build_study_page(
             for key in list_tabs(view, tab)
             for label in [TAB_LABELS[key]]
         ],
-        "batch_figure": _describe_figure(place, "lr_batch", False),
         "figures": [
-            _describe_figure(place, name, bool(links)) for name in TAB_FIGURES.get(tab, ())
+            _describe_figure(place, name, bool(links))
+            for name in drop_absent(view, TAB_FIGURES.get(tab, ()))
         ],
         "is_active": is_running or view.progress.state == "stale",
     }

@@ -102,7 +102,7 @@ def test_laws_without_a_fit_are_listed_with_what_is_missing(budgeted: StudyView)
     assert absent["Variants"] == "a comparison needs the runs of two variants; this study has 1"
     assert "no finished run has all four" in absent["Learning rate x batch"]
     assert "Parametric L(N, D)" not in absent
-    assert "Envelope" not in absent
+    assert absent["Envelope"] == "no run has a loss curve of two or more points"
 
 
 # --- what if -------------------------------------------------------------------------------------

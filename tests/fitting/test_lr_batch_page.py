@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fitting import contexts
+from fitting import absent, contexts
 from fitting.figures import build_figure
 from fitting.models import Study
 from fitting.queries import StudyView, view_study
@@ -92,3 +92,4 @@ def test_a_study_of_one_batch_size_has_a_sentence_in_place_of_a_plot(
     refusal = contexts.build_study(view, "lr", {})["batch"]["refusal"]
     assert refusal["sentence"].endswith("has 7 learning rates at 1 batch size")
     assert draw(view)["state"] == "refused"
+    assert "lr_batch" not in absent.drop_absent(view, contexts.TAB_FIGURES["lr"])
