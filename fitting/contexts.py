@@ -31,11 +31,7 @@ from fitting.optima import (
 from fitting.queries import COMPUTE_OPTIMAL, LR_SWEEP, StudyView, find_version
 from fitting.results import as_refusal
 from fitting.rows import StudyRow
-from fitting.schedule_figures import (
-    SCHEDULE_FIGURES,
-    build_schedules,
-    summarise_schedules,
-)
+from fitting.schedule_figures import SCHEDULE_FIGURES, build_schedules, summarise_schedules
 from fitting.variants import (
     FEW,
     MANY,

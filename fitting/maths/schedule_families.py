@@ -153,6 +153,10 @@ def choose_families(curves: Sequence[ScheduleCurve]) -> list[list[ScheduleCurve]
     -------
     families of two or more lengths, the eight largest sizes at most; of the learning rates of a
     variant and size the one with the most lengths, then the least final loss
+
+    References
+    ----------
+    Tissue et al. 2024, arXiv 2408.11029 (one law for the curves of one size and batch)
     """
     members: dict[tuple[str, str, str, str], list[ScheduleCurve]] = defaultdict(list)
     for curve in curves:
@@ -261,6 +265,10 @@ def make_rows(members: Sequence[ScheduleCurve]) -> Rows:
     Returns
     -------
     rows with step, groups = run, and schedules
+
+    References
+    ----------
+    Tissue et al. 2024, arXiv 2408.11029 (one law for the curves of one size and batch)
     """
     steps, losses, ids, groups = [], [], [], []
     schedules = {}

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 ORDER = (
     *("tab", "m", "f", "q", "state", "color", "dash", "facet", "row", "variant", "c", "x"),
     *("xs", "ys", "xr", "yr", "y", "sm", "agg", "area", "sel", "hl", "old", "base"),
-    *("law", "ho", "fit", "by", "open", "s", "p", "cols", "arch", "ref", "v"),
+    *("law", "ho", "fit", "version", "by", "open", "s", "p", "cols", "arch", "ref", "v"),
 )
 _ITEM = re.compile(r"((?:[^\\,]|\\.?)*)(,|$)", re.DOTALL)
 

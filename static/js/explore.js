@@ -1,7 +1,6 @@
 /* The curves explorer: its charts follow the address, read what they show, and stay live. */
 import { ExploreChart } from "./explore_chart.js";
 import { describeChart } from "./explore_foot.js";
-import { exportChart } from "./explore_export.js";
 import { ExploreForm } from "./explore_form.js";
 import { get } from "./http.js";
 import { RowLinks } from "./row_links.js";
@@ -213,10 +212,15 @@ class Explorer {
     figure.dataset.scales = `${this.view.xs} ${this.view.ys}`;
   }
 
+  async export(chart, kind) {
+    const { exportChart } = await import("./explore_export.js");
+    exportChart(chart, kind);
+  }
+
   onClick({ target }) {
     if (target.closest("[data-retry]")) this.load();
     const button = target.closest("[data-export-curves]");
-    if (button) exportChart(this.charts.get(button.closest("figure")), button.dataset.exportCurves);
+    if (button) this.export(this.charts.get(button.closest("figure")), button.dataset.exportCurves);
   }
 }
 

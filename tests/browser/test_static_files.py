@@ -40,7 +40,9 @@ def test_every_module_imports_hashed_files(collected: Path) -> None:
 
 
 def test_t22_files_carry_the_headers_too_and_are_kept(live_web: str, collected: Path) -> None:
-    name = next(path.name for path in (collected / "css").iterdir() if path.name.count(".") == 2)
+    name = next(
+        path.name for path in (collected / "css").glob("*.css") if path.name.count(".") == 2
+    )
     with urlopen(f"{live_web}/static/css/{name}", timeout=10) as answer:
         headers = answer.headers
     assert "immutable" in headers["Cache-Control"]

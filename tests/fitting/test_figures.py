@@ -8,6 +8,7 @@ import math
 import plotly.graph_objects as go
 import pytest
 
+from fitting.batch_figures import BATCH_FIGURES
 from fitting.comparison_figures import COMPARISON_FIGURES
 from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.figures import FIGURES, build_figure
@@ -16,6 +17,7 @@ from fitting.models import Study
 from fitting.palette import ROLES, color_size
 from fitting.plots.frame import MINUS
 from fitting.queries import StudyView, view_study
+from fitting.schedule_figures import SCHEDULE_FIGURES
 from fitting.services import add_runs, set_exclusion
 from scaledash.lib import jsonsafe
 from tests.fitting.factories import (
@@ -29,6 +31,7 @@ from tests.fitting.factories import (
     make_sweep,
     settle,
 )
+from tests.fitting.planted import make_batches, make_schedules
 from tests.runs.factories import Job, make_api, open_run
 
 Figure = dict[str, object]
@@ -58,6 +61,19 @@ def make_compared() -> Study:
     return study
 
 
+def make_batched() -> Study:
+    study = make_study()
+    make_batches(study)
+    return study
+
+
+def make_scheduled() -> Study:
+    api = make_api()
+    study = make_study(api.project)
+    make_schedules(study, api)
+    return study
+
+
 def make_judged() -> Study:
     api = make_api()
     study = make_study(api.project)
@@ -70,6 +86,15 @@ MAKERS = {
     "budgeted": make_budgeted,
     "compared": make_compared,
     "judged": make_judged,
+    "batched": make_batched,
+    "scheduled": make_scheduled,
+}
+KINDS = {
+    **dict.fromkeys(INSTABILITY_FIGURES, "judged"),
+    **dict.fromkeys(COMPUTE_FIGURES, "budgeted"),
+    **dict.fromkeys(COMPARISON_FIGURES, "compared"),
+    **dict.fromkeys(BATCH_FIGURES, "batched"),
+    **dict.fromkeys(SCHEDULE_FIGURES, "scheduled"),
 }
 KNOWN: dict[str, StudyView] = {}  # figures are pure: a view that was read once serves them all
 
@@ -112,9 +137,7 @@ def points(figure: Figure, *parts: str) -> int:
 @pytest.fixture
 def view(name: str, transactional_db: None) -> StudyView:
     """The view of a study that has what the figure draws."""
-    kind = "judged" if name in INSTABILITY_FIGURES else "fitted"
-    kind = "budgeted" if name in COMPUTE_FIGURES else kind
-    return know("compared" if name in COMPARISON_FIGURES else kind)
+    return know(KINDS.get(name, "fitted"))
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES))

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import product
-
-import numpy as np
 import pytest
 
 from fitting import absent, contexts
 from fitting.figures import build_figure
-from fitting.models import Study
 from fitting.queries import StudyView, view_study
-from fitting.services import add_runs
-from tests.fitting.factories import make_run, make_study, make_sweep, settle
+from tests.fitting.factories import make_study, make_sweep, settle
+from tests.fitting.planted import make_batches
 
 Figure = dict[str, object]
 KNOWN: dict[str, StudyView] = {}  # pages are pure: a view that was read once serves them all
-LRS = 1e-2 * 2.0 ** np.arange(-2, 3)
-BATCHES = 1024 * 2.0 ** np.arange(-2, 3)
-
-
-def make_batches(study: Study) -> None:
-    """Runs whose loss is quadratic about LR 0.01 and 1,024 tokens a step, at one (N, D)."""
-    runs = []
-    for lr, batch in product(LRS, BATCHES):
-        u, v = np.log(lr / 1e-2), np.log(batch / 1024)
-        shape = {"n_tokens": 1e6, "batch_tokens": float(batch), "peak_lr": float(lr)}
-        loss = float(2.5 * (1 + 0.012 * u**2 + 0.004 * v**2))
-        runs.append(make_run(study.project, loss, **shape))
-    add_runs(study, runs)
 
 
 @pytest.fixture

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from fitting import contexts
 from fitting.figures import build_figure
-from fitting.maths.laws.lr_annealing import predict_schedule
-from fitting.maths.schedules import make_cosine
-from fitting.models import Study
 from fitting.queries import StudyView, view_study
-from fitting.services import add_runs
-from tests.fitting.factories import finish, make_run, make_study, make_sweep, settle
-from tests.runs.factories import Job, make_api
+from tests.fitting.factories import make_study, make_sweep, settle
+from tests.fitting.planted import make_schedules
+from tests.runs.factories import make_api
 
 Figure = dict[str, object]
 KNOWN: dict[str, StudyView] = {}  # pages are pure: a view that was read once serves them all
-TRUTH = {"L0": 1.5, "A": 0.6, "C": 0.4, "alpha": 0.45}
-
-
-def make_schedules(study: Study, api: object) -> None:
-    """Cosine runs of 200 and 600 steps of one planted law, logged every fifth step."""
-    runs = []
-    for total in (200, 600):
-        schedule = make_cosine(0.01, 0.0, total, 20)
-        steps = np.arange(25, total, 5)
-        losses = predict_schedule(TRUTH, schedule, 0.995, steps.astype(np.float64))
-        run = make_run(study.project, None, state="running", batch_tokens=1024.0)
-        metrics = {"loss.train": losses.tolist(), "optim.lr": schedule[steps].tolist()}
-        Job(api, run).log(steps.tolist(), metrics=metrics)
-        run.refresh_from_db()
-        runs.append(finish(run))
-    add_runs(study, runs)
 
 
 @pytest.fixture
