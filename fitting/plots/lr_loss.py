@@ -88,7 +88,10 @@ def make_axes(picture: Picture) -> tuple[Axis, Axis]:
 
 # --- traces --------------------------------------------------------------------------------------
 def draw_lines(picture: Picture) -> list[Trace]:
-    """Return one line through the means over seeds of each variant and size."""
+    """Return one line through the means over seeds of each variant and size.
+
+    A bar spans the losses of a cell's seeds: what lies within it is noise.
+    """
     cells: dict[tuple[str, float], dict[float, list[float]]] = defaultdict(
         lambda: defaultdict(list)
     )
@@ -99,12 +102,18 @@ def draw_lines(picture: Picture) -> list[Trace]:
     for (variant, n), by_lr in sorted(cells.items()):
         lrs = sorted(by_lr)
         u = picture.sizes[n]
+        means, lows, highs = (
+            [picture.scale.place((variant, n), measure(by_lr[lr])) for lr in lrs]
+            for measure in (fmean, min, max)
+        )
+        bars = make_whiskers(means, lows, highs)
         lines.append(
             {
                 "type": "scatter",
                 "mode": "lines",
                 "x": lrs,
-                "y": [picture.scale.place((variant, n), fmean(by_lr[lr])) for lr in lrs],
+                "y": means,
+                "error_y": {**bars, "thickness": 1.2, "width": 3, "color": color_size(u)},
                 "line": {"color": color_size(u), "width": 2, "dash": picture.dash(variant)},
                 "hoverinfo": "skip",
                 "showlegend": False,

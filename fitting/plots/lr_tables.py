@@ -36,9 +36,10 @@ def caption_lr_loss(view: StudyView) -> str:
         what += f", {len(variants)} variants (dash)"
     loss = f"{view.rows.loss_metric or 'loss'}, {ESTIMATORS[view.study.estimator]}"
     return (
-        f"{what}. Final loss: {loss}. Lines join means over seeds. Ring: fitted best learning "
-        "rate with its 95 % interval. Red triangle: diverged, at the lower of its loss and the "
-        f"initial loss. Hollow: not finished, not in the fit.{_warn(view)}"
+        f"{what}. Final loss: {loss}. Lines join means over seeds, bars span their losses: a "
+        "difference within a bar is noise. Ring: fitted best learning rate with its 95 % "
+        "interval. Red triangle: diverged, at the lower of its loss and the initial loss. "
+        f"Hollow: not finished, not in the fit.{_warn(view)}"
     )
 
 
