@@ -8,7 +8,7 @@ PROJECT: Document = {
     "slug": "demo",
     "name": "Demo: tiny transformers",
     "description": (
-        "Demo data: 344 real training runs of decoder-only transformers with 2 thousand to "
+        "Demo data: 347 real training runs of decoder-only transformers with 2 thousand to "
         "0.8 million parameters, on Python source code, byte by byte. Made by demo/train.py of "
         "this repository, logged through the public client; demo/DATASET.md is their card. "
         "Delete the project whenever it is in the way."
