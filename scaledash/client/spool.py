@@ -37,13 +37,16 @@ Entry = tuple[int, float, dict[str, float]] | Row | dict[str, object]
 
 
 def make_directory(base: Path, run_id: str, started_at: float) -> Path:
-    """Create the spool directory of a run, 0700; a second one in the same second gets a number."""
+    """Create the spool directory of a run, 0700; a second one in the same second gets a number.
+
+    Four digits, so that names sort in the order in which the processes began: `sync` follows it.
+    """
     if not base.exists():
         base.mkdir(parents=True, mode=0o700)
         (base / ".gitignore").write_text("*\n", encoding="utf-8")
     stem = f"{time.strftime('%Y%m%d_%H%M%S', time.localtime(started_at))}-{run_id}"
     for attempt in range(1, 10_000):
-        directory = base / (stem if attempt == 1 else f"{stem}-{attempt}")
+        directory = base / (stem if attempt == 1 else f"{stem}-{attempt:04}")
         try:
             directory.mkdir(mode=0o700)
         except FileExistsError:
