@@ -14,7 +14,7 @@ from fitting.maths.engine import fit_law
 from fitting.maths.expression import read_numbers, select_rows
 from fitting.maths.records import Exclusion
 from fitting.maths.registry import get_law
-from fitting.maths.types import Fit, HeldOut, Law, Refusal, Rows, Settings
+from fitting.maths.types import Fit, HeldOut, Law, OptionError, Refusal, Rows, Settings
 
 GROUP_COLUMNS = {"budget": "flops"}  # groups whose label is itself an input of the law
 
@@ -53,6 +53,7 @@ class FitAnswer:
     n_read: int
     seconds: float
     where: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def read_table(path: Path) -> dict[str, list[str]]:
@@ -93,7 +94,13 @@ def run_request(request: FitRequest) -> FitAnswer:
     start = time.perf_counter()
     result = fit_law(law, used, settings)
     seconds = time.perf_counter() - start
-    return FitAnswer(law, result, used, rows.n, seconds, request.where)
+    remarks: tuple[str, ...] = ()
+    if request.group and not law.group:
+        remarks = (
+            f"{law.slug} has no groups: --group {request.group} changes nothing; "
+            "--cluster names the unit that is resampled",
+        )
+    return FitAnswer(law, result, used, rows.n, seconds, request.where, remarks)
 
 
 def build_rows(law: Law, table: Mapping[str, Sequence[str]], request: FitRequest) -> Rows:
@@ -118,12 +125,12 @@ def build_rows(law: Law, table: Mapping[str, Sequence[str]], request: FitRequest
 
 def read_options(law: Law, texts: Mapping[str, str]) -> dict[str, object]:
     """Read option values: a number, true, false, none or a text."""
-    known = {option.name for option in law.options}
-    unknown = sorted(set(texts) - known)
-    if unknown:
-        shown = ", ".join(sorted(known)) or "none"
-        raise CsvFitError(f"{law.slug} has no option {unknown[0]!r}; it has {shown}")
-    return {name: _read_value(text) for name, text in texts.items()}
+    changed = {name: _read_value(text) for name, text in texts.items()}
+    try:
+        law.read_options(changed)
+    except OptionError as error:
+        raise CsvFitError(str(error)) from None
+    return changed
 
 
 def describe_answer(answer: FitAnswer, seed: int) -> dict[str, object]:
@@ -146,7 +153,7 @@ def describe_answer(answer: FitAnswer, seed: int) -> dict[str, object]:
             "converged": False,
             "replicas_converged": None,
             "heldout": _describe_no_held_out("refused: nothing was predicted"),
-            "warnings": [],
+            "warnings": list(answer.remarks),
             "digest": answer.rows.digest(),
         }
     params = {name: item.value for name, item in result.params.items()}
@@ -157,20 +164,20 @@ def describe_answer(answer: FitAnswer, seed: int) -> dict[str, object]:
     }
     return {
         **head,
-        "status": "fitted",
+        "status": "fit",
         "refusal": None,
         "params": params,
         "intervals": intervals,
         "derived": derived,
-        "objective": result.objective,
+        "objective": _number(result.objective),
         "n": result.n,
         "n_excluded": answer.n_read - result.n,
         "exclusions": [item.to_dict() for item in list_exclusions(answer)],
         "converged": result.is_converged,
-        "replicas_converged": result.convergence.replicas_converged,
+        "replicas_converged": _number(result.convergence.replicas_converged),
         "heldout": _describe_held_out(result.held_out),
-        "loss_noise": result.loss_noise,
-        "warnings": list(result.warnings),
+        "loss_noise": _number(result.loss_noise),
+        "warnings": [*answer.remarks, *result.warnings],
         "table": [dict(row) for row in result.table],
         "digest": result.digest,
     }
@@ -187,7 +194,8 @@ def list_exclusions(answer: FitAnswer) -> tuple[Exclusion, ...]:
 
 def _describe_no_held_out(reason: str) -> dict[str, object]:
     empty = {"mean_rel_error": None, "median_rel_error": None, "max_rel_error": None}
-    return {"n": 0, "rule": None, "reason": reason, **empty, "params": {}, "rows": []}
+    head = {"n": 0, "rule": None, "reason": reason, "quantity": None}
+    return {**head, **empty, "params": {}, "rows": []}
 
 
 def _describe_held_out(held_out: HeldOut | Refusal) -> dict[str, object]:
@@ -207,6 +215,7 @@ def _describe_held_out(held_out: HeldOut | Refusal) -> dict[str, object]:
     return {
         "n": len(rows),
         "rule": held_out.rule,
+        "quantity": held_out.quantity,
         "mean_rel_error": float(error.mean()),
         "median_rel_error": held_out.median_error,
         "max_rel_error": held_out.max_error,
@@ -254,6 +263,11 @@ def _read_value(text: str) -> object:
         except ValueError:
             continue
     return text
+
+
+def _number(value: float) -> float | None:
+    """Return None for what a law does not have, such as the objective of a procedure."""
+    return None if np.isnan(value) else float(value)
 
 
 def _ends(interval: object) -> list[float] | None:

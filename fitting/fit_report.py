@@ -46,7 +46,8 @@ def render_text(answer: FitAnswer) -> str:
         return "\n".join(lines + ([f"cure: {result.cure}"] if result.cure else []))
     lines.append(f"{result.n} rows, {answer.n_read - result.n} left out, seed {result.seed}")
     lines += [f"  left out: {item.count} rows, {item.sentence}" for item in list_exclusions(answer)]
-    lines.append(f"objective {result.objective:.10g}  ({describe_objective(result)})")
+    if np.isfinite(result.objective):
+        lines.append(f"objective {result.objective:.10g}  ({describe_objective(result)})")
     for name, estimate in {**result.params, **result.derived}.items():
         lines.append(f"  {name:<24}{_describe(estimate)}")
     lines.append(_describe_held_out(result))
@@ -56,7 +57,7 @@ def render_text(answer: FitAnswer) -> str:
         if known
         else "noise of one run unknown: nothing was repeated"
     )
-    lines += [f"warning: {warning}" for warning in result.warnings]
+    lines += [f"warning: {warning}" for warning in (*answer.remarks, *result.warnings)]
     return "\n".join(lines)
 
 
@@ -82,6 +83,27 @@ def describe_laws() -> str:
         lines.append(f"  source: {law.source}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
+
+
+def list_law_documents() -> list[dict[str, object]]:
+    """Return all laws as plain data: roles, target, parameters, options and sources."""
+    return [
+        {
+            **{key: getattr(law, key) for key in ("slug", "title", "formula", "tex", "group")},
+            "roles": [
+                {"role": x.role, "symbol": x.symbol, "unit": x.unit, "optional": x.optional}
+                for x in law.inputs
+            ],
+            "target": {"role": law.target.role, "unit": law.target.unit},
+            "params": [{"name": x.name, "text": x.text, "unit": x.unit} for x in law.params],
+            "options": [
+                {"name": x.name, "default": x.default, "text": x.text, "choices": list(x.choices)}
+                for x in law.options
+            ],
+            "source": law.source,
+        }
+        for law in list_laws().values()
+    ]
 
 
 def render_laws_page() -> str:
@@ -188,8 +210,8 @@ def _describe_held_out(fit: Fit) -> str:
     held_out = fit.held_out
     if isinstance(held_out, HeldOut):
         return (
-            f"held out {len(held_out.ids)} rows ({held_out.rule}): median error "
-            f"{held_out.median_error:.3%}, largest {held_out.max_error:.3%}"
+            f"held out {len(held_out.ids)} values of {held_out.quantity} ({held_out.rule}): "
+            f"median error {held_out.median_error:.3%}, largest {held_out.max_error:.3%}"
         )
     return held_out.sentence
 

@@ -13,6 +13,7 @@ from fitting.texts import format_interval, format_number
 Document = dict[str, object]
 OBJECTIVES = {"huber": "Huber losses", "least_squares": "squares"}
 SPACES = {"log": "residuals of log loss", "linear": "residuals of the loss"}
+OPTIMA = {"n_params": "optimal sizes", "peak_lr": "optimal learning rates"}
 WEIGHTS = {"1": "", "1/L^2": ", relative", "1/S^2": ", relative"}
 
 
@@ -92,6 +93,7 @@ def describe_held_out(fit: FitDoc, unit: str = "cells") -> str:
     refused = as_refusal(held)
     if refused:
         return refused["sentence"]
+    unit = OPTIMA.get(held.get("quantity", ""), unit)
     errors = sorted(abs(value) for value in decode(held["relative_error"]))
     if len(errors) == 1:
         return f"1 {unit[:-1]} ({held['rule']}), error {100 * errors[0]:.2g} %"

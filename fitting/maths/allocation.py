@@ -10,13 +10,24 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fitting.maths.types import Columns, DerivedQuantity, FloatArray, Options, Params, Split
+from fitting.maths.types import (
+    Columns,
+    DerivedQuantity,
+    FloatArray,
+    LawOption,
+    Options,
+    Params,
+    Split,
+)
 
 FLOPS_PER_PARAMETER_TOKEN = 6.0
 N_TEXT = "compute-optimal size at the budget"
 D_TEXT = "compute-optimal data at the budget"
 RATIO_TEXT = "D*/N* at the budget"
 LOSS_TEXT = "loss on the frontier at the budget"
+BUDGET = LawOption(
+    "budget", 5.76e23, "FLOPs at which N*, D* and L* are reported", least=0.0, is_above=True
+)
 
 
 def split_budget(params: Params, flops: FloatArray | float) -> tuple[FloatArray, FloatArray]:

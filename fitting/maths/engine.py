@@ -213,7 +213,7 @@ class _Work:
                 *review.warnings,
             ),
             residuals=self.estimated.residuals,
-            loss_noise=estimate_noise(self.rows),
+            loss_noise=estimate_noise(self.rows) if self.law.group != "curve" else np.nan,
             replica_params=replicas,
         )
 
@@ -337,13 +337,21 @@ def _refuse_usable(law: Law, rows: Rows, options: Options) -> Refusal | None:
 
 
 def _refuse_estimate(law: Law, params: Mapping[str, float]) -> Refusal | None:
-    """Refuse an estimate without a finite number, or on a bound that means nothing."""
+    """Refuse an estimate without a finite number, or on or beyond a bound that means nothing."""
     if params and not np.any(np.isfinite(list(params.values()))):
         return Refusal("not_converged", f"no parameter of {law.title} has a finite estimate", "")
     for param in law.params:
         if param.bound_has_meaning or param.name not in params:
             continue
         value = float(params[param.name])
+        if not param.lower <= value <= param.upper and np.isfinite(value):
+            bound = param.lower if value < param.lower else param.upper
+            return Refusal(
+                "on_bound",
+                f"the best {param.name} is {value:.4g}, beyond the {bound:.4g} that ends what it "
+                f"can mean: {law.title} does not describe these rows",
+                "more spread in the inputs, or another law",
+            )
         for bound in (param.lower, param.upper):
             if np.isfinite(bound) and abs(value - bound) <= AT_BOUND * abs(bound):
                 return Refusal(

@@ -1,6 +1,7 @@
 """A small language for choosing rows: ``C < 1e21 and (D >= 2e9 or model == "large")``.
 
-Comparisons of a column with a number or a quoted text, joined by and, or, not and parentheses.
+Comparisons of a column with a number, another column, true, false or a quoted text, joined by and,
+or, not and parentheses.
 Nothing is evaluated as code.
 """
 
@@ -19,7 +20,7 @@ TOKEN = re.compile(
     r"\s*(?:(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?P<sign><=|>=|==|!=|<|>)"
     r"|(?P<paren>[()])|(?P<text>\"[^\"]*\"|'[^']*')|(?P<word>[A-Za-z_][\w.]*)|`(?P<quoted>[^`]+)`)"
 )
-NUMERIC: dict[str, Callable[[FloatArray, float], BoolArray]] = {
+NUMERIC: dict[str, Callable[..., BoolArray]] = {
     "<": np.less,
     "<=": np.less_equal,
     ">": np.greater,
@@ -148,8 +149,29 @@ class _Parser:
                 raise ExpressionError(f"a text can only be compared by == or !=, not {sign}")
             same = np.array([text == wanted for text in texts], dtype=np.bool_)
             return same if sign == "==" else ~same
-        number = float(self._next("number", "a number or a quoted text").value)
-        return NUMERIC[sign](read_numbers(texts), number)
+        if self._peek("word"):
+            return self._compare_word(column.value, sign)
+        number = float(self._next("number", "a number, a column or a quoted text").value)
+        return NUMERIC[sign](self._read_column(column.value), number)
+
+    def _read_column(self, name: str) -> FloatArray:
+        values = read_numbers(self.columns[name])
+        if values.size and np.isnan(values).all():
+            raise ExpressionError(f"column {name!r} holds no number; quote the text to compare")
+        return values
+
+    def _compare_word(self, column: str, sign: str) -> BoolArray:
+        """Compare with another column, or with true or false as a file writes them."""
+        word = self._next("word", "a column").value
+        if word in self.columns:
+            return NUMERIC[sign](self._read_column(column), self._read_column(word))
+        if word.lower() in ("true", "false") and sign in ("==", "!="):
+            same = np.array(
+                [text.lower() == word.lower() for text in self.columns[column]], dtype=np.bool_
+            )
+            return same if sign == "==" else ~same
+        known = ", ".join(self.columns)
+        raise ExpressionError(f"{word!r} is no number, no column and not quoted; columns: {known}")
 
     def _peek(self, kind: str) -> bool:
         return self.place < len(self.tokens) and self.tokens[self.place].kind == kind

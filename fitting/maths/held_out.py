@@ -15,6 +15,7 @@ from fitting.maths.types import (
     FloatArray,
     HeldOut,
     Law,
+    Optimum,
     Options,
     Procedure,
     Refusal,
@@ -53,7 +54,8 @@ def hold_out(law: Law, rows: Rows, settings: Settings, options: Options) -> Held
     "largest_decade" withholds C > C_max / 10, "half_compute" C > C_max / 2. Where fewer than p + 2
     rows would remain, or the rest does not determine the parameters, the runs of the largest size
     are withheld, then the single largest run, which must leave p + 1; where that fails too,
-    nothing is.
+    nothing is. Of a law that predicts the optimum of a group of runs, whole groups are withheld,
+    and the optimum that their runs have is compared with the law's.
 
     References
     ----------
@@ -66,29 +68,43 @@ def hold_out(law: Law, rows: Rows, settings: Settings, options: Options) -> Held
         return score_rows(law, rows, chosen, "the rows chosen before the fit", options)
     if law.group == "curve":
         return _leave_curves_out(law, rows, options)
-    size = measure_size(rows)
+    optimum = _find_optimum(law)
+    size = measure_size(rows) if optimum is None else optimum.size(rows)
     if size is None:
         return Refusal(
             "no_holdout", "nothing was held out: the law has no size to order runs by", ""
         )
     rule = str(options.get("hold_out", settings.hold_out))
     share = 0.5 if "half_compute" in (rule, settings.hold_out) else 0.1
+    what = "compute" if _counts_compute(rows) else "size"
     rules = [
-        (f"C > {share:g} C_max", size > share * size.max(), len(law.params) + 2),
-        ("the runs of the largest size", size >= size.max(), len(law.params) + 2),
-        ("the largest run", _find_largest(rows, size), len(law.params) + 1),
+        (f"the runs above {share:.0%} of the largest {what}", size > share * size.max(), 2),
+        ("the runs of the largest size", size >= size.max(), 2),
     ]
+    if optimum is None:
+        rules.append(("the largest run", _find_largest(rows, size), 1))
     found: HeldOut | Refusal = Refusal(
         "no_holdout",
         f"nothing was held out: {rows.n} rows leave fewer than {len(law.params) + 1} for the fit",
         "add runs",
     )
-    for rule, withheld, least in rules:
-        if rows.n - int(withheld.sum()) >= least:
+    for rule, withheld, spare in rules:
+        if rows.n - int(withheld.sum()) >= len(law.params) + spare:
             found = score_rows(law, rows, withheld, rule, options)
         if isinstance(found, HeldOut):
             break
     return found
+
+
+def _find_optimum(law: Law) -> Optimum | None:
+    return law.structure.optimum if isinstance(law.structure, Procedure) else None
+
+
+def _counts_compute(rows: Rows) -> bool:
+    columns = set(rows.columns)
+    return "flops" in columns or (
+        "n_tokens" in columns and any(set(parts) <= columns for parts in SIZE_PARTS)
+    )
 
 
 def _find_largest(rows: Rows, size: FloatArray) -> BoolArray:
@@ -128,12 +144,46 @@ def score_rows(
         sentence = f"nothing was held out: without {rule}, {estimated.sentence}"
         return Refusal("no_holdout", sentence, estimated.cure)
     params = estimated.point.params
+    if _find_optimum(law) is not None:
+        return _score_optima(law, rows, withheld, rule, params, options)
     taken = rows.take(withheld)
     predicted = predict_rows(law, params, taken, options)
     if predicted is None:
         return Refusal("no_holdout", "this law predicts no single run", "")
     error = predicted / taken.target - 1.0
-    return HeldOut(rule, taken.names(), taken.target, predicted, error, params)
+    return HeldOut(rule, law.target.role, taken.names(), taken.target, predicted, error, params)
+
+
+def _score_optima(
+    law: Law,
+    rows: Rows,
+    withheld: BoolArray,
+    rule: str,
+    params: Mapping[str, float],
+    options: Options,
+) -> HeldOut | Refusal:
+    """Compare the optima of groups that are withheld whole with those that the rest predicts."""
+    optimum = _find_optimum(law)
+    assert optimum is not None
+    whole = make_fitter(law, rows, options).estimate()
+    if isinstance(whole, Refusal):
+        return Refusal("no_holdout", f"nothing was held out: {whole.sentence}", whole.cure)
+    seen = optimum.size(rows)[~withheld]
+    gone = [
+        row
+        for row in whole.point.table
+        if row.get("used", True) and not np.isclose(optimum.size_of(row), seen, rtol=1e-9).any()
+    ]
+    measured = np.array([float(str(row.get(optimum.column, np.nan))) for row in gone])
+    known = np.flatnonzero(np.isfinite(measured))
+    if known.size == 0:
+        sentence = f"nothing was held out: {rule} have no optimum inside their sweep"
+        return Refusal("no_holdout", sentence, "widen the sweep of the largest")
+    gone, measured = [gone[place] for place in known], measured[known]
+    predicted = np.array([optimum.predict(params, row) for row in gone])
+    names = tuple(f"{optimum.size_of(row):.4g}" for row in gone)
+    error = predicted / measured - 1.0
+    return HeldOut(rule, optimum.role, names, measured, predicted, error, params)
 
 
 def predict_rows(
@@ -175,6 +225,7 @@ def _leave_curves_out(law: Law, rows: Rows, options: Options) -> HeldOut | Refus
         parts.append(part)
     return HeldOut(
         "each curve from the others",
+        law.target.role,
         tuple(row for part in parts for row in part.ids),
         np.concatenate([part.measured for part in parts]),
         np.concatenate([part.predicted for part in parts]),

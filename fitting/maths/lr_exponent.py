@@ -5,13 +5,14 @@ Exponents to expect: Everett et al. 2024, arXiv 2407.05872.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from fitting.maths.lr_optima import LrOptimum
 from fitting.maths.records import INTERNAL, BoolArray, FloatArray, Interval, Record, Refusal
+from fitting.maths.types import Optimum, Rows
 
 MIN_SCALES = 3
 MIN_OCTAVES = 1.0
@@ -46,6 +47,30 @@ class LrExponent(Record):
     high: FloatArray
     extrapolated: BoolArray
     line_replicas: FloatArray = field(repr=False, metadata=INTERNAL)
+
+
+def follow_power(
+    column: str, role: str, key: str, size: Callable[[Rows], FloatArray] | None = None
+) -> Optimum:
+    """Return the optimum of a law ``exp(log_factor) x^exponent`` over scales.
+
+    Parameters
+    ----------
+    column, role : where the procedure's table holds the optimum of a scale, and what it is
+    key : column of the table with the scale x
+    size : the scale of each row; None where the rows have a column `key` too
+
+    Returns
+    -------
+    what `held_out` needs to withhold the largest scales and to predict them
+    """
+
+    def predict(params: Mapping[str, float], row: Mapping[str, object]) -> float:
+        scale = float(str(row[key]))
+        return float(np.exp(params["log_factor"]) * scale ** params["exponent"])
+
+    read = size or (lambda rows: rows.columns[key])
+    return Optimum(column, role, read, lambda row: float(str(row[key])), predict)
 
 
 def fit_exponent(

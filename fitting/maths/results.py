@@ -54,10 +54,12 @@ class HeldOut(Record):
     Parameters
     ----------
     rule : which runs were withheld
+    quantity : role of what was measured and predicted
     ids, measured, predicted, relative_error : per withheld run; error = predicted/measured - 1
     """
 
     rule: str
+    quantity: str
     ids: tuple[str, ...]
     measured: FloatArray
     predicted: FloatArray

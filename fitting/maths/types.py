@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 
@@ -44,6 +45,8 @@ __all__ = [
     "LawOption",
     "LawParam",
     "Objective",
+    "Optimum",
+    "OptionError",
     "Options",
     "Params",
     "Point",
@@ -99,12 +102,50 @@ class LawParam(Record):
 
 @dataclass(frozen=True)
 class LawOption(Record):
-    """One documented setting of a law."""
+    """One documented setting of a law.
+
+    Parameters
+    ----------
+    name, default, text : default None means a number that the law does without
+    choices : the only values there are
+    least, most : bounds of a number; `is_above` leaves the lower bound itself out
+    """
 
     name: str
     default: object
     text: str
     choices: tuple[object, ...] = ()
+    least: float = -np.inf
+    most: float = np.inf
+    is_above: bool = False
+
+    def find_fault(self, value: object) -> str:
+        """Return what an allowed value is, where this one is not; else an empty text."""
+        if self.choices:
+            return "" if value in self.choices else f"one of {', '.join(map(str, self.choices))}"
+        if isinstance(self.default, bool):
+            return "" if isinstance(value, bool) else "true or false"
+        if value is None and self.default is None:
+            return ""
+        is_whole = isinstance(self.default, int)
+        if isinstance(value, Real) and not isinstance(value, bool):
+            number = float(value)
+            above = number > self.least if self.is_above else number >= self.least
+            is_inside = np.isfinite(number) and above and number <= self.most
+            if is_inside and (not is_whole or number.is_integer()):
+                return ""
+        ends = []
+        if np.isfinite(self.least):
+            ends.append(f"{'>' if self.is_above else '>='} {self.least:g}")
+        if np.isfinite(self.most):
+            ends.append(f"<= {self.most:g}")
+        kind = "a whole number" if is_whole else "a number"
+        none = " or none" if self.default is None else ""
+        return " ".join([kind, " and ".join(ends)]).strip() + none
+
+
+class OptionError(ValueError):
+    """An option that a law does not have, or a value that it does not take."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +249,26 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Optimum(Record):
+    """What a procedure finds in each group of rows, so that a group can be withheld and predicted.
+
+    Parameters
+    ----------
+    column : of the procedure's table, with one row per group; a row with `used` false has none
+    role : what the column holds
+    size : (rows) -> (n,), what groups are ordered by
+    size_of : (row of the table) -> the same of its group
+    predict : (params, row of the table) -> the optimum by the law
+    """
+
+    column: str
+    role: str
+    size: Callable[[Rows], FloatArray]
+    size_of: Callable[[Mapping[str, object]], float]
+    predict: Callable[[Mapping[str, float], Mapping[str, object]], float]
+
+
+@dataclass(frozen=True)
 class Procedure(Record):
     """A law defined by its steps; replicas call `run` on resampled rows.
 
@@ -218,6 +279,7 @@ class Procedure(Record):
     replicate : faster replicas: (rows, settings) -> name -> (B,), NaN where a replica failed
     predict : (params, columns, options) -> prediction, where the law predicts the target
     predict_rows : the same for laws that need more of the rows than their columns
+    optimum : for laws that predict the optimum of a group of rows and no single row
     """
 
     run: Callable[[Rows, Options], Point | Refusal]
@@ -225,6 +287,7 @@ class Procedure(Record):
     replicate: Callable[[Rows, Settings], Params] | None = None
     predict: Callable[[Params, Columns, Options], FloatArray] | None = None
     predict_rows: Callable[[Mapping[str, float], Rows, Options], FloatArray] | None = None
+    optimum: Optimum | None = None
 
 
 @dataclass(frozen=True)
@@ -303,9 +366,19 @@ class Law(Record):
     design: Callable[[], Columns] | None = None
 
     def read_options(self, changed: Options) -> dict[str, object]:
-        """Return the defaults with the changed options; an unknown name is an error."""
-        known = {option.name: option.default for option in self.options}
-        unknown = sorted(set(changed) - set(known))
-        if unknown:
-            raise ValueError(f"{self.slug} has no option {unknown[0]!r}; it has {sorted(known)}")
-        return {**known, **changed}
+        """Return the defaults with the changed options.
+
+        Raises
+        ------
+        OptionError
+            For an unknown name, or a value that the option does not take.
+        """
+        known = {option.name: option for option in self.options}
+        for name, value in changed.items():
+            if name not in known:
+                shown = ", ".join(sorted(known)) or "none"
+                raise OptionError(f"{self.slug} has no option {name!r}; it has {shown}")
+            allowed = known[name].find_fault(value)
+            if allowed:
+                raise OptionError(f"option {name} of {self.slug} is {allowed}, not {value!r}")
+        return {**{name: option.default for name, option in known.items()}, **changed}

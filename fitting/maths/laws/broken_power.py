@@ -139,7 +139,7 @@ LAW = Law(
     "ethancaballero/broken_neural_scaling_laws@ffa608f",
     procedure="Least squares on log(y + 1) from the best 60 of 240 random shapes.",
     pitfalls=("A second break only when the held-out error falls.",),
-    options=(LawOption("start_seed", 0, "seed of the random starts"),),
+    options=(LawOption("start_seed", 0, "seed of the random starts", least=0),),
     curve_role="x",
     refuse=refuse,
     review=review,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fitting.maths.allocation import allocate_lines, list_allocation
+from fitting.maths.allocation import BUDGET, allocate_lines, list_allocation
 from fitting.maths.loss_line import LOSS_LINE_PARAMS, fit_loss_lines
 from fitting.maths.types import (
     BoolArray,
@@ -204,9 +204,9 @@ LAW = Law(
     "law with a constant through the envelope.",
     pitfalls=("Valid only when each curve's learning-rate schedule ends where the curve ends.",),
     options=(
-        LawOption("window", 1, "rows of the moving average"),
-        LawOption("samples", 1500, "number of budgets"),
-        LawOption("budget", 5.76e23, "FLOPs at which N*, D* and L* are reported"),
+        LawOption("window", 1, "rows of the moving average", least=1),
+        LawOption("samples", 1500, "number of budgets", least=10, most=100_000),
+        BUDGET,
     ),
     version=2,
     derived=list_allocation(allocate_lines),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fitting.maths.allocation import ALLOCATION, allocate_sum, draw_frontier
+from fitting.maths.allocation import ALLOCATION, BUDGET, allocate_sum, draw_frontier
 from fitting.maths.types import (
     Columns,
     Law,
@@ -81,8 +81,8 @@ LAW = Law(
         "Checkpoints in the middle of a cosine schedule are not final losses.",
     ),
     options=(
-        LawOption("delta", 1e-3, "Huber threshold on log residuals"),
-        LawOption("budget", 5.76e23, "FLOPs at which N*, D* and L* are reported"),
+        LawOption("delta", 1e-3, "Huber threshold on log residuals", least=0.0, is_above=True),
+        BUDGET,
     ),
     derived=ALLOCATION,
     published=PUBLISHED,

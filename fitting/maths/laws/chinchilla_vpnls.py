@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from fitting.maths.allocation import BUDGET
 from fitting.maths.laws.chinchilla_parametric import LAW as PARAMETRIC
 from fitting.maths.laws.chinchilla_parametric import make_terms
-from fitting.maths.types import LawOption, Objective, Separable
+from fitting.maths.types import Objective, Separable
 
 GRID = np.linspace(0.05, 0.95, 32)
 
@@ -22,6 +23,6 @@ LAW = replace(
     procedure="Sum of squared residuals in the loss; coefficients projected out on a 32 x 32 grid "
     "of exponents, then a damped Newton iteration. No start values.",
     pitfalls=("Not robust: single bad points move it. Shown beside approach 3.",),
-    options=(LawOption("budget", 5.76e23, "FLOPs at which N*, D* and L* are reported"),),
+    options=(BUDGET,),
     published=(),
 )

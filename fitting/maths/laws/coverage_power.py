@@ -107,7 +107,7 @@ LAW = Law(
         "Biased by the finite sample and by problems solved never or always: compare the "
         "beta-binomial law, whose alpha is the asymptotic slope.",
     ),
-    options=(LawOption("points", 30, "number of log-spaced k"),),
+    options=(LawOption("points", 30, "number of log-spaced k", least=3, most=10_000),),
     curve_role="k",
     refuse=refuse_counts,
     curve=draw,

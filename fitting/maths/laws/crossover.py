@@ -150,7 +150,15 @@ LAW = Law(
         "A crossing inside the data is robust although the asymptotes are not.",
         "One reference scale alone is never a comparison.",
     ),
-    options=(LawOption("gain_at", None, "compute at which the second ladder's gain is reported"),),
+    options=(
+        LawOption(
+            "gain_at",
+            None,
+            "compute at which the second ladder's gain is reported",
+            least=0.0,
+            is_above=True,
+        ),
+    ),
     refuse=refuse,
     review=review,
 )

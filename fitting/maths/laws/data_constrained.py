@@ -265,7 +265,10 @@ LAW = Law(
     procedure="E, A, B, alpha, beta on single-epoch rows (or given), then R_D* and R_N* on all "
     "rows, then all together: a single-epoch run above N*(U_D) already has excess parameters.",
     pitfalls=("A loss that rises with the epochs breaks the form; the residuals then grow.",),
-    options=tuple(LawOption(name, None, f"fix {name} instead of fitting it") for name in BASE),
+    options=tuple(
+        LawOption(name, None, f"fix {name} instead of fitting it", least=0.0, is_above=True)
+        for name in BASE
+    ),
     derived=(_value_of_epochs(4.0), _value_of_epochs(16.0)),
     published=(
         Published(

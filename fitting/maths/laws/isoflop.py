@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from fitting.maths.akima import find_akima_optima
-from fitting.maths.allocation import allocate_lines, list_allocation
+from fitting.maths.allocation import BUDGET, allocate_lines, list_allocation
 from fitting.maths.loss_line import LOSS_LINE_PARAMS, MIN_BUDGETS_OF_LOSS, fit_loss_lines
 from fitting.maths.separable import solve_normal
 from fitting.maths.types import (
@@ -19,6 +20,7 @@ from fitting.maths.types import (
     LawOption,
     LawParam,
     Objective,
+    Optimum,
     Options,
     Params,
     Point,
@@ -269,6 +271,18 @@ def replicate(rows: Rows, settings: Settings) -> Params:
     return _scan(rows, counts).read_lines(with_loss)
 
 
+def _predict_size(params: Mapping[str, float], row: Mapping[str, object]) -> float:
+    return float(np.exp(params["log_n_factor"]) * float(str(row["flops"])) ** params["a"])
+
+
+OPTIMUM = Optimum(
+    "n_params",
+    "n_params",
+    size=lambda rows: rows.columns["flops"],
+    size_of=lambda row: float(str(row["flops"])),
+    predict=_predict_size,
+)
+
 LAW = Law(
     slug="isoflop",
     title="Chinchilla, approach 2 (isoFLOP profiles)",
@@ -288,7 +302,7 @@ LAW = Law(
         LawParam("log_d_factor", "natural log of the factor of D*"),
         *LOSS_LINE_PARAMS,
     ),
-    structure=Procedure(run, "within_groups", replicate),
+    structure=Procedure(run, "within_groups", replicate, optimum=OPTIMUM),
     objective=Objective("least_squares", "linear"),
     source="Hoffmann et al. 2022, arXiv 2203.15556, section 3.2",
     group="budget",
@@ -307,7 +321,7 @@ LAW = Law(
             "shape through a budget: a parabola, or Akima with weights from seed noise",
             ("parabola", "akima"),
         ),
-        LawOption("budget", 5.76e23, "FLOPs at which N*, D* and L* are reported"),
+        BUDGET,
     ),
     version=2,
     derived=list_allocation(allocate_lines),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fitting.maths.allocation import FLOPS_PER_PARAMETER_TOKEN, list_allocation
+from fitting.maths.allocation import BUDGET, FLOPS_PER_PARAMETER_TOKEN, list_allocation
 from fitting.maths.types import (
     Columns,
     CurveForm,
@@ -14,7 +14,6 @@ from fitting.maths.types import (
     FloatArray,
     Law,
     LawInput,
-    LawOption,
     LawParam,
     Objective,
     Options,
@@ -147,7 +146,7 @@ LAW = Law(
         ),
         *list_allocation(allocate),
     ),
-    options=(LawOption("budget", 5.76e23, "FLOPs at which N*, D* and L* are reported"),),
+    options=(BUDGET,),
     allocate=allocate,
     apart=(("n_params", "n_tokens"),),
     published=(

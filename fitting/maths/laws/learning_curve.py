@@ -226,6 +226,6 @@ LAW = Law(
     procedure="Fit the first 80 %, weigh by 1/MSE on the rest, refit; the band resamples blocks of "
     "residuals and families.",
     pitfalls=("Compare only runs with the same schedule and horizon.",),
-    options=(LawOption("horizon", None, "total steps of the run"),),
+    options=(LawOption("horizon", None, "total steps of the run", least=0.0, is_above=True),),
     refuse=refuse,
 )

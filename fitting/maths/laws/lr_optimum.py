@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fitting.maths.lr_exponent import LrExponent, fit_exponent
+from fitting.maths.lr_exponent import LrExponent, fit_exponent, follow_power
 from fitting.maths.lr_optima import LrOptimum, find_optimum
 from fitting.maths.lr_points import gather_points
 from fitting.maths.types import (
@@ -72,7 +72,12 @@ def _analyse(
             continue
         sizes.append(float(size))
         optima.append(found)
-        shown = {"lr": found.lr, "interval": found.interval, "censored": found.censored}
+        shown = {
+            "lr": found.lr,
+            "interval": found.interval,
+            "censored": found.censored,
+            "used": not found.censored,
+        }
         table.append({**row, **shown, "sentence": found.sentence})
     return fit_exponent(sizes, optima, seed), tuple(table)
 
@@ -109,7 +114,12 @@ LAW = Law(
         LawParam("exponent", "exponent of lr* in N or width"),
         LawParam("log_factor", "natural log of the factor"),
     ),
-    structure=Procedure(run, "within_groups", replicate),
+    structure=Procedure(
+        run,
+        "within_groups",
+        replicate,
+        optimum=follow_power("lr", "peak_lr", "scale", read_scale),
+    ),
     objective=Objective("least_squares", "linear"),
     source="per scale a parabola in log lr; expected exponents: Everett et al. 2024, "
     "arXiv 2407.05872 (unverified)",
@@ -120,6 +130,6 @@ LAW = Law(
         "A best rate at the edge of the sweep is censored and left out.",
         "Undertrained runs prefer a larger learning rate.",
     ),
-    options=(LawOption("neighbours", 2, "points on each side of the best"),),
+    options=(LawOption("neighbours", 2, "points on each side of the best", least=1),),
     refuse=refuse,
 )

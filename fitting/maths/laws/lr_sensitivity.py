@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from fitting.maths.lr_exponent import follow_power
 from fitting.maths.lr_points import unify_lr
 from fitting.maths.records import INTERNAL
 from fitting.maths.types import (
@@ -377,7 +378,9 @@ LAW = Law(
         LawParam("exponent", "exponent of the sensitivity in N"),
         LawParam("log_factor", "natural log of the factor"),
     ),
-    structure=Procedure(run, "within_groups", replicate),
+    structure=Procedure(
+        run, "within_groups", replicate, optimum=follow_power("value", "lr_sensitivity", "n_params")
+    ),
     objective=Objective("least_squares", "log"),
     source="Wortsman et al. 2023, arXiv 2309.14322, section 2.2",
     group="scale",

@@ -153,9 +153,9 @@ LAW = Law(
         "exp(8.39 - .81 log N_act - .25 log E) (eq. 8).",
     ),
     options=(
-        LawOption("delta", 0.01, "Huber threshold on log residuals"),
-        LawOption("e_start", JOINT["e_start"], "effective experts of a dense model"),
-        LawOption("e_max", JOINT["e_max"], "largest effective number of experts"),
+        LawOption("delta", 0.01, "Huber threshold on log residuals", least=0.0, is_above=True),
+        LawOption("e_start", JOINT["e_start"], "effective experts of a dense model", least=1.0),
+        LawOption("e_max", JOINT["e_max"], "largest effective number of experts", least=1.0),
     ),
     published=(Published("Ludziejewski et al. 2025", VALUES, JOINT_SOURCE),),
     refuse=refuse,

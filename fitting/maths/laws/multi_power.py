@@ -275,9 +275,9 @@ LAW = Law(
         "Points of one curve are not independent: no interval below 8 curves.",
     ),
     options=(
-        LawOption("delta", 1e-3, "Huber threshold on log residuals"),
-        LawOption("warmup", 0, "warm-up steps, for schedules rebuilt from logged rows"),
-        LawOption("bins", 1000, "pooled changes of the rate per schedule"),
+        LawOption("delta", 1e-3, "Huber threshold on log residuals", least=0.0, is_above=True),
+        LawOption("warmup", 0, "warm-up steps, for schedules rebuilt from logged rows", least=0),
+        LawOption("bins", 1000, "pooled changes of the rate per schedule", least=10, most=100_000),
     ),
     prepare=drop_rateless,
 )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from fitting.maths.allocation import FLOPS_PER_PARAMETER_TOKEN, list_allocation
+from fitting.maths.allocation import BUDGET, FLOPS_PER_PARAMETER_TOKEN, list_allocation
 from fitting.maths.types import (
     Columns,
     DerivedQuantity,
     FloatArray,
     Law,
     LawInput,
-    LawOption,
     LawParam,
     Objective,
     Options,
@@ -107,7 +106,7 @@ LAW = Law(
         DerivedQuantity("s", "exponent of N in the authors' code, -2 eta", "", _exponent),
         *list_allocation(allocate),
     ),
-    options=(LawOption("budget", 5.76e23, "FLOPs at which N*, D* and L* are reported"),),
+    options=(BUDGET,),
     allocate=allocate,
     refuse=refuse,
     truth={"E": 1.84, "a": 212.0, "b": 367.0, "eta": 0.136},

@@ -128,8 +128,8 @@ LAW = Law(
     procedure="Sum of Huber losses of the log residuals, bounded, from 18 starts.",
     pitfalls=("E and alpha are nearly collinear, k is not: lead with k and N (k log P + 1).",),
     options=(
-        LawOption("delta", 1e-3, "Huber threshold on log residuals"),
-        LawOption("streams", 8, "P at which the equivalent size is reported"),
+        LawOption("delta", 1e-3, "Huber threshold on log residuals", least=0.0, is_above=True),
+        LawOption("streams", 8, "P at which the equivalent size is reported", least=1),
     ),
     derived=(
         DerivedQuantity("amplitude", "(A / 1e9)^alpha", "nats", _amplitude),

@@ -100,7 +100,9 @@ LAW = Law(
     source="Henighan et al. 2020, arXiv 2010.14701",
     procedure="Relative least squares; with delta a Huber loss on the same residuals.",
     pitfalls=("L_inf and a are almost fully correlated: read the profile over L_inf.",),
-    options=(LawOption("delta", None, "Huber threshold; None = least squares"),),
+    options=(
+        LawOption("delta", None, "Huber threshold; None = least squares", least=0.0, is_above=True),
+    ),
     curve_role="x",
     review=review,
     weigh=weigh,

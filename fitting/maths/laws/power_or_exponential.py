@@ -284,6 +284,6 @@ LAW = Law(
     procedure="Both forms on the lower 70 % of x, scored on the rest, and AICc on all; a verdict "
     "only where both agree and the held-out errors differ by the option ratio.",
     pitfalls=("A pruning metric at an angle to the truth returns to a power law at larger x.",),
-    options=(LawOption("ratio", 2.0, "least ratio of held-out errors for a verdict"),),
+    options=(LawOption("ratio", 2.0, "least ratio of held-out errors for a verdict", least=1.0),),
     refuse=refuse,
 )

@@ -169,7 +169,7 @@ LAW = Law(
     ),
     options=(
         LawOption("r0", None, "score of the start model"),
-        LawOption("first_hours", 1500.0, "GPU-hours before which points are cut"),
+        LawOption("first_hours", 1500.0, "GPU-hours before which points are cut", least=0.0),
         LawOption(
             "hold_out",
             "largest_decade",

@@ -131,7 +131,9 @@ LAW = replace(
         "The excess is against the limit of the varied variable, not against 0 or the entropy.",
         "In N of a network with N ~ width^2 variance-limited means 1/2.",
     ),
-    options=(LawOption("delta", None, "Huber threshold; None = least squares"),),
+    options=(
+        LawOption("delta", None, "Huber threshold; None = least squares", least=0.0, is_above=True),
+    ),
     derived=(DerivedQuantity("implied_dimension", "4 / alpha", "", _dimension),),
     refuse=refuse,
     review=review,

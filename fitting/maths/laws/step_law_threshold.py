@@ -17,6 +17,7 @@ from fitting.maths.types import (
     LawOption,
     LawParam,
     Objective,
+    Optimum,
     Options,
     Params,
     Point,
@@ -65,6 +66,21 @@ def _factor_lr(params: Params, options: Options) -> FloatArray:
 def _factor_bs(params: Params, options: Options) -> FloatArray:
     return np.exp(params["bs_const"])
 
+
+def _predict_lr(params: Mapping[str, float], row: Mapping[str, object]) -> float:
+    roles = {"lr_N": "n_params", "lr_D": "n_tokens", "lr_B": "batch_tokens"}
+    slopes = [(params[name], role) for name, role in roles.items() if name in params]
+    steps = [slope * np.log(float(str(row[role]))) for slope, role in slopes]
+    return float(np.exp(params["lr_const"] + sum(steps)))
+
+
+OPTIMUM = Optimum(
+    "peak_lr",
+    "peak_lr",
+    size=lambda rows: rows.columns["n_params"] * rows.columns["n_tokens"],
+    size_of=lambda row: float(str(row["n_params"])) * float(str(row["n_tokens"])),
+    predict=_predict_lr,
+)
 
 DERIVED = (
     DerivedQuantity("lr_factor", "c of lr* = c N^p D^q", "", _factor_lr),
@@ -180,7 +196,18 @@ def run(rows: Rows, options: Options) -> Point | Refusal:
         f"{near.n} runs within {threshold:.3%} of their cell's best; the threshold is part "
         "of the answer",
     )
-    return Point(params, warnings=warnings)
+    return Point(params, table=_list_cells(near), warnings=warnings)
+
+
+def _list_cells(near: Rows) -> tuple[Mapping[str, object], ...]:
+    """Return each cell's geometric mean of lr and batch over the runs near its best."""
+    cells = []
+    for places in split_cells(near):
+        columns = near.take(places).columns
+        centre = {role: float(np.exp(np.log(values).mean())) for role, values in columns.items()}
+        exact = {role: float(columns[role][0]) for role in ("n_params", "n_tokens")}
+        cells.append({**centre, **exact, "n_runs": int(places.size), "used": True})
+    return tuple(cells)
 
 
 def replicate(rows: Rows, settings: Settings) -> Params:
@@ -199,7 +226,7 @@ LAW = Law(
     inputs=INPUTS,
     target=LawInput("loss", "L", "smoothed final loss, nats per token"),
     params=PARAMS,
-    structure=Procedure(run, "rows", replicate),
+    structure=Procedure(run, "rows", replicate, optimum=OPTIMUM),
     objective=Objective("least_squares", "log"),
     source=SOURCE,
     group="cell",
@@ -211,7 +238,13 @@ LAW = Law(
         "The released table does not reproduce the published lr-D exponent (.197 against .307).",
     ),
     options=(
-        LawOption("threshold", 0.0025, "relative distance to the cell's least loss"),
+        LawOption(
+            "threshold",
+            0.0025,
+            "relative distance to the cell's least loss",
+            least=0.0,
+            is_above=True,
+        ),
         LawOption("with_batch", False, "add log B to the regression of lr*"),
     ),
     derived=DERIVED,

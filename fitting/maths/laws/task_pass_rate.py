@@ -206,8 +206,16 @@ LAW = Law(
         "A chance level above zero breaks the form.",
     ),
     options=(
-        LawOption("chance", 0.0, "pass rate by chance; above 0 the law is refused"),
-        LawOption("target_size", 2.4e9, "size at which the pass rate is predicted"),
+        LawOption(
+            "chance", 0.0, "pass rate by chance; above 0 the law is refused", least=0.0, most=1.0
+        ),
+        LawOption(
+            "target_size",
+            2.4e9,
+            "size at which the pass rate is predicted",
+            least=0.0,
+            is_above=True,
+        ),
     ),
     derived=(DerivedQuantity("pass_rate", "PU at the target size", "", _at_target),),
     curve_role="n_params",

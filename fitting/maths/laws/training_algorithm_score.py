@@ -179,7 +179,11 @@ LAW = Law(
         "The score depends on the set of submissions: the leave-one-out table shows how.",
         "Times must come from one kind of hardware.",
     ),
-    options=(LawOption("r_max", 4.0, "ratio beyond which a workload counts nothing"),),
+    options=(
+        LawOption(
+            "r_max", 4.0, "ratio beyond which a workload counts nothing", least=1.0, is_above=True
+        ),
+    ),
     refuse=refuse,
     keeps_non_finite=True,
 )

@@ -198,9 +198,9 @@ LAW = Law(
         "alpha2 is the least identified. Rows are checkpoints: resample runs.",
     ),
     options=(
-        LawOption("delta", 1e-3, "Huber threshold"),
+        LawOption("delta", 1e-3, "Huber threshold", least=0.0, is_above=True),
         LawOption("as_released", False, "count tokens with the released unit error"),
-        LawOption("least_flops", 2.18e17, "rows with less compute are dropped"),
+        LawOption("least_flops", 2.18e17, "rows with less compute are dropped", least=0.0),
     ),
     published=(
         Published(

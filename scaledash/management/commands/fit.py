@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--set", nargs="+", action="extend", default=[], metavar="OPTION=VALUE", dest="options"
         )
-        parser.add_argument("--bootstrap", type=int, default=4000, help="number of replicas")
+        parser.add_argument(
+            "--bootstrap", type=_read_count, default=4000, help="number of replicas; 0 = none"
+        )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--json", action="store_true", help="print one JSON document")
         parser.add_argument("--plot", default="", help="write a page with the fit to this file")
@@ -42,11 +44,12 @@ class Command(BaseCommand):
     def handle(self, *args: object, **options: object) -> None:
         """Run the request and print the answer."""
         from fitting.csv_fit import CsvFitError, describe_answer, run_request
-        from fitting.fit_report import describe_laws, render_page, render_text
+        from fitting.fit_report import describe_laws, list_law_documents, render_page, render_text
         from fitting.maths.expression import ExpressionError
 
         if options["list"]:
-            self.stdout.write(describe_laws())
+            laws = jsonsafe.dumps(list_law_documents()).decode() if options["json"] else ""
+            self.stdout.write(laws or describe_laws())
             return
         try:
             answer = run_request(self._read_request(options))
@@ -81,6 +84,13 @@ class Command(BaseCommand):
             replicas=int(str(options["bootstrap"])),
             seed=int(str(options["seed"])),
         )
+
+
+def _read_count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise ArgumentTypeError(f"{text} is below 0")
+    return count
 
 
 def _read_pairs(texts: object, flag: str) -> dict[str, str]:

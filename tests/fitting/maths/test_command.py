@@ -59,7 +59,7 @@ def test_json_answer_is_one_document(csv_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     plain = json.loads(done.stdout)
-    assert (plain["law"], plain["status"], plain["seed"]) == ("chinchilla_parametric", "fitted", 3)
+    assert (plain["law"], plain["status"], plain["seed"]) == ("chinchilla_parametric", "fit", 3)
     assert plain["heldout"]["n"] > 0
     assert plain["params"]["alpha"] == pytest.approx(0.34, abs=0.02)
 
@@ -90,6 +90,20 @@ def test_mistake_is_one_sentence_and_no_traceback(csv_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "the file has no column 'size'; it has N, D, loss" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_list_as_json_names_roles_and_options() -> None:
+    done = run_fit("--list", "--json")
+    laws = {law["slug"]: law for law in json.loads(done.stdout)}
+    assert laws["isoflop"]["options"][0]["choices"] == ["parabola", "akima"]
+    assert [role["role"] for role in laws["kaplan"]["roles"]] == ["n_params", "n_tokens"]
+
+
+def test_a_negative_number_of_replicas_is_refused(csv_path: Path) -> None:
+    done = run_fit("chinchilla_parametric", str(csv_path), "--target", "loss", "--bootstrap", "-5")
+    assert done.returncode != 0
+    assert "-5 is below 0" in done.stderr
     assert "Traceback" not in done.stderr
 
 

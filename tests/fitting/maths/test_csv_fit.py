@@ -11,7 +11,8 @@ import pytest
 
 from fitting.csv_fit import CsvFitError, FitRequest, describe_answer, run_request
 from fitting.fit_report import describe_laws, render_laws_page, render_page, render_text
-from fitting.maths.registry import list_laws
+from fitting.maths.registry import get_law, list_laws
+from fitting.maths.types import OptionError
 from tests.fitting.maths.reference import find_folder, read_chinchilla
 from tests.fitting.maths.synthetic import make_rows
 
@@ -48,7 +49,7 @@ def describe(request: FitRequest) -> dict[str, object]:
 def test_answer_has_the_documented_fields(request_of: FitRequest) -> None:
     plain = describe(request_of)
     assert set(plain) >= DOCUMENTED
-    assert (plain["status"], plain["n"], plain["n_excluded"]) == ("fitted", 56, 1)
+    assert (plain["status"], plain["n"], plain["n_excluded"]) == ("fit", 56, 1)
     json.dumps(plain)
 
 
@@ -108,6 +109,10 @@ def test_options_change_the_fit(request_of: FitRequest) -> None:
         ({"mapping": {"n_params": "size"}}, "no column 'size'"),
         ({"mapping": {"n_parameters": "params"}}, "no role 'n_parameters'"),
         ({"options": {"detla": "1"}}, "no option 'detla'"),
+        ({"options": {"delta": "-1"}}, "delta of chinchilla_parametric is a number > 0, not -1"),
+        ({"options": {"delta": "abc"}}, "is a number > 0, not 'abc'"),
+        ({"options": {"delta": "nan"}}, "is a number > 0, not nan"),
+        ({"options": {"budget": "true"}}, "is a number > 0, not True"),
         ({"path": Path("absent.csv")}, "there is no file"),
     ],
 )
@@ -116,6 +121,58 @@ def test_mistakes_are_named(
 ) -> None:
     with pytest.raises(CsvFitError, match=complaint):
         run_request(replace(request_of, **change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("law", "option", "allowed"),
+    [
+        ("isoflop", {"interpolant": "cubic"}, "one of parabola, akima"),
+        ("lr_annealing", {"lambda": 2}, "a number > 0 and <= 1 or none"),
+        ("chinchilla_envelope", {"window": 1.5}, "a whole number >= 1"),
+        ("step_law_threshold", {"with_batch": 1}, "true or false"),
+    ],
+)
+def test_a_wrong_option_says_which_values_there_are(
+    law: str, option: dict[str, object], allowed: str
+) -> None:
+    with pytest.raises(OptionError, match=f"of {law} is {allowed}, not"):
+        get_law(law).read_options(option)
+
+
+def test_a_group_that_the_law_does_not_have_is_remarked(request_of: FitRequest) -> None:
+    plain = describe(replace(request_of, group="kind"))
+    assert "has no groups: --group kind changes nothing" in str(plain["warnings"])
+
+
+def test_what_a_procedure_does_not_have_is_null(tmp_path: Path) -> None:
+    plain = describe_sweep(tmp_path, 0)
+    assert (plain["objective"], plain["replicas_converged"], plain["loss_noise"]) == (None,) * 3
+
+
+def test_the_largest_scale_is_held_out_of_a_law_through_optima(tmp_path: Path) -> None:
+    held_out = describe_sweep(tmp_path, 0)["heldout"]
+    assert isinstance(held_out, dict)
+    assert (held_out["n"], held_out["quantity"]) == (1, "peak_lr")
+    assert held_out["rows"][0]["measured"] == pytest.approx(0.02 * 16**-0.75, rel=1e-6)
+    assert held_out["max_rel_error"] < 1e-6
+    bent = describe_sweep(tmp_path, 1)["heldout"]
+    assert isinstance(bent, dict)
+    assert bent["rows"][0]["rel_error"] == pytest.approx(-0.5, abs=1e-6)
+
+
+def describe_sweep(folder: Path, octaves: float) -> dict[str, object]:
+    """Return LR* against width, exact but for the widest, whose best is `octaves` too high."""
+    lines = ["width,lr,loss"]
+    for width in (128, 256, 512, 1024, 2048):
+        best = np.log(0.02 * (width / 128) ** -0.75) + octaves * np.log(2) * (width == 2048)
+        lines += [
+            f"{width},{float(np.exp(best + step))!r},{3 + 0.08 * step**2!r}"
+            for step in (-2, -1, 0, 1, 2)
+        ]
+    path = folder / "sweep.csv"
+    path.write_text("\n".join(lines))
+    mapping = {"width": "width", "peak_lr": "lr"}
+    return describe(FitRequest("lr_optimum", path, mapping, "loss", replicas=0))
 
 
 def test_refusal_is_an_answer_with_a_cure(request_of: FitRequest) -> None:

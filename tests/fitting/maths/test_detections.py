@@ -78,6 +78,14 @@ def test_parameter_at_the_end_of_its_search_is_refused_by_name() -> None:
     assert "do not determine it" in refusal.sentence
 
 
+def test_exponent_of_the_wrong_sign_is_refused_by_name() -> None:
+    rows = make_rows("chinchilla_parametric")
+    rising = Rows(rows.columns, 4.0 - 0.5 * rows.target)
+    refusal = refuse_rows("chinchilla_parametric", rising)
+    assert refusal.code == "on_bound"
+    assert "beyond the 0 that ends what it can mean" in refusal.sentence
+
+
 def test_bound_with_a_meaning_is_shown_and_said() -> None:
     x = np.geomspace(1.0, 1e4, 12)
     noise = 1 + 0.002 * np.random.default_rng(0).standard_normal(12)

@@ -14,6 +14,7 @@ COLUMNS = {
     "D": ["1e9", "2e9", "5e9", "1e9"],
     "model": ["small", "large", "large", "small"],
     "peak lr": ["1", "2", "3", "4"],
+    "outlier": ["True", "False", "false", "False"],
 }
 
 
@@ -27,6 +28,10 @@ COLUMNS = {
         ("model == 'large' and (D > 2e9 or C < 1.5e21)", [False, True, True, False]),
         ('model != "large"', [True, False, False, True]),
         ("`peak lr` > 2.5", [False, False, True, True]),
+        ("outlier == False and C < 1e22", [False, True, True, False]),
+        ("outlier != false", [True, False, False, False]),
+        ("C < D", [False, False, False, False]),
+        ("D < C", [True, True, True, False]),
         ("D == 2e9 or D == 5e9 and C < 1", [False, True, False, False]),
     ],
 )
@@ -41,7 +46,10 @@ def test_rows_are_chosen(expression: str, expected: list[bool]) -> None:
         ("C <", "found 'the end'"),
         ("C < 1 D", "did not expect 'D'"),
         ("(C < 1", "closing parenthesis"),
-        ("C < model", "expected a number"),
+        ("C < model", "column 'model' holds no number"),
+        ("model < 3", "column 'model' holds no number"),
+        ("C < large", "'large' is no number, no column and not quoted"),
+        ("outlier < True", "'True' is no number"),
         ("model < 'a'", "only be compared by == or !="),
         ("__import__('os')", "no column '__import__'"),
         ("C < 1; 2", "cannot read"),

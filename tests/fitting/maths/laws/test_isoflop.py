@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fitting.maths.types import Rows, Settings
+from fitting.maths.types import HeldOut, Rows, Settings
 from tests.fitting.maths.reference import read_isoflop
 from tests.fitting.maths.synthetic import fit_rows, refuse_rows
 
@@ -77,6 +77,22 @@ def test_centred_profiles_keep_the_exponent_and_bias_the_vertices(
     assert fit.values()["a"] == pytest.approx(TRUE_A, abs=1e-4)
     found = abs(fit.values()["log_n_factor"] - true_factor) / np.log(10)
     assert found == pytest.approx(bias, abs=1e-3)
+
+
+def test_the_best_sizes_of_the_largest_decade_are_withheld_and_predicted() -> None:
+    held_out = fit_rows(SLUG, make_profiles(0.5), Settings(replicas=0)).held_out
+    assert isinstance(held_out, HeldOut)
+    assert held_out.quantity == "n_params"
+    assert held_out.ids == ("6.344e+20", "1.38e+21", "3e+21")
+    assert held_out.max_error < 1e-3
+
+
+def test_golden_i1_misses_the_best_sizes_of_the_decade_that_it_did_not_see() -> None:
+    rows = read_isoflop("chinchilla", False)
+    held_out = fit_rows(SLUG, rows, Settings(replicas=0)).held_out
+    assert isinstance(held_out, HeldOut)
+    assert len(held_out.ids) == 3
+    assert held_out.median_error == pytest.approx(0.279, abs=0.005)
 
 
 def test_drifting_centre_biases_the_exponent() -> None:
