@@ -31,6 +31,16 @@ SCHEMA = pa.schema(
         ("datetime_value", WHEN),
         ("string_set_value", pa.list_(pa.string())),
         ("file_value", pa.struct([("path", pa.string())])),
+        (
+            "histogram_value",
+            pa.struct(
+                [
+                    ("type", pa.string()),
+                    ("edges", pa.list_(pa.float64())),
+                    ("values", pa.list_(pa.float64())),
+                ]
+            ),
+        ),
     ]
 )
 AT = datetime(2026, 1, 2, tzinfo=UTC)

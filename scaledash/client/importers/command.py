@@ -31,7 +31,7 @@ from scaledash.client.importers.model import (
 from scaledash.client.transport import Transport
 
 DONE, FAILED = 0, 1
-KINDS = ("csv", "tensorboard", "wandb", "mlflow", "neptune")
+KINDS = ("csv", "tensorboard", "wandb", "mlflow", "neptune", "aim")
 NO_SERVER = "no server is known: `scaledash login URL`, or set SCALEDASH_URL and SCALEDASH_TOKEN"
 
 
@@ -59,7 +59,9 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     command.add_argument("--name-regex", metavar="R", help="facts out of names, by named groups")
     command.add_argument("--limit", type=int, metavar="N", help="at most so many runs")
     command.add_argument("--dry-run", action="store_true", help="say what would be imported")
-    command.add_argument("--deleted", action="store_true", help="mlflow: deleted runs too")
+    command.add_argument(
+        "--deleted", action="store_true", help="mlflow and aim: deleted or archived runs too"
+    )
     command.set_defaults(run=run_import)
 
 

@@ -26,6 +26,8 @@ def open_source(options: argparse.Namespace, tally: Tally) -> Source:
         from scaledash.client.importers.mlflow import open_mlflow
 
         return open_mlflow(place, tally, with_deleted=options.deleted)
+    if kind == "aim" and place.startswith(("aim://", "ssh://")):
+        raise UsageError(f"{place}: give the folder of the repository, on the machine that has it")
     path = Path(place).expanduser()
     if not path.exists():
         raise UsageError(f"there is nothing at {place}")
@@ -46,6 +48,10 @@ def _open_path(kind: str, path: Path, options: argparse.Namespace, tally: Tally)
         from scaledash.client.importers.wandb_file import WandbFiles
 
         return WandbFiles(path, tally)
+    if kind == "aim":
+        from scaledash.client.importers.aim import AimRepo
+
+        return AimRepo(path, tally, with_archived=options.deleted)
     from scaledash.client.importers.neptune import NeptuneExport
 
     return NeptuneExport(path, tally)
