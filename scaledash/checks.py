@@ -15,6 +15,7 @@ from django.db.backends.utils import CursorWrapper
 from scaledash.lib.addresses import is_loopback
 
 MIN_SECRET_LENGTH = 50
+EMAIL_SCHEMES = ("smtp+tls", "smtps", "smtp")
 DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
 OTHERS_MASK = stat.S_IRWXG | stat.S_IRWXO
 
@@ -77,6 +78,32 @@ def check_configuration(
             )
         )
     return problems
+
+
+@register(Tags.security)
+def check_email(app_configs: Sequence[AppConfig] | None, **options: object) -> list[CheckMessage]:
+    """Refuse e-mail that could not be sent, or would show its password on the way: E007."""
+    if not settings.SENDS_EMAIL:
+        return []
+    scheme, host = settings.EMAIL_URL.scheme, settings.EMAIL_HOST
+    if scheme not in EMAIL_SCHEMES or not host:
+        message = (
+            "SCALEDASH_EMAIL_URL is not of the form smtp+tls://user:password@host:587; "
+            f"its scheme is one of {', '.join(EMAIL_SCHEMES)}."
+        )
+    elif scheme == "smtp" and settings.EMAIL_HOST_PASSWORD and not is_loopback(host):
+        message = (
+            f"SCALEDASH_EMAIL_URL would send a password to {host} in the clear; "
+            "use smtp+tls:// or smtps://."
+        )
+    elif not settings.DEFAULT_FROM_EMAIL or not settings.SCALEDASH_BASE_URL:
+        message = (
+            "SCALEDASH_EMAIL_URL needs SCALEDASH_EMAIL_FROM, the sender, and SCALEDASH_BASE_URL, "
+            "where links lead to."
+        )
+    else:
+        return []
+    return [Error(message, id="scaledash.E007")]
 
 
 @register(Tags.database)

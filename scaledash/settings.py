@@ -159,10 +159,23 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGIN_LINK_MINUTES = 15
 RESET_LINK_HOURS = 24
+MAILED_LINK_MINUTES = 60
 LOGIN_FAILURES_ALLOWED = 5
 LOGIN_FAILURE_MINUTES = 15
 SESSION_IDLE_SECONDS = 2 * 24 * 3600
 TRUSTED_PROXIES = int(os.environ.get("SCALEDASH_TRUSTED_PROXIES", "0"))
+
+# --- e-mail: links for forgotten passwords, nothing else ---------------------------------------
+EMAIL_URL = urlsplit(os.environ.get("SCALEDASH_EMAIL_URL", ""))
+SENDS_EMAIL = bool(EMAIL_URL.geturl())
+EMAIL_HOST = EMAIL_URL.hostname or ""
+EMAIL_PORT = EMAIL_URL.port or {"smtps": 465, "smtp": 25}.get(EMAIL_URL.scheme, 587)
+EMAIL_HOST_USER = unquote(EMAIL_URL.username or "")
+EMAIL_HOST_PASSWORD = unquote(EMAIL_URL.password or "")
+EMAIL_USE_SSL = EMAIL_URL.scheme == "smtps"
+EMAIL_USE_TLS = EMAIL_URL.scheme == "smtp+tls"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("SCALEDASH_EMAIL_FROM", "")
 
 # --- transport security -------------------------------------------------------------------------
 HTTPS = SCALEDASH_BASE_URL.startswith("https://")

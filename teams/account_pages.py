@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -11,9 +12,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from scaledash.middleware import render_form
 from teams import accounts
-from teams.forms import NewPasswordForm
+from teams.forms import ForgottenForm, NewPasswordForm
+from teams.limiter import TooManyFailures
 from teams.models import User
 from teams.pages import answer_json, read_form, require_sign_in, require_site_admin
+from teams.password_mail import request_links
 from teams.services import Refused
 
 MAX_PEOPLE_SHOWN = 500
@@ -97,6 +100,31 @@ def _show_people(request: HttpRequest, status: int = 200, **more: object) -> Htt
     people = accounts.list_users()
     context = {"people": people[:MAX_PEOPLE_SHOWN], "total": people.count(), **more}
     return render(request, "teams/people.html", context, status=status)
+
+
+# --- forgotten passwords --------------------------------------------------------------------------
+@require_http_methods(["GET", "HEAD", "POST"])
+def show_forgotten(request: HttpRequest) -> HttpResponse:
+    """Mail a link for a forgotten password; the answer is the same whether there is an account."""
+    form = ForgottenForm(read_form(request))
+    context = {
+        "form": form,
+        "sends_email": settings.SENDS_EMAIL,
+        "minutes": settings.MAILED_LINK_MINUTES,
+    }
+    if not settings.SENDS_EMAIL or request.method != "POST":
+        return render(request, "teams/forgot.html", context)
+    if not form.is_valid():
+        return render(request, "teams/forgot.html", context, status=422)
+    try:
+        request_links(request, form.cleaned_data["wanted"])
+    except TooManyFailures as refusal:
+        minutes = -(-refusal.retry_after_seconds // 60)
+        form.add_error(None, f"Too many requests from here; try again in {minutes} min.")
+        response = render(request, "teams/forgot.html", context, status=429)
+        response["Retry-After"] = str(refusal.retry_after_seconds)
+        return response
+    return render(request, "teams/forgot.html", {**context, "asked": True})
 
 
 @sensitive_post_parameters()

@@ -97,12 +97,18 @@ def set_active(user: User, is_active: bool, by: User) -> None:
 # --- passwords set by link -----------------------------------------------------------------------
 @transaction.atomic
 def create_reset_link(user: User) -> str:
-    """Return the secret of a link that sets a new password once; earlier links end."""
+    """Return the secret of an administrator's link to a new password; earlier links end."""
     ResetLink.objects.filter(user=user, used_at=None).delete()
-    secret = secrets.token_urlsafe(32)
-    expires_at = timezone.now() + timedelta(hours=settings.RESET_LINK_HOURS)
-    ResetLink.objects.create(sha256=hash_secret(secret), user=user, expires_at=expires_at)
+    secret = add_reset_link(user, timedelta(hours=settings.RESET_LINK_HOURS))
     audit.record("password_link.created", None, user.username)
+    return secret
+
+
+def add_reset_link(user: User, lifetime: timedelta) -> str:
+    """Return the secret of a link that sets a new password once, beside those there are."""
+    secret = secrets.token_urlsafe(32)
+    expires_at = timezone.now() + lifetime
+    ResetLink.objects.create(sha256=hash_secret(secret), user=user, expires_at=expires_at)
     return secret
 
 
@@ -116,13 +122,23 @@ def find_reset_link(secret: str) -> ResetLink | None:
 
 @transaction.atomic
 def reset_password(link: ResetLink, password: str) -> bool:
-    """Set the new password and end every session; False where the link was used meanwhile."""
+    """Set the new password, end every session and other link; False where it was used meanwhile."""
     now = timezone.now()
     if not ResetLink.objects.filter(pk=link.pk, used_at=None).update(used_at=now):
         return False
     user = User.objects.get(pk=link.user_id)
+    ResetLink.objects.filter(user=user, used_at=None).delete()
     user.set_password(password)
     user.save(update_fields=["password"])
     Session.objects.filter(user=user).delete()
     audit.record("password.set_by_link", None, user.username)
     return True
+
+
+@transaction.atomic
+def set_email(user: User, address: str) -> None:
+    """Keep the address that password links are mailed to; links to an earlier one end."""
+    ResetLink.objects.filter(user=user, used_at=None).delete()
+    user.email = address
+    user.save(update_fields=["email"])
+    audit.record("email_address.changed", None, user.username)

@@ -103,14 +103,14 @@ class SetupForm(AccountForm):
         return self.cleaned_data["code"]
 
 
-class PasswordForm(NewPasswordForm):
-    """A change of one's own password, or the first one of a user who has none."""
+class OwnerForm(forms.Form):
+    """A form that only the owner of the account may send: it asks for the current password."""
 
     current_password = _password("Current password", "current-password")
-    field_order = ("current_password", "new_password", "repeated")
 
     def __init__(self, *args: object, user: User, **kwargs: object) -> None:
-        super().__init__(*args, user=user, **kwargs)
+        super().__init__(*args, **kwargs)
+        self.user = user
         if not user.has_usable_password():  # made by `make up`, signed in by its link
             del self.fields["current_password"]
 
@@ -120,6 +120,33 @@ class PasswordForm(NewPasswordForm):
         if not self.user.check_password(typed):
             raise ValidationError("This is not your current password.")
         return typed
+
+
+class PasswordForm(OwnerForm, NewPasswordForm):
+    """A change of one's own password, or the first one of a user who has none."""
+
+    field_order = ("current_password", "new_password", "repeated")
+
+
+class EmailForm(OwnerForm):
+    """The address that links for a forgotten password are sent to; empty: none."""
+
+    email = forms.EmailField(
+        label="E-mail",
+        required=False,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+    field_order = ("email", "current_password")
+
+
+class ForgottenForm(forms.Form):
+    """Who wants a link for a forgotten password."""
+
+    wanted = UsernameField(
+        label="User name or e-mail address",
+        max_length=254,
+        widget=forms.TextInput(attrs={"autocomplete": "username"}),
+    )
 
 
 class TokenForm(forms.Form):

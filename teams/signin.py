@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
 from django.contrib.auth.backends import ModelBackend
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -13,8 +14,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from scaledash.lib.addresses import is_loopback
 from teams import audit
-from teams.accounts import end_other_devices
-from teams.forms import PasswordForm, SetupForm, SignInForm
+from teams.accounts import end_other_devices, set_email
+from teams.forms import EmailForm, PasswordForm, SetupForm, SignInForm
 from teams.limiter import TooManyFailures, forgive, note_attempt
 from teams.models import User
 from teams.pages import read_form, require_sign_in
@@ -93,18 +94,39 @@ def show_password(request: HttpRequest) -> HttpResponse:
     """Change one's own password; every other session of the user ends."""
     form = PasswordForm(read_form(request), user=request.user)
     if request.method != "POST" or not form.is_valid():
-        return _show(request, "teams/password.html", {"form": form})
+        return _show_account(request, form=form)
     request.user.set_password(form.cleaned_data["new_password"])
     request.user.save(update_fields=["password"])
     update_session_auth_hash(request, request.user)
     end_other_devices(request.user, request.session.session_key)
     audit.record("password.changed", None, request.user.username)
-    return _show(
-        request,
-        "teams/password.html",
-        {"form": PasswordForm(user=request.user), "changed": True},
-        200,
-    )
+    return _show_account(request, 200, changed=True)
+
+
+@sensitive_post_parameters()
+@require_sign_in
+@require_POST
+def change_email(request: HttpRequest) -> HttpResponse:
+    """Change one's own e-mail address; the owner's password is asked for, as it leads to it."""
+    form = EmailForm(request.POST, user=request.user, auto_id="id_email_%s")
+    if not settings.SENDS_EMAIL:
+        raise Http404
+    if not form.is_valid():
+        return _show_account(request, email_form=form)
+    set_email(request.user, form.cleaned_data["email"])
+    messages.success(request, "Your e-mail address is saved.")
+    return redirect("password")
+
+
+def _show_account(request: HttpRequest, status: int | None = None, **more: object) -> HttpResponse:
+    user = request.user
+    email_form = EmailForm(user=user, initial={"email": user.email}, auto_id="id_email_%s")
+    context = {
+        "form": PasswordForm(user=user),
+        "email_form": email_form if settings.SENDS_EMAIL else None,
+        **more,
+    }
+    return _show(request, "teams/password.html", context, status)
 
 
 def _find_target(request: HttpRequest) -> str:

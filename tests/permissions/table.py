@@ -63,6 +63,9 @@ TEAMS = {
         "POST": Call(everyone(422, **dict.fromkeys(("stranger", "viewer", "editor", "admin"), OK))),
     },
     "login-once": {"GET": Call(everyone())},
+    "forgot": {"GET": Call(everyone()), "POST": Call(everyone(), {"wanted": "ann"})},
+    # There is no such page where no e-mail is sent.
+    "email": {"POST": Call(page(stranger=404, viewer=404, editor=404, admin=404))},
     "logout": {"POST": Call(everyone())},
     "password": {
         "GET": Call(OWN_PAGE),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.checks import CheckMessage
@@ -76,6 +77,32 @@ def test_e005_debug_on_a_public_bind_is_refused(settings: object) -> None:
     url = "https://scaledash.example"
     found = check(settings, DEBUG=True, SCALEDASH_BIND="10.0.0.1", SCALEDASH_BASE_URL=url)
     assert found == ["scaledash.E005"]
+
+
+# --- E007 --------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("url", "sender", "is_refused"),
+    [
+        ("", "", False),
+        ("smtp+tls://u:p@mail.example.org:587", "a@example.org", False),
+        ("smtps://mail.example.org", "a@example.org", False),
+        ("smtp://u:p@localhost:1025", "a@example.org", False),
+        ("smtp://relay.example.org", "a@example.org", False),
+        ("smtp://u:p@mail.example.org", "a@example.org", True),
+        ("mail.example.org:587", "a@example.org", True),
+        ("smtp+tls://", "a@example.org", True),
+        ("smtps://mail.example.org", "", True),
+    ],
+)
+def test_e007_e_mail_that_cannot_work_or_shows_its_password_is_refused(
+    settings: object, url: str, sender: str, is_refused: bool
+) -> None:
+    parts = urlsplit(url)
+    settings.SENDS_EMAIL, settings.EMAIL_URL = bool(url), parts
+    settings.EMAIL_HOST, settings.EMAIL_HOST_PASSWORD = parts.hostname or "", parts.password or ""
+    settings.DEFAULT_FROM_EMAIL, settings.SCALEDASH_BASE_URL = sender, "https://runs.example.org"
+    found = [problem.id for problem in checks.check_email(None)]
+    assert found == ["scaledash.E007"] * is_refused
 
 
 # --- E006 --------------------------------------------------------------------------------------
