@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.forms import UsernameField
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -74,7 +75,18 @@ class AccountForm(NewPasswordForm):
         max_length=150,
         validators=User._meta.get_field("username").validators,
     )
-    field_order: tuple[str, ...] = ("username", "new_password", "repeated")
+    email = forms.EmailField(
+        label="E-mail (optional)",
+        required=False,
+        help_text="For a link when you forget your password; used for nothing else.",
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+    field_order: tuple[str, ...] = ("username", "email", "new_password", "repeated")
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        if not settings.SENDS_EMAIL:
+            del self.fields["email"]
 
     def clean_username(self) -> str:
         """Refuse a name that is taken, in any spelling; let the rules for passwords know it."""
@@ -89,7 +101,7 @@ class SetupForm(AccountForm):
     """The first administrator; `code` is asked for where strangers can reach the page."""
 
     code = forms.CharField(label="Code from the terminal", max_length=100)
-    field_order = ("username", "new_password", "repeated", "code")
+    field_order = ("username", "email", "new_password", "repeated", "code")
 
     def __init__(self, *args: object, needs_code: bool, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)

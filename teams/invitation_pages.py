@@ -67,7 +67,8 @@ def show_invitation(request: HttpRequest, invite_secret: str) -> HttpResponse:
         status = 422 if request.method == "POST" else 200
         return _show(request, invitation, invite_secret, form, status)
     fields = form.cleaned_data
-    user = join_with_account(invitation, fields["username"], fields["new_password"])
+    email = fields.get("email", "")
+    user = join_with_account(invitation, fields["username"], fields["new_password"], email)
     if user is None:
         return _answer_gone(request)
     login(request, user, BACKEND)

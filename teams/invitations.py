@@ -74,9 +74,11 @@ def accept_invitation(invitation: Invitation, user: User) -> bool:
 
 
 @transaction.atomic
-def join_with_account(invitation: Invitation, username: str, password: str) -> User | None:
+def join_with_account(
+    invitation: Invitation, username: str, password: str, email: str = ""
+) -> User | None:
     """Make the account of a new person and let it join; None where somebody was faster."""
-    user = User.objects.create_user(username=username, password=password)
+    user = User.objects.create_user(username, email, password)
     if not accept_invitation(invitation, user):
         transaction.set_rollback(True)
         return None

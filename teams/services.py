@@ -159,13 +159,13 @@ def is_setup_code(text: str) -> bool:
 
 
 @transaction.atomic
-def create_first_admin(username: str, password: str) -> User | None:
+def create_first_admin(username: str, password: str, email: str = "") -> User | None:
     """Create the administrator of an empty database, or return None if somebody was faster."""
     # The row that stands for the user table serialises two setups at the same moment.
     ContentType.objects.select_for_update().get(app_label="teams", model="user")
     if User.objects.exists():
         return None
-    user = User.objects.create_superuser(username=username, password=password)
+    user = User.objects.create_superuser(username, email, password)
     audit.record("user.created", None, username)
     return user
 

@@ -36,7 +36,8 @@ def show_setup(request: HttpRequest) -> HttpResponse:
     if request.method != "POST" or not form.is_valid():
         return _show(request, "teams/setup.html", {"form": form})
     fields = form.cleaned_data
-    user = create_first_admin(fields["username"], fields["new_password"])
+    email = fields.get("email", "")
+    user = create_first_admin(fields["username"], fields["new_password"], email)
     if user is None:
         raise Http404
     login(request, user, BACKEND)

@@ -76,6 +76,8 @@ OPTIONAL_IMPORTS = {
     "jax",
     "tensorboard",
     "keras",
+    "aim",
+    "aimrocks",  # comes with aim
 }
 
 

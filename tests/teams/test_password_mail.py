@@ -162,3 +162,15 @@ def test_server_that_is_away_changes_no_answer_and_is_logged(
     while "were not sent" not in caplog.text and time.monotonic() < end:
         threading.Event().wait(0.005)
     assert "1 password e-mails were not sent" in caplog.text
+
+
+def test_new_people_may_give_an_address_where_e_mail_is_sent(settings: object) -> None:
+    assert 'name="email"' in Client().get("/setup").text
+    account = {"username": "root", "email": "root@example.org", **NEW}
+    assert Client().post("/setup", account).status_code == 302
+    assert User.objects.get().email == "root@example.org"
+
+
+def test_new_people_are_asked_for_no_address_where_none_is_sent(settings: object) -> None:
+    settings.SENDS_EMAIL = False
+    assert 'name="email"' not in Client().get("/setup").text
