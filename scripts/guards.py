@@ -209,15 +209,15 @@ GUARDS = (
     Guard(
         "T25: who asks for a password link does not learn who has an account",
         "teams/password_mail.py",
-        "    if letters:\n",
-        "    if not letters:\n        raise OSError\n    if letters:\n",
+        "    if letters:\n        Thread(",
+        "    if not letters:\n        raise OSError\n    else:\n        Thread(",
         ("tests/teams/test_password_mail.py", "-k", "t25"),
     ),
     Guard(
         "T19: a mailbox gets few password links",
         "teams/password_mail.py",
         "MAX_LINKS_PER_HOUR = 3",
-        "MAX_LINKS_PER_HOUR = 300",
+        "MAX_LINKS_PER_HOUR = 900",
         ("tests/teams/test_password_mail.py", "-k", "t19 and mailbox"),
     ),
     Guard(
