@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from fitting.models import FitKind
+from teams.store import Prepared
 
 MAX_RAISED = 3  # attempts that raised before the back-off begins
 MAX_LOST = 6  # attempts whose lease expired before the back-off begins
@@ -34,40 +35,43 @@ INSERT INTO fitting_dirty (subject, kind, at)
 SELECT subject, %(kind)s, clock_timestamp() FROM unnest(%(subjects)s::bigint[]) AS subject
 """
 
+# Whether the run's diagnosis is meant too: a metric is read as something, or a person said that one
+# of them is. Unique (project, metric) of meanings.
+_IS_JUDGED = """
+(%(is_judged)s::bool OR EXISTS (
+  SELECT FROM fitting_metricmeaning g
+  WHERE g.project_id = (SELECT project_id FROM runs_run WHERE id = %(run)s::bigint)
+    AND g.metric = ANY(%(metrics)s::text[]) AND g.key <> ''))
+"""
+
 # The lease of the run's diagnosis is made with its first change. Not by ON CONFLICT alone: that
 # waits for a worker that is updating the lease, and the worker waits for the run's row, which the
 # caller holds. Primary keys of run and fit_state.
-_LEASE = """
-WITH lease AS (
+_LEASE = f"""
+WITH judged AS MATERIALIZED (SELECT {_IS_JUDGED} AS it), lease AS (
   INSERT INTO fitting_fitstate (subject, kind, project_id, token, attempts, failures,
                                 last_duration_seconds, last_error, progress)
-  SELECT r.id, 'run_diag', r.project_id, 0, 0, 0, 0, '', '{}'::jsonb
-  FROM runs_run r WHERE r.id = %(run)s AND %(is_judged)s
+  SELECT r.id, 'run_diag', r.project_id, 0, 0, 0, 0, '', '{{}}'::jsonb
+  FROM runs_run r WHERE r.id = %(run)s AND (SELECT it FROM judged)
     AND NOT EXISTS (SELECT FROM fitting_fitstate WHERE subject = %(run)s AND kind = 'run_diag')
   ON CONFLICT DO NOTHING
 )
 """
-_RUN = "UNION ALL SELECT %(run)s, 'run_diag', clock_timestamp() WHERE %(is_judged)s"
+_RUN = "UNION ALL SELECT %(run)s, 'run_diag', clock_timestamp() FROM judged WHERE it"
 
 # Index: unique (study, run) of fitting_studyrun by its foreign key index on run.
-MARK_READERS = f"""{_LEASE}
+MARK_READERS = Prepared(
+    "mark_readers",
+    f"""{_LEASE}
 INSERT INTO fitting_dirty (subject, kind, at)
 SELECT s.id, 'fast', clock_timestamp()
 FROM fitting_studyrun m JOIN fitting_study s ON s.id = m.study_id
 WHERE m.run_id = %(run)s AND s.deleted_at IS NULL
-  AND (%(has_loss)s OR s.loss_metric = ANY(%(metrics)s))
+  AND (%(reads_all)s::bool OR s.loss_metric = ANY(%(metrics)s))
 {_RUN}
 RETURNING subject, kind
-"""
-
-MARK_HOLDERS = f"""{_LEASE}
-INSERT INTO fitting_dirty (subject, kind, at)
-SELECT s.id, 'fast', clock_timestamp()
-FROM fitting_studyrun m JOIN fitting_study s ON s.id = m.study_id
-WHERE m.run_id = %(run)s AND s.deleted_at IS NULL
-{_RUN}
-RETURNING subject, kind
-"""
+""",
+)
 
 FORGET = """
 DELETE FROM fitting_fitstate
@@ -258,15 +262,16 @@ def mark_readers(
     """Append dirty rows for the studies that hold the run and read one of the metrics.
 
     Any loss is read: one that is not finite tells of a divergence, whatever the study declares.
-    `is_judged` marks the diagnosis of the run as well.
+    `is_judged` marks the diagnosis of the run as well, and so does a metric with a meaning.
     """
-    values = {"run": run_id, "metrics": list(metrics), "has_loss": has_loss}
-    return _name(_fetch(MARK_READERS, {**values, "is_judged": is_judged}))
+    values = {"run": run_id, "metrics": list(metrics), "reads_all": has_loss}
+    return _name(MARK_READERS.fetch({**values, "is_judged": is_judged}))
 
 
 def mark_holders(run_id: int, is_judged: bool = True) -> list[Subject]:
     """Append dirty rows for all studies that hold the run, and for its diagnosis."""
-    return _name(_fetch(MARK_HOLDERS, {"run": run_id, "is_judged": is_judged}))
+    values = {"run": run_id, "metrics": [], "reads_all": True}
+    return _name(MARK_READERS.fetch({**values, "is_judged": is_judged}))
 
 
 def _name(rows: Iterable[tuple]) -> list[Subject]:

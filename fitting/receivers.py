@@ -10,7 +10,6 @@ from django.dispatch import receiver
 from fitting import outbox, services
 from fitting.alerts.raising import raise_end, raise_logged
 from fitting.diagnoses.keys import find_key
-from fitting.diagnoses.naming import has_meaning
 from fitting.diagnoses.pages import build_panel
 from fitting.diagnoses.rules import mark_changed
 from fitting.hints import hints
@@ -63,7 +62,6 @@ def follow_batch(run_id: int, metrics: Sequence[str], **kwargs: object) -> None:
     """Mark the studies that hold the run and read one of the batch's metrics, and its diagnosis."""
     has_loss = any(is_loss(name) for name in metrics)
     is_judged = any((key := find_key(name)) and key.name for name in metrics)
-    is_judged = is_judged or has_meaning(run_id, metrics)
     _wake(outbox.mark_readers(run_id, metrics, has_loss, is_judged))
 
 

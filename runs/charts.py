@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from runs import store
+from runs.blocks import Steps
 from runs.groups import group_runs
 from runs.models import Run
+from runs.points import Series
 from runs.series import Curve, Floats, View, build_payload, cut_window
 from runs.smoothing import average, smooth
-from runs.store import Series, Steps
 from scaledash.lib.names import FLOPS, TOKENS, canonical_metric, find_flop_unit
 
 X_AXES = ("step", "tokens", "flops", "time", "relative")

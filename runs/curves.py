@@ -10,10 +10,12 @@ import numpy as np
 from django.http import QueryDict
 
 from runs.attempts import compute_limits
+from runs.blocks import Steps, find_distinct
 from runs.charts import X_AXES, make_curve, read_axes
 from runs.models import Metric, Run
+from runs.points import NO_POINTS, Series
 from runs.series import Curve, Floats, View, build_payload
-from runs.store import NO_POINTS, Series, Steps, find_distinct, read_points, read_stored
+from runs.store import read_points, read_stored
 
 MAX_CHARTS = 50
 MAX_ATTEMPTS = 10  # whose hidden points are drawn, the newest

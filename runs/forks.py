@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from runs import store
+from runs.blocks import Steps, Values
 from runs.facts import Facts, apply_declared, derive_flops, take
 from runs.models import Run
-from runs.store import Steps, Values
 from runs.validation import MAX_INTEGER
 from scaledash.lib.names import FLOPS, TOKENS, canonical_metric, find_flop_unit
 

@@ -10,10 +10,11 @@ import msgspec
 import numpy as np
 
 from runs import store
+from runs.blocks import Steps, Values
 from runs.forks import ForkPoint, list_ancestors, read_inherited
 from runs.models import Metric, Run
+from runs.points import Series
 from runs.series import choose_samples
-from runs.store import Steps, Values
 from runs.validation import MAX_INTEGER
 from scaledash.lib import jsonsafe
 
@@ -107,7 +108,7 @@ def write_values(values: Values) -> list[float | str]:
     return found
 
 
-def find_times(times: store.Series | Points, steps: Steps) -> Values:
+def find_times(times: Series | Points, steps: Steps) -> Values:
     """Return the time of each step, NaN where none was logged."""
     if not times.steps.size:
         return np.full(len(steps), np.nan)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+import msgspec
 from django.db import transaction
 from django.utils import timezone
 
@@ -25,7 +26,7 @@ from runs.metric_names import check_quota, find_ids
 from runs.models import Outcome, Run, RunState
 from runs.packing import clamp_times, pack_points
 from runs.signals import batch_stored, run_ended
-from runs.store import WriterState
+from runs.store import LockedRun, WriterState
 from runs.summaries import Arrival, Entry, make_entries, merge_entry
 from runs.validation import NO_WRITER, Batch, read_batch
 from scaledash.lib.names import FLOPS, LOSSES, TOKENS, canonical_metric
@@ -97,8 +98,7 @@ class Storing:
 
     def store(self) -> Answer:
         """Run the transaction's steps in their order."""
-        self.writer = self._claim()
-        self.held = store.lock_run(self.run.pk, self.batch.names)
+        self.writer, self.held = self._claim()
         self._check_run()
         self._revise()
         choice = self._choose_attempt()
@@ -116,18 +116,19 @@ class Storing:
         }
 
     # --- locks -----------------------------------------------------------------------------------
-    def _claim(self) -> WriterState | None:
+    def _claim(self) -> tuple[WriterState | None, LockedRun]:
         if self.batch.writer is None:
-            return None
-        key = _key_of(self.run, self.batch)
+            return None, store.lock_run(self.run.pk, self.batch.names)
+        key = {**_key_of(self.run, self.batch), "names": self.batch.names}
         values = {**key, "digest": self.digest, "n_points": self.batch.n_points}
         found = store.claim_batch(values)
         if found is None:
             raise Known
-        if found.max_seq > found.last_seq:
+        writer, held = found
+        if writer.max_seq > writer.last_seq:
             last_seq = store.advance_writer(self.run.pk, self.batch.writer)
-            found = replace(found, last_seq=last_seq)
-        return found
+            writer = replace(writer, last_seq=last_seq)
+        return writer, held
 
     def _check_run(self) -> None:
         if self.held.deleted_at is not None:
@@ -211,7 +212,7 @@ class Storing:
             "digest": self.digest,
             "n_points": self.batch.n_points,
             "rev": self.held.rev + 1,
-            "summary": json.dumps(change.summary, allow_nan=False),
+            "summary": msgspec.json.encode(change.summary).decode(),
             "attempt": max(self.held.attempt, choice.no),
             "attempt_of_points": choice.no,
             "last_step": change.last_step,
@@ -221,13 +222,10 @@ class Storing:
             "clock_clamped": self.held.clock_clamped or is_clamped,
             "is_settled": change.is_settled,
         }
-        statement = store.STORE_BATCH
         if self.batch.writer is None:
-            values["writer"] = NO_WRITER
-            statement += store.ADD_BATCH
+            store.STORE_UNCLAIMED.execute({**values, "writer": NO_WRITER})
         else:
-            statement += store.COMPLETE_BATCH
-        store.execute(statement, values)
+            store.STORE_CLAIMED.execute(values)
         if self.writer is not None and (self.writer.is_new or self.writer.attempt != choice.no):
             self._move_writer(choice)
 

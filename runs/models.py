@@ -86,6 +86,9 @@ class Run(models.Model):
     compacted_rev = models.BigIntegerField(
         default=0, db_default=0, help_text="batches that compaction has seen"
     )
+    is_compacted = models.BooleanField(
+        default=False, db_default=False, help_text="it has ended and compaction has seen all of it"
+    )
     attempt = models.IntegerField(default=0, help_text="newest attempt")
     last_step = models.BigIntegerField(null=True)
     repeated = models.BigIntegerField(default=0)
@@ -139,9 +142,7 @@ class Run(models.Model):
             models.Index(fields=("project", "group"), name="run_by_group"),
             models.Index(fields=("project", "-changed_at"), name="run_changed"),
             models.Index(
-                fields=("heartbeat_at",),
-                condition=models.Q(state=RunState.RUNNING),
-                name="run_running_by_heartbeat",
+                fields=("id",), condition=models.Q(state=RunState.RUNNING), name="run_running"
             ),
             models.Index(
                 fields=("settle_at",),
@@ -150,8 +151,8 @@ class Run(models.Model):
             ),
             models.Index(
                 fields=("id",),
-                condition=models.Q(rev__gt=models.F("compacted_rev")),
-                name="run_uncompacted",
+                condition=models.Q(is_compacted=False),
+                name="run_to_compact",
             ),
             models.Index(
                 fields=("id",),

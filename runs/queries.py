@@ -71,7 +71,7 @@ def find_logged_runs(principal: Principal, uid: str, project: str | None) -> lis
         "slug": None if is_own else project or None,
     }
     found = []
-    for pk, project_id, role, slug in store.fetch(store.FIND_LOGGED, values):
+    for pk, project_id, role, slug in store.FIND_LOGGED.fetch(values):
         run = Run(id=pk, project_id=project_id, uid=uid)
         run.held_role, run.project_slug = role, slug
         found.append(run)

@@ -13,8 +13,8 @@ from runs.blocks import Distinct
 from runs.facts import apply_logged, drop_source, resolve
 from runs.ingest import FACT_METRICS, find_divergence
 from runs.models import Metric, Outcome, Run
+from runs.points import Series
 from runs.signals import batch_stored
-from runs.store import Series
 from runs.summaries import Entry, make_entries
 from scaledash.lib.names import canonical_metric
 

@@ -16,8 +16,9 @@ from runs import contexts
 from runs.curves import OF_STEPS, STEP, CurvesWish, build_chart, build_curves
 from runs.events import collect_marks, collect_panels, sort_events
 from runs.models import Metric, Run, RunState
+from runs.points import NO_POINTS, Series
 from runs.revisions import read_run_revision
-from runs.store import NO_POINTS, Series, read_points
+from runs.store import read_points
 from teams import sharing
 from teams.models import Project, Share
 from teams.principals import Principal

@@ -17,30 +17,55 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from runs.attempts import compute_limits
-from runs.blocks import Steps, Values, find_distinct
-from runs.codecs import decode_steps, decode_values
+from runs.blocks import Steps, Values
+from runs.codecs import decode_steps
+from runs.points import NO_POINTS, Series, decode_chunks, resolve_points
+from teams.store import Prepared
 
 TIMES = 0
+CHANGED_SECONDS = 5  # how old the `changed_at` of a run may be to which batches arrive
 
 # --- ingest, in the order of its locks --------------------------------------------------------
-# Keys of batch and writer; an uncommitted twin is waited for. No row: known, or pruned already.
-CLAIM_BATCH = """
+# What ingest reads of a run whose row it locks. Not FOR UPDATE: foreign keys to it need not wait.
+_HELD = """
+  r.rev, r.state, r.attempt, r.last_step, r.outcome, r.ending, r.facts, r.deleted_at,
+  r.clock_clamped,
+  (SELECT coalesce(jsonb_object_agg(name, r.summary -> name), '{}')
+   FROM unnest(%(names)s::text[]) AS name WHERE r.summary ? name), r.outcome_evidence ? 'override'
+"""
+
+# Keys of batch, writer and run; an uncommitted twin is waited for. No row: known, or pruned
+# already.
+CLAIM_BATCH = Prepared(
+    "claim_batch",
+    f"""
 WITH claimed AS (
   INSERT INTO runs_batch (run_id, writer, seq, digest, attempt, rev, n_points, received_at)
-  VALUES (%(run)s, %(writer)s, %(seq)s, %(digest)s, 0, 0, %(n_points)s, clock_timestamp())
+  VALUES (%(run)s::bigint, %(writer)s::uuid, %(seq)s::bigint, %(digest)s::bytea, 0, 0,
+          %(n_points)s::int, clock_timestamp())
   ON CONFLICT DO NOTHING RETURNING run_id, writer, seq
+), writer AS (
+  INSERT INTO runs_writer AS known
+    (run_id, writer, last_seq, max_seq, attempt, attempt_key, resumed, unordered)
+  SELECT run_id, writer, CASE WHEN seq = 1 THEN 1 ELSE 0 END, seq, 0, '', false, false
+  FROM claimed
+  ON CONFLICT (run_id, writer) DO UPDATE
+  SET last_seq = CASE WHEN known.last_seq + 1 = excluded.max_seq THEN excluded.max_seq
+                      ELSE known.last_seq END,
+      max_seq = greatest(known.max_seq, excluded.max_seq)
+  WHERE known.last_seq < excluded.max_seq
+  RETURNING run_id, last_seq, max_seq, attempt, (xmax = 0) AS is_new
 )
-INSERT INTO runs_writer AS known
-  (run_id, writer, last_seq, max_seq, attempt, attempt_key, resumed, unordered)
-SELECT run_id, writer, CASE WHEN seq = 1 THEN 1 ELSE 0 END, seq, 0, '', false, false FROM claimed
-ON CONFLICT (run_id, writer) DO UPDATE
-SET last_seq = CASE WHEN known.last_seq + 1 = excluded.max_seq THEN excluded.max_seq
-                    ELSE known.last_seq END,
-    max_seq = greatest(known.max_seq, excluded.max_seq)
-WHERE known.last_seq < excluded.max_seq
-RETURNING last_seq, max_seq, attempt, (xmax = 0) AS is_new
-"""
+SELECT w.last_seq, w.max_seq, w.attempt, w.is_new, {_HELD}
+FROM writer w JOIN runs_run r ON r.id = w.run_id FOR NO KEY UPDATE OF r
+""",
+)
+
+# Primary key of run.
+LOCK_RUN = Prepared(
+    "lock_run",
+    f"SELECT {_HELD} FROM runs_run r WHERE r.id = %(run)s::bigint FOR NO KEY UPDATE",
+)
 
 # Primary keys of writer and batch; no digest where the key was pruned.
 FIND_DIGEST = """
@@ -60,14 +85,6 @@ UPDATE runs_writer w SET last_seq = coalesce((
 ), w.last_seq)
 WHERE w.run_id = %(run)s AND w.writer = %(writer)s
 RETURNING last_seq
-"""
-
-# Primary key of run. Not FOR UPDATE: foreign keys to the run need not wait.
-LOCK_RUN = """
-SELECT rev, state, attempt, last_step, outcome, ending, facts, deleted_at, clock_clamped,
-  (SELECT coalesce(jsonb_object_agg(name, summary -> name), '{}')
-   FROM unnest(%(names)s::text[]) AS name WHERE summary ? name), outcome_evidence ? 'override'
-FROM runs_run WHERE id = %(run)s FOR NO KEY UPDATE
 """
 
 # Primary key of run.
@@ -104,55 +121,70 @@ UPDATE runs_run SET settle_at = coalesce(settle_at, clock_timestamp()), summary 
 WHERE id = %(run)s
 """
 
-# Primary keys of run, chunk and batch: one round trip.
-STORE_BATCH = """
+# Primary key of run. No column of an index changes with every batch, or each would write to all
+# indexes of the table: changed_at follows within seconds, is_compacted once.
+_UPDATE_RUN = f"""
 UPDATE runs_run SET
-  rev = %(rev)s, summary = summary || %(summary)s::jsonb, attempt = %(attempt)s,
-  last_step = %(last_step)s, state = %(state)s, outcome = %(outcome)s,
+  rev = %(rev)s::bigint, summary = summary || %(summary)s::jsonb, attempt = %(attempt)s::int,
+  last_step = %(last_step)s::bigint, state = %(state)s::text, outcome = %(outcome)s::text,
   outcome_evidence = coalesce(%(evidence)s::jsonb, outcome_evidence),
-  facts = coalesce(%(facts)s::jsonb, facts), n_tokens = coalesce(%(n_tokens)s, n_tokens),
-  flops = coalesce(%(flops)s, flops),
-  flop_convention = coalesce(%(flop_convention)s, flop_convention),
-  repeated = repeated + %(repeated)s, overwritten = overwritten + %(overwritten)s,
-  clock_clamped = %(clock_clamped)s,
-  settle_at = CASE WHEN %(is_settled)s THEN settle_at
+  facts = coalesce(%(facts)s::jsonb, facts), n_tokens = coalesce(%(n_tokens)s::float8, n_tokens),
+  flops = coalesce(%(flops)s::float8, flops),
+  flop_convention = coalesce(%(flop_convention)s::text, flop_convention),
+  repeated = repeated + %(repeated)s::int, overwritten = overwritten + %(overwritten)s::int,
+  clock_clamped = %(clock_clamped)s::bool, is_compacted = false,
+  settle_at = CASE WHEN %(is_settled)s::bool THEN settle_at
                    ELSE coalesce(settle_at, clock_timestamp()) END,
   ended_at = CASE WHEN %(state)s = 'running' THEN NULL ELSE ended_at END,
   received_at = clock_timestamp(), heartbeat_at = clock_timestamp(),
-  changed_at = clock_timestamp()
-WHERE id = %(run)s;
+  changed_at = CASE
+    WHEN changed_at BETWEEN clock_timestamp() - interval '{CHANGED_SECONDS} seconds'
+                        AND clock_timestamp() THEN changed_at
+    ELSE clock_timestamp() END
+WHERE id = %(run)s::bigint
+"""
+# Primary key of chunk.
+_ADD_CHUNKS = """
 INSERT INTO runs_chunk
   (run_id, metric_id, rev, rev_first, attempt, codec, n, first_step, last_step, steps, "values",
    last_value, min_value, max_value, sum_value, n_nan, n_posinf, n_neginf)
-SELECT %(run)s, metric, %(rev)s, %(rev)s, %(attempt_of_points)s, 0, n, first_step, last_step,
-       (%(step_arrays)s::bytea[])[place], vals, last_value, min_value, max_value, sum_value,
+SELECT %(run)s::bigint, metric, %(rev)s::bigint, %(rev)s, %(attempt_of_points)s::int, 0, n,
+       first_step, last_step, substring(%(steps)s::bytea, step_at, 8 * n),
+       substring(%(values)s::bytea, value_at, 8 * n), last_value, min_value, max_value, sum_value,
        n_nan, n_posinf, n_neginf
 FROM unnest(%(metric)s::bigint[], %(n)s::int[], %(first_step)s::bigint[], %(end_step)s::bigint[],
-            %(place)s::int[], %(value_arrays)s::bytea[], %(last_value)s::float8[],
+            %(step_at)s::int[], %(value_at)s::int[], %(last_value)s::float8[],
             %(min_value)s::float8[], %(max_value)s::float8[], %(sum_value)s::float8[],
             %(n_nan)s::int[], %(n_posinf)s::int[], %(n_neginf)s::int[])
-  AS t(metric, n, first_step, last_step, place, vals, last_value, min_value, max_value, sum_value,
-       n_nan, n_posinf, n_neginf);
+  AS t(metric, n, first_step, last_step, step_at, value_at, last_value, min_value, max_value,
+       sum_value, n_nan, n_posinf, n_neginf)
 """
 # Primary key of batch; what was not known yet when it was claimed.
-COMPLETE_BATCH = """
-UPDATE runs_batch SET rev = %(rev)s, attempt = %(attempt_of_points)s
-WHERE run_id = %(run)s AND writer = %(writer)s AND seq = %(seq)s
+_COMPLETE_BATCH = """
+UPDATE runs_batch SET rev = %(rev)s::bigint, attempt = %(attempt_of_points)s::int
+WHERE run_id = %(run)s::bigint AND writer = %(writer)s::uuid AND seq = %(seq)s::bigint
 """
-ADD_BATCH = """
+_ADD_BATCH = """
 INSERT INTO runs_batch (run_id, writer, seq, digest, attempt, rev, n_points, received_at)
-VALUES (%(run)s, %(writer)s, %(rev)s, %(digest)s, %(attempt_of_points)s, %(rev)s, %(n_points)s,
-        clock_timestamp())
+VALUES (%(run)s::bigint, %(writer)s::uuid, %(rev)s::bigint, %(digest)s::bytea,
+        %(attempt_of_points)s::int, %(rev)s, %(n_points)s::int, clock_timestamp())
 """
+STORE_CLAIMED = Prepared("store_claimed", _UPDATE_RUN, _ADD_CHUNKS, _COMPLETE_BATCH)
+STORE_UNCLAIMED = Prepared("store_unclaimed", _UPDATE_RUN, _ADD_CHUNKS, _ADD_BATCH)
 
 # --- who logs ---------------------------------------------------------------------------------
 # Index of memberships by user, unique (project, uid) of runs; two rows say that it is ambiguous.
-FIND_LOGGED = """
+FIND_LOGGED = Prepared(
+    "find_logged",
+    """
 SELECT r.id, r.project_id, m.role, p.slug FROM teams_membership m
 JOIN teams_project p ON p.id = m.project_id JOIN runs_run r ON r.project_id = p.id
-WHERE m.user_id = %(user)s AND r.uid = %(uid)s AND p.deleted_at IS NULL AND r.deleted_at IS NULL
-  AND (%(bound)s IS NULL OR p.id = %(bound)s) AND (%(slug)s IS NULL OR p.slug = %(slug)s) LIMIT 2
-"""
+WHERE m.user_id = %(user)s::bigint AND r.uid = %(uid)s::text
+  AND p.deleted_at IS NULL AND r.deleted_at IS NULL
+  AND (%(bound)s::bigint IS NULL OR p.id = %(bound)s)
+  AND (%(slug)s::text IS NULL OR p.slug = %(slug)s) LIMIT 2
+""",
+)
 
 # --- metric names -----------------------------------------------------------------------------
 # Unique (project, name).
@@ -198,14 +230,15 @@ WHERE c.run_id = %(run)s AND c.metric_id <> 0
 
 CHECK_PATTERN = "SELECT '' ~ %(pattern)s"  # no table: whether a regular expression is one
 # Index run_changed (project, changed_at). Rows of the last seconds are summed, because
-# transactions do not commit in the order of their clock readings.
-PROJECT_REVISION = """
+# transactions do not commit in the order of their clock readings, and batches in quick succession
+# leave `changed_at` as it is.
+_RECENT = f"changed_at > newest.at - interval '{10 + CHANGED_SECONDS} seconds'"
+PROJECT_REVISION = f"""
 SELECT coalesce(extract(epoch FROM newest.at) * 1000000, 0)::bigint,
-       (SELECT count(*) FROM runs_run WHERE project_id = %(project)s
-          AND changed_at > newest.at - interval '10 seconds'),
-       (SELECT mod(coalesce(sum(extract(epoch FROM changed_at) * 1000000), 0), 1000000007)::bigint
-        FROM runs_run
-        WHERE project_id = %(project)s AND changed_at > newest.at - interval '10 seconds')
+       (SELECT count(*) FROM runs_run WHERE project_id = %(project)s AND {_RECENT}),
+       (SELECT mod(coalesce(sum(extract(epoch FROM changed_at) * 1000000 + rev), 0),
+                   1000000007)::bigint
+        FROM runs_run WHERE project_id = %(project)s AND {_RECENT})
 FROM (SELECT max(changed_at) AS at FROM runs_run WHERE project_id = %(project)s) newest
 """
 
@@ -247,10 +280,10 @@ class LockedRun:
     is_overridden: bool
 
 
-def claim_batch(values: Mapping[str, object]) -> WriterState | None:
-    """Take the key of a batch; None where it is known already."""
-    rows = fetch(CLAIM_BATCH, values)
-    return WriterState(*rows[0]) if rows else None
+def claim_batch(values: Mapping[str, object]) -> tuple[WriterState, LockedRun] | None:
+    """Take the key of a batch and hold its run; None where the key is known already."""
+    rows = CLAIM_BATCH.fetch(values)
+    return (WriterState(*rows[0][:4]), _read_held(rows[0][4:])) if rows else None
 
 
 def find_digest(values: Mapping[str, object]) -> tuple[bytes | None, int]:
@@ -266,7 +299,11 @@ def advance_writer(run_id: int, writer: UUID) -> int:
 
 def lock_run(run_id: int, names: Sequence[str] = ()) -> LockedRun:
     """Hold the run's row to the end of the transaction; its order is that of the batches."""
-    row = list(fetch(LOCK_RUN, {"run": run_id, "names": list(names)})[0])
+    return _read_held(LOCK_RUN.fetch({"run": run_id, "names": list(names)})[0])
+
+
+def _read_held(found: Sequence[object]) -> LockedRun:
+    row = list(found)
     for place in (5, 6, 9):
         row[place] = json.loads(row[place]) if isinstance(row[place], str) else row[place]
     return LockedRun(*row)
@@ -295,24 +332,6 @@ def beat(run_id: int) -> str | None:
 
 
 # --- series -----------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Series:
-    """The visible points of one metric of one run, by step; of several the last to arrive.
-
-    `superseded` points are hidden by a later attempt; `repeated` and `overwritten` ones lost to an
-    equal value, and to another one.
-    """
-
-    steps: Steps
-    values: Values
-    superseded: int = 0
-    repeated: int = 0
-    overwritten: int = 0
-
-
-NO_POINTS = Series(np.empty(0, np.int64), np.empty(0, np.float64))
-
-
 def read_series(run_id: int, metric: str) -> tuple[Steps, Values]:
     """Return the visible points of one metric of one run."""
     found = read_many([run_id], metric).get(run_id, NO_POINTS)
@@ -341,34 +360,6 @@ def read_points(run_ids: Sequence[int], metric_ids: Sequence[int]) -> dict[tuple
         key: resolve_points(list(chunks), starts.get(key[0], {}))
         for key, chunks in groupby(rows, key=lambda row: (row[0], row[1]))
     }
-
-
-def resolve_points(chunks: Sequence[tuple], starts: Mapping[int, int]) -> Series:
-    """Decode the chunks of a series, in the order of their arrival, and take what is visible."""
-    steps, values, attempts = decode_chunks(chunks)
-    n_stored = len(steps)
-    if starts:
-        limits = compute_limits(starts, max(*starts, int(attempts.max())))
-        is_visible = steps < limits[attempts]
-        steps, values = steps[is_visible], values[is_visible]
-    found = find_distinct(steps, values.reshape(1, -1))
-    return Series(
-        found.steps,
-        found.values[0],
-        superseded=n_stored - len(steps),
-        repeated=int(found.repeated[0]),
-        overwritten=int(found.overwritten[0]),
-    )
-
-
-def decode_chunks(chunks: Sequence[tuple]) -> tuple[Steps, Values, NDArray[np.int64]]:
-    """Return the steps, values and attempts of all stored points, as they arrived."""
-    if not chunks:
-        return np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.int64)
-    steps = np.concatenate([decode_steps(chunk[3], chunk[5]) for chunk in chunks])
-    values = np.concatenate([decode_values(chunk[3], chunk[6]) for chunk in chunks])
-    attempts = np.repeat([chunk[2] for chunk in chunks], [chunk[4] for chunk in chunks])
-    return steps, values, attempts
 
 
 def read_stored(run_id: int, metric_id: int) -> tuple[Steps, Values, NDArray[np.int64]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from django.db import transaction
 
 from fitting.diagnoses.keys import BY_HAND, BY_PARAMETER, LIKENESS, find_key, is_key, recognise
@@ -11,7 +9,7 @@ from fitting.diagnoses.rules import follow_rules, name_author, read_meanings
 from fitting.maths.diagnose.units import NORM, SAME, UNITS, find_needed
 from fitting.models import MetricMeaning
 from fitting.services import Refused
-from runs.models import Metric, Run
+from runs.models import Metric
 from teams import audit
 from teams.models import Project, User
 
@@ -53,13 +51,6 @@ def list_names(project: Project) -> dict[str, object]:
 def _list_metrics(project: Project) -> list[str]:
     metrics = Metric.objects.filter(project=project).order_by("name")
     return list(metrics.values_list("name", flat=True))
-
-
-def has_meaning(run_id: int, metrics: Sequence[str]) -> bool:
-    """Say whether a person gave one of these metrics of a run a meaning."""
-    project = Run.objects.filter(pk=run_id).values("project")
-    said = MetricMeaning.objects.filter(project__in=project, metric__in=list(metrics))
-    return said.exclude(key=NOTHING).exists()
 
 
 @transaction.atomic

@@ -8,7 +8,7 @@ from django.db import connection
 
 from fitting import outbox
 
-# As outbox.MARK_HOLDERS does for one run. Primary keys of run and fit_state.
+# As outbox.MARK_READERS does for one run. Primary keys of run and fit_state.
 MARK_RUNS = """
 WITH chosen AS (SELECT r.id, r.project_id FROM runs_run r WHERE r.id = ANY(%(runs)s)),
 lease AS (

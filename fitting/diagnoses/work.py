@@ -29,6 +29,7 @@ from fitting.maths.diagnose.verdict import WARN, Verdict, is_at_least
 from fitting.models import RunDiagnosis
 from runs import store
 from runs.models import Chunk, Metric, Run
+from runs.points import decode_chunks
 
 Steps = Dict[str, int]
 ATTENTION = ("attention_logits", "attention_entropy")
@@ -135,7 +136,7 @@ def _read_new(base: Snapshot, known: RunDiagnosis) -> Snapshot | None:
         grouped.setdefault(ids[metric], []).append((0, metric, attempt, *data))
     points = {}
     for key, its in grouped.items():
-        steps, values, _ = store.decode_chunks(its)
+        steps, values, _ = decode_chunks(its)
         if np.any(np.diff(steps, prepend=consumed.get(key, -1)) <= 0):
             return None
         points[key] = (steps, values)

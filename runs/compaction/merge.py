@@ -11,12 +11,12 @@ import time
 import numpy as np
 from django.db import transaction
 
-from runs.blocks import compute_statistics
+from runs.blocks import Steps, Values, compute_statistics
 from runs.codecs import decode_steps, decode_values, encode
 from runs.compaction import store as sql
 from runs.compaction.plan import Header, Merge, plan_merges
 from runs.packing import take_last
-from runs.store import Steps, Values, execute, fetch
+from runs.store import execute, fetch
 
 BATCHES = 64  # a running run is looked at again after as many
 RUNS_AT_ONCE = 20

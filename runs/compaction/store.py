@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-# Partial index run_uncompacted: runs with batches that no compaction has seen. A running one is
+# Partial index run_to_compact: runs with batches that no compaction has seen. A running one is
 # left alone until enough of them are there.
 FIND_CANDIDATES = """
 SELECT id FROM runs_run
-WHERE rev > compacted_rev AND (state <> 'running' OR rev >= compacted_rev + %(batches)s)
+WHERE NOT is_compacted AND rev > compacted_rev
+  AND (state <> 'running' OR rev >= compacted_rev + %(batches)s)
 ORDER BY id LIMIT %(limit)s
 """
 
 # Primary key of run.
 FIND_RUN = "SELECT rev, state <> 'running' FROM runs_run WHERE id = %(run)s"
 MARK_COMPACTED = """
-UPDATE runs_run SET compacted_rev = %(rev)s WHERE id = %(run)s AND compacted_rev < %(rev)s
+UPDATE runs_run SET compacted_rev = %(rev)s, is_compacted = (rev = %(rev)s AND state <> 'running')
+WHERE id = %(run)s AND compacted_rev < %(rev)s
 """
 
 # Primary key of chunk, one run; in the order of arrival, and without the points.

@@ -8,7 +8,7 @@ from runs.history import find_times, write_values
 from runs.mlflow.experiments import find_id, write_millis
 from runs.mlflow.tags import describe_tags
 from runs.models import Run, RunState
-from runs.store import Series
+from runs.points import Series
 from teams.principals import Principal
 
 STATUSES = {

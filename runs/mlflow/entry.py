@@ -22,7 +22,7 @@ from runs.mlflow.numbering import make_columns, number_points
 from runs.mlflow.reading import Point
 from runs.mlflow.store import CLAIM_REQUEST
 from runs.models import Run
-from runs.store import WriterState
+from runs.store import LockedRun, WriterState
 from runs.validation import Batch
 from teams.api.errors import not_found
 
@@ -59,7 +59,7 @@ class MlflowStoring(Storing):
         super().__init__(run, batch, metric_ids, digest)
         self.points = points
 
-    def _claim(self) -> WriterState | None:
+    def _claim(self) -> tuple[WriterState | None, LockedRun]:
         values = {
             "run": self.run.pk,
             "writer": self.batch.writer,
@@ -69,7 +69,7 @@ class MlflowStoring(Storing):
         }
         if not store.fetch(CLAIM_REQUEST, values):
             raise Known
-        return None
+        return None, store.lock_run(self.run.pk, self.batch.names)
 
     def _check_run(self) -> None:
         if self.held.deleted_at is not None:

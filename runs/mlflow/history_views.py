@@ -12,7 +12,7 @@ from runs.mlflow.documents import describe_points
 from runs.mlflow.errors import invalid
 from runs.mlflow.search import read_offset, write_token
 from runs.models import Metric, Run
-from runs.store import Series
+from runs.points import Series
 from runs.validation import MAX_INTEGER
 from teams.models import Scope
 

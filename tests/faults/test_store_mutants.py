@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from django.db import transaction
 
-from runs import attempts, ingest, store
+from runs import attempts, ingest, points, store
 from runs.compaction import merge
 from runs.compaction import store as compaction
 from runs.ingest import Storing
@@ -159,7 +159,7 @@ def hide_only_later_steps(patch: Patch) -> None:
     def compute(starts: Mapping[int, int], newest: int) -> object:
         return attempts.compute_limits(starts, newest) + np.int64(1)
 
-    for module in (store, ingest):
+    for module in (points, ingest):
         patch.setattr(module, "compute_limits", compute)
 
 

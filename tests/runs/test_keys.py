@@ -11,6 +11,8 @@ from runs import store
 from runs.compaction import store as compaction
 from runs.models import Attempt, Batch, Chunk, Writer
 from runs.retention import store as retention
+from teams.store import Prepared
+from tests.runs.factories import Job, make_api, open_run
 
 HOT = (Chunk, Batch, Writer, Attempt)
 TABLES = [model._meta.db_table for model in HOT]
@@ -31,9 +33,17 @@ def hot_statements() -> list[tuple[str, str]]:
     return [
         (name, text)
         for module in (store, compaction, retention)
-        for name, text in vars(module).items()
-        if name.isupper() and isinstance(text, str) and any(table in text for table in TABLES)
+        for name, value in vars(module).items()
+        if name.isupper()
+        for text in texts_of(value)
+        if any(table in text for table in TABLES)
     ]
+
+
+def texts_of(value: object) -> tuple[str, ...]:
+    if isinstance(value, Prepared):
+        return value.texts
+    return (value,) if isinstance(value, str) else ()
 
 
 @pytest.mark.parametrize(
@@ -51,3 +61,47 @@ def test_statement_on_a_hot_table_names_the_run(name: str, text: str) -> None:
 def test_every_hot_table_has_statements() -> None:
     together = " ".join(text for _, text in hot_statements())
     assert [table for table in TABLES if table not in together] == []
+
+
+# Columns and conditions of every index of the table of runs.
+INDEXED = """
+SELECT DISTINCT a.attname FROM pg_index i
+JOIN pg_attribute a ON a.attrelid = i.indrelid
+JOIN pg_class c ON c.oid = i.indexrelid
+WHERE i.indrelid = 'runs_run'::regclass AND a.attnum > 0
+  AND (a.attnum = ANY(i.indkey)
+       OR pg_get_expr(i.indpred, i.indrelid) ~ ('\\y' || a.attname || '\\y'))
+"""
+
+
+def test_a_batch_in_quick_succession_changes_no_column_of_an_index(db: None) -> None:
+    """Else PostgreSQL would write to a dozen indexes of the table of runs with every batch."""
+    api = make_api()
+    job = Job(api, open_run(api))
+    job.log([1], loss=[3.0])
+    with connection.cursor() as cursor:
+        cursor.execute(INDEXED)
+        columns = ", ".join(f'"{row[0]}"' for row in cursor.fetchall())
+        read = f"SELECT rev, {columns} FROM runs_run WHERE id = %s"
+        cursor.execute(read, [job.run.pk])
+        before = cursor.fetchone()
+        job.log([2], loss=[2.0])
+        cursor.execute(read, [job.run.pk])
+        after = cursor.fetchone()
+    assert "changed_at" in columns
+    assert (after[0], after[1:]) == (before[0] + 1, before[1:])
+
+
+def test_a_session_plans_a_hot_statement_once(db: None) -> None:
+    api = make_api()
+    job = Job(api, open_run(api))
+    job.log([1], loss=[3.0])
+    with connection.cursor() as cursor:
+        count = (
+            "SELECT name FROM pg_prepared_statements WHERE name LIKE 'store_claimed%' ORDER BY 1"
+        )
+        cursor.execute(count)
+        before = cursor.fetchall()
+        job.log([2], loss=[2.0])
+        cursor.execute(count)
+        assert cursor.fetchall() == before == [(f"store_claimed_{place}",) for place in range(3)]
