@@ -13,6 +13,7 @@ from fitting.diagnoses.keys import find_key
 from fitting.diagnoses.pages import build_panel
 from fitting.diagnoses.rules import mark_changed
 from fitting.hints import hints
+from fitting.models import FitKind
 from fitting.rows import is_loss
 from runs.models import Run
 from runs.signals import (
@@ -31,7 +32,8 @@ def join_studies(run: Run, studies: Iterable[str] = (), **kwargs: object) -> Non
     raise_logged(run)
     services.attach_run(run, studies)
     services.follow_selections(run.project_id, [run.pk])
-    _wake(outbox.mark_holders(run.pk))
+    own = outbox.name_subject(run.pk, FitKind.RUN_DIAG)  # there is no point to judge yet
+    _wake([subject for subject in outbox.mark_holders(run.pk) if subject != own])
 
 
 @receiver(run_edited, dispatch_uid="fitting.follow_edit")

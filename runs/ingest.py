@@ -22,17 +22,19 @@ from runs import store
 from runs.attempts import Choice, Start, Wish, choose_attempt, compute_limits
 from runs.blocks import find_distinct
 from runs.facts import Resolved, apply_logged, resolve
+from runs.held import LockedRun, WriterState
 from runs.metric_names import check_quota, find_ids
 from runs.models import Outcome, Run, RunState
 from runs.packing import clamp_times, pack_points
 from runs.signals import batch_stored, run_ended
-from runs.store import LockedRun, WriterState
 from runs.summaries import Arrival, Entry, make_entries, merge_entry
 from runs.validation import NO_WRITER, Batch, read_batch
 from scaledash.lib.names import FLOPS, LOSSES, TOKENS, canonical_metric
 from teams.api.errors import ApiError, not_found
 
 ENDED = (RunState.FINISHED, RunState.FAILED, RunState.INTERRUPTED)
+ENDED_FIELDS = ("state", "ended_at", "ending", "exit_code", "finish_reason")
+ENDING = ("project", "uid", "state", "dropped", "attempt", "last_step")  # what an end looks at
 FACT_METRICS = (TOKENS, FLOPS)
 Answer = dict[str, int | None]
 
@@ -270,7 +272,7 @@ class Storing:
         if not ending or self.writer is None or ending["writer"] != str(self.batch.writer):
             return
         if self.writer.last_seq >= int(ending["last_seq"]):
-            end_run(self.run.pk, ending)
+            end_run(Run.objects.only(*ENDING).get(pk=self.run.pk), ending)
 
 
 def describe_columns(found: Resolved) -> dict[str, object]:
@@ -312,18 +314,12 @@ def find_visible_end(run_id: int, newest: int, choice: Choice) -> int | None:
     return store.find_last_step(run_id, limits.tolist())
 
 
-def end_run(run_id: int, ending: Mapping[str, object]) -> Run:
-    """Let a run end as its finish record says."""
-    now = timezone.now()
+def end_run(run: Run, ending: Mapping[str, object]) -> None:
+    """Let a run, of which the fields of `ENDING` are enough, end as its finish record says."""
+    run.changed_at = timezone.now()
     at = ending.get("ended_at")
-    Run.objects.filter(pk=run_id).update(
-        state=ending["state"],
-        exit_code=ending.get("exit_code"),
-        finish_reason=ending.get("reason") or "",
-        ending=None,
-        ended_at=now if at is None else datetime.fromtimestamp(float(at), UTC),
-        changed_at=now,
-    )
-    run = Run.objects.select_related("project").get(pk=run_id)
+    run.ended_at = run.changed_at if at is None else datetime.fromtimestamp(float(at), UTC)
+    run.state, run.ending = str(ending["state"]), None
+    run.exit_code, run.finish_reason = ending.get("exit_code"), ending.get("reason") or ""
+    run.save(update_fields=[*ENDED_FIELDS, "changed_at"])
     run_ended.send(sender=Run, run=run)
-    return run

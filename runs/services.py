@@ -18,7 +18,7 @@ from runs import store
 from runs.attempts import Choice
 from runs.facts import COLUMNS, apply_config, apply_declared, read_declared, resolve
 from runs.forks import find_fork_point, inherit_facts
-from runs.ingest import ENDED, end_run, find_visible_end, write_attempt
+from runs.ingest import ENDED, ENDED_FIELDS, ENDING, end_run, find_visible_end, write_attempt
 from runs.mlflow.liveness import is_silent
 from runs.models import Run, RunState, Writer
 from runs.signals import run_created, run_edited, run_ended
@@ -59,7 +59,7 @@ def open_run(project: Project, user_id: int | None, wish: RunWish) -> tuple[Run,
 
     The same request id gives the same run again, however often it arrives.
     """
-    known = _find(project, wish.uid)
+    known = store.find_run(project.pk, wish.uid)
     if known is None and wish.resume == "must":
         message = f"There is no run {wish.uid!r} in {project.slug} to resume."
         raise Refused(404, "not_found", message)
@@ -67,14 +67,8 @@ def open_run(project: Project, user_id: int | None, wish: RunWish) -> tuple[Run,
         try:
             return create_run(project, user_id, wish), True
         except IntegrityError:  # another request was faster
-            known = _find(project, wish.uid)
-            if known is None:
-                raise
+            known = Run.objects.only("pk").get(project=project, uid=wish.uid).pk
     return _reopen(known, wish), False
-
-
-def _find(project: Project, uid: str) -> Run | None:
-    return Run.objects.filter(project=project, uid=uid).first()
 
 
 @transaction.atomic
@@ -122,14 +116,13 @@ def clamp_time(seconds: float, now: datetime) -> tuple[datetime, bool]:
 
 def _check_quota(project: Project) -> None:
     limit = settings.MAX_RUNS_PER_PROJECT
-    known = Run.objects.filter(project=project, deleted_at=None).values("pk")[:limit]
-    if known.count() >= limit:
+    if store.count_runs(project.pk, limit) >= limit:
         message = f"At most {limit:,} runs per project; {project.slug} has them. Delete some."
         raise Refused(422, "quota", message, "/id")
 
 
 @transaction.atomic
-def _reopen(known: Run, wish: RunWish) -> Run:
+def _reopen(known: int, wish: RunWish) -> Run:
     """Resume a run, unless this is only a replay of the request that made it."""
     run = _lock(known)
     if run.deleted_at is not None:
@@ -144,7 +137,7 @@ def _reopen(known: Run, wish: RunWish) -> Run:
     run.state, run.ended_at, run.ending = RunState.RUNNING, None, None
     run.exit_code, run.finish_reason, run.archived_at = None, "", None
     run.heartbeat_at, run.changed_at = Now(), timezone.now()
-    run.save(update_fields=[*_EDITED, "heartbeat_at", *_ENDED])
+    run.save(update_fields=[*_EDITED, "heartbeat_at", *ENDED_FIELDS])
     run.heartbeat_at = run.changed_at
     run_edited.send(sender=Run, run=run, studies=wish.studies)
     return run
@@ -154,7 +147,7 @@ def _reopen(known: Run, wish: RunWish) -> Run:
 @transaction.atomic
 def edit_run(run: Run, changes: Mapping[str, object], studies: Iterable[str] = ()) -> Run:
     """Change what is said of a run; config, scale facts, host and summary are merged."""
-    run = _lock(run)
+    run = _lock(run.pk)
     _apply(run, changes)
     run.changed_at = timezone.now()
     run.save(update_fields=_EDITED)
@@ -185,12 +178,11 @@ _EDITED = (
     "archived_at",
     *COLUMNS,
 )
-_ENDED = ("state", "ended_at", "ending", "exit_code", "finish_reason")
 
 
-def _lock(run: Run) -> Run:
+def _lock(run_id: int) -> Run:
     locked = Run.objects.select_for_update(of=("self",), no_key=True).select_related("project")
-    return locked.get(pk=run.pk)
+    return locked.get(pk=run_id)
 
 
 def _apply(run: Run, changes: Mapping[str, object]) -> None:
@@ -271,14 +263,15 @@ def finish_run(run: Run, ending: Mapping[str, object]) -> str:
     `ending` has state, exit_code, reason, and where the client knows them writer, last_seq and
     dropped. A run that has ended stays as it is: the same record may arrive twice.
     """
-    held = _lock(run)
+    held = Run.objects.select_for_update(no_key=True).only(*ENDING).get(pk=run.pk)
     dropped = int(ending.get("dropped") or 0)
     if dropped > held.dropped:
         Run.objects.filter(pk=run.pk).update(dropped=dropped)
     if held.state in ENDED or held.state == ending["state"]:
         return str(held.state)
     if _has_arrived(run, ending):
-        return str(end_run(run.pk, ending).state)
+        end_run(held, ending)
+        return str(held.state)
     Run.objects.filter(pk=run.pk).update(ending=dict(ending), heartbeat_at=Now())
     return str(held.state)
 

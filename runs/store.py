@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 
 from runs.blocks import Steps, Values
 from runs.codecs import decode_steps
+from runs.held import LockedRun, WriterState
 from runs.points import NO_POINTS, Series, decode_chunks, resolve_points
 from teams.store import Prepared
 
@@ -186,6 +185,19 @@ WHERE m.user_id = %(user)s::bigint AND r.uid = %(uid)s::text
 """,
 )
 
+# Unique (project, uid) of runs; index of runs by project.
+FIND_RUN = Prepared(
+    "find_run",
+    "SELECT id FROM runs_run WHERE project_id = %(project)s::bigint AND uid = %(uid)s::text",
+)
+COUNT_RUNS = Prepared(
+    "count_runs",
+    """
+SELECT count(*) FROM (SELECT FROM runs_run WHERE project_id = %(project)s::bigint
+                      AND deleted_at IS NULL LIMIT %(limit)s::bigint) held
+""",
+)
+
 # --- metric names -----------------------------------------------------------------------------
 # Unique (project, name).
 FIND_METRICS = """
@@ -253,33 +265,6 @@ WHERE id = %(run)s AND deleted_at IS NULL RETURNING state
 """
 
 
-@dataclass(frozen=True)
-class WriterState:
-    """A writer after its batch was claimed."""
-
-    last_seq: int
-    max_seq: int
-    attempt: int
-    is_new: bool
-
-
-@dataclass(frozen=True)
-class LockedRun:
-    """What ingest reads of the run whose row it holds; `summary` has the asked metrics only."""
-
-    rev: int
-    state: str
-    attempt: int
-    last_step: int | None
-    outcome: str
-    ending: dict[str, object] | None
-    facts: dict[str, list[dict[str, object]]]
-    deleted_at: datetime | None
-    clock_clamped: bool
-    summary: dict[str, dict[str, object]]
-    is_overridden: bool
-
-
 def claim_batch(values: Mapping[str, object]) -> tuple[WriterState, LockedRun] | None:
     """Take the key of a batch and hold its run; None where the key is known already."""
     rows = CLAIM_BATCH.fetch(values)
@@ -317,6 +302,17 @@ def count_metrics(run_id: int, names: Sequence[str]) -> int:
 def find_attempts(run_id: int) -> list[tuple[int, int, str, UUID | None]]:
     """Return the attempts after the first: (no, start_step, attempt_key, request_id)."""
     return fetch(FIND_ATTEMPTS, {"run": run_id})
+
+
+def find_run(project_id: int, uid: str) -> int | None:
+    """Return the run of this id in a project, a deleted one too."""
+    rows = FIND_RUN.fetch({"project": project_id, "uid": uid})
+    return rows[0][0] if rows else None
+
+
+def count_runs(project_id: int, limit: int) -> int:
+    """Return how many runs a project has, `limit` at most."""
+    return COUNT_RUNS.fetch({"project": project_id, "limit": limit})[0][0]
 
 
 def read_project_revision(project_id: int) -> str:

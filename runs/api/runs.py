@@ -116,14 +116,12 @@ class Runs(RunView):
 
     def _open_project(self, slug: str | None) -> Project:
         """Return the project; a token of a user may log into one that does not exist yet."""
-        principal = self.principal
-        if principal.project_id is not None and slug in (None, "", queries.DEFAULT_PROJECT):
-            own = Project.objects.visible_to(principal).first()
+        is_bound = self.principal.project_id is not None
+        if is_bound and slug in (None, "", queries.DEFAULT_PROJECT):
+            own = Project.objects.visible_to(self.principal).first()
             slug = own.slug if own else slug
         slug = slug or queries.DEFAULT_PROJECT
-        visible = Project.objects.visible_to(principal).filter(slug=slug)
-        is_free = not visible.exists() and not Project.objects.filter(slug=slug).exists()
-        if principal.project_id is None and is_free:
+        if not is_bound and not Project.objects.filter(slug=slug).exists():
             self._create_project(slug)
         return self.get_project(slug, Role.EDITOR)
 

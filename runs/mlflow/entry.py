@@ -15,6 +15,7 @@ import msgspec
 from django.db import transaction
 
 from runs import store
+from runs.held import LockedRun, WriterState
 from runs.ingest import Known, Storing
 from runs.metric_names import check_quota, find_ids
 from runs.mlflow import kept
@@ -22,7 +23,6 @@ from runs.mlflow.numbering import make_columns, number_points
 from runs.mlflow.reading import Point
 from runs.mlflow.store import CLAIM_REQUEST
 from runs.models import Run
-from runs.store import LockedRun, WriterState
 from runs.validation import Batch
 from teams.api.errors import not_found
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from runs.ingest import end_run
+from runs.ingest import ENDING, end_run
 from runs.mlflow.experiments import Experiment
 from runs.mlflow.kept import KEY
 from runs.mlflow.tags import PARENT, RUN_NAME, set_tags
@@ -56,8 +56,8 @@ def set_status(run: Run, principal: Principal, state: RunState, end_millis: int 
             open_run(run.project, principal.user_id, wish)
         return
     if run.state != state:
-        Run.objects.select_for_update(of=("self",), no_key=True).get(pk=run.pk)
-        end_run(run.pk, {"state": state})
+        held = Run.objects.select_for_update(no_key=True).only(*ENDING).get(pk=run.pk)
+        end_run(held, {"state": state})
     if end_millis is not None:
         ended_at, _ = clamp_time(end_millis / 1000, timezone.now())
         Run.objects.filter(pk=run.pk).update(ended_at=ended_at)

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 from teams.api.errors import ApiError, not_found
 from teams.models import Project, Role, Scope
 from teams.principals import ANONYMOUS, Principal
-from teams.queries import find_role
+from teams.queries import bound_role, find_role, list_projects
 
 SCOPES_READ: dict[str, Scope | None] = {"GET": Scope.READ}
 
@@ -40,17 +40,21 @@ class ApiView(APIView):
 
     def get_project(self, slug: str, role: Role = Role.VIEWER) -> Project:
         """Return the project if the principal has at least `role` in it, else answer 404."""
-        project = Project.objects.visible_to(self.principal).filter(slug=slug).first()
+        project = list_projects(self.principal).filter(slug=slug).first()
         if project is None:
             raise not_found(f"project {slug!r}")
-        self.require_role(project, role)
+        self.check_role(project, bound_role(self.principal, Role(project.held_role)), role)
         return project
 
     def require_role(self, project: Project, role: Role) -> None:
-        """Answer 403 if the principal sees the project but may not do this in it."""
+        """Answer 404 if the principal does not see the project, 403 if it may not do this."""
         held = find_role(self.principal, project)
         if held is None:
             raise not_found(f"project {project.slug!r}")
+        self.check_role(project, held, role)
+
+    def check_role(self, project: Project, held: Role, role: Role) -> None:
+        """Answer 403 to who holds a role in the project that does not do for this."""
         if not held.includes(role):
             message = f"This needs the role {role}; yours in {project.slug} is {held}."
             raise ApiError(403, "role", message)
