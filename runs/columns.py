@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeGuard
 
 from django.db.models import Expression, F
 from django.db.models.functions import Greatest
 
 from runs import fields
+from runs.facts import COLUMNS as FACTS
+from runs.facts import write_fact
 from runs.fields import Field, UnknownField, find_field, is_keyed, make_number
 from runs.models import Metric
 from scaledash.lib.jsonsafe import decode_float, encode_float
@@ -25,6 +27,7 @@ from scaledash.lib.names import LOSS_TRAIN, LOSS_VAL, MAX_ATTENTION_LOGIT, canon
 from scaledash.lib.units import format_quantity
 from teams.models import Project
 
+ABSENT = "not set"  # how a group calls runs that lack its key
 MAX_COLUMNS = 60
 LOGIT = "logit"
 METRICS = ("summary", "loss", LOGIT)  # columns whose numbers may be NaN or infinite
@@ -71,7 +74,11 @@ def _write_step(value: float) -> str:
 
 
 def _column(key: str, label: str, title: str, source: str, **options: object) -> Column:
-    return Column(key, label, title, source, **options)
+    return Column(key, label, title, source, **{"write": _find_writer(source), **options})
+
+
+def _find_writer(source: str) -> Callable[[float], str]:
+    return partial(write_fact, source) if source in FACTS else format_quantity
 
 
 TEXT = {"is_number": False, "write": None}
@@ -126,7 +133,7 @@ def find_column(key: str) -> Column | None:
     if field.kind in (fields.TAGS, fields.AGE):
         return None
     is_number, is_level = field.kind == fields.NUMBER, field.kind == fields.LEVEL
-    write: Callable[[float], str] | None = format_quantity if is_number else None
+    write = _find_writer(key) if is_number else None
     if field.measure is not None:
         write = _write_step
     label, title = field.label or _shorten(key), field.title or key
@@ -238,7 +245,7 @@ def write_plain(value: float) -> str:
     return f"{value:.6g}" if math.isfinite(value) else str(encode_float(value))
 
 
-def describe_cell(column: Column, value: Cell) -> Mapping[str, object]:
+def describe_cell(column: Column, value: Cell) -> dict[str, object]:
     """Return what the page shows in a cell."""
     return {
         "key": column.key,

@@ -33,11 +33,7 @@ def show_compare(request: HttpRequest, slug: str) -> HttpResponse:
     chosen = join_list(run["uid"] for run in document["runs"])
     context = {
         **document,
-        "parts": [
-            ("Scale facts", "facts", document["facts"]),
-            ("Config", "config", document["config"]),
-        ],
-        "metric_groups": group_lines(document["metrics"]),
+        **group_lines(document),
         "saved": build_menu(request, project, ViewPage.COMPARE),
         "project": project,
         "section": "runs",

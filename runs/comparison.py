@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from runs.columns import write_number, write_plain
-from runs.facts import COLUMNS, walk
-from runs.metric_groups import group_names, sort_naturally
+from runs.facts import COLUMNS, leave_private_out, walk, write_fact
+from runs.metric_groups import group_names, is_loss, sort_naturally
 from runs.models import Run
 from scaledash.lib.jsonsafe import decode_float
-from scaledash.lib.units import format_quantity
 from teams.models import Project
 
+PARTS = (("Scale facts", "facts"), ("Config", "config"))
 MAX_RUNS = 20
 MAX_OFFERED = 30
 Texts = Mapping[str, str]
@@ -54,8 +55,10 @@ def list_offered(runs: QuerySet[Run], run: Run) -> list[tuple[str, str]]:
 
 # --- lines ---------------------------------------------------------------------------------------
 def compare_config(runs: Sequence[Run]) -> list[Line]:
-    """Compare the leaves of the configs."""
-    return _compare([{path: write_value(v) for path, v in walk(run.config)} for run in runs])
+    """Compare the leaves of the configs, but for what the client keeps there for itself."""
+    configs = [leave_private_out(run.config) for run in runs]
+    texts = [{path: write_value(v) for path, v in walk(config)} for config in configs]
+    return _compare(texts, order=sort_naturally)
 
 
 def compare_facts(runs: Sequence[Run]) -> list[Line]:
@@ -63,7 +66,7 @@ def compare_facts(runs: Sequence[Run]) -> list[Line]:
     texts = []
     for run in runs:
         values = {name: getattr(run, name) for name in COLUMNS}
-        texts.append({k: format_quantity(v, 4) for k, v in values.items() if v is not None})
+        texts.append({k: write_fact(k, v, 4) for k, v in values.items() if v is not None})
     return _compare(texts, order=COLUMNS.index)
 
 
@@ -135,7 +138,19 @@ def build_comparison(
     }
 
 
-def group_lines(lines: Iterable[Mapping[str, object]]) -> list[tuple[str, list[object]]]:
-    """Return the lines of metrics by the first part of their names."""
-    known = {str(line["key"]): line for line in lines}
-    return [(prefix, [known[n] for n in names]) for prefix, names in group_names(known).items()]
+def group_lines(document: Mapping[str, Any]) -> dict[str, object]:
+    """Return the tables of the page: losses first, then what differs, then the other metrics."""
+    known = {str(line["key"]): line for line in document["metrics"]}
+    groups = [(prefix, [known[n] for n in names]) for prefix, names in group_names(known).items()]
+    losses = [group for group in groups if any(is_loss(str(line["key"])) for line in group[1])]
+    return {
+        "parts": [_make_part(*part, document) for part in PARTS],
+        "losses": losses,
+        "metric_groups": [group for group in groups if group not in losses],
+    }
+
+
+def _make_part(title: str, name: str, document: Mapping[str, Any]) -> dict[str, object]:
+    lines = document[name]
+    n_equal = sum(not line["differs"] for line in lines)
+    return {"title": title, "name": name, "lines": lines, "n_equal": n_equal}

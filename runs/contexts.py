@@ -13,7 +13,8 @@ from django.utils import timezone
 from runs.charts import X_AXES
 from runs.columns import find_loss_names, write_number
 from runs.comparison import compare_config
-from runs.events import MAX_EVENTS, Event, build_marks, list_events
+from runs.events import MAX_EVENTS, Event, build_marks, list_events, read_traceback
+from runs.facts import write_fact
 from runs.metric_groups import group_names
 from runs.mlflow.liveness import find_patience
 from runs.models import Outcome, Run, RunState
@@ -84,7 +85,7 @@ def _list_facts(run: Run) -> Iterator[dict[str, object]]:
             "key": key,
             "label": label,
             "value": value,
-            "text": format_quantity(value, 4 if key == "loss_at_init" else 3),
+            "text": write_fact(key, value, 4 if key == "loss_at_init" else 3),
             "source": sources[0]["source"] if sources else "",
             "detail": (sources[0].get("detail") or "") if sources else "",
             "sources": sources,
@@ -102,6 +103,8 @@ def build_run_page(run: Run, document: Mapping[str, Any]) -> dict[str, object]:
         "facts": [_show_fact(fact) for fact in document["scale_facts"]],
         "config": [(line.key, line.cells[0]) for line in compare_config([run])],
         "about": list(_describe_about(run)),
+        "traceback": read_traceback(run),
+        "snippet": write_snippet(run) if run.state == RunState.RUNNING else "",
         "events": events[:MAX_EVENTS],
         "n_events": len(events),
         "marks": json.dumps(build_marks(events)),
@@ -113,6 +116,15 @@ def build_run_page(run: Run, document: Mapping[str, Any]) -> dict[str, object]:
         "curves_url": reverse("run-curves", args=[slug, run.uid]),
         "json_url": reverse("run-json", args=[slug, run.uid]),
     }
+
+
+def write_snippet(run: Run) -> str:
+    """Return the lines that log a first point into a run."""
+    return (
+        "import scaledash\n\n"
+        f'run = scaledash.init(project="{run.project.slug}", id="{run.uid}", resume="allow")\n'
+        'run.log({"loss.train": 2.5}, step=0)'
+    )
 
 
 def list_axes(run: Run) -> list[tuple[str, str]]:
@@ -199,7 +211,12 @@ def _relate(key: str, run: Run) -> str:
         return f"{format_quantity(run.n_params_non_embedding)} without embedding"
     if key == "n_tokens" and run.n_tokens and run.n_params:
         return f"{format_quantity(run.n_tokens / run.n_params)} per parameter"
-    return run.flop_convention if key == "flops" and run.flops else ""
+    return _name_convention(run) if key == "flops" and run.flops else ""
+
+
+def _name_convention(run: Run) -> str:
+    """Say by which convention FLOPs were counted, where that is more than "as logged"."""
+    return run.flop_convention if run.flop_convention not in ("", "logged") else ""
 
 
 def _describe_about(run: Run) -> Iterator[dict[str, object]]:
@@ -245,7 +262,8 @@ def _find_notices(run: Run) -> Iterator[dict[str, str]]:
     for doubt in find_doubts(run):
         yield {"tone": "warn", "text": doubt}
     if run.dropped:
-        text = f"The client dropped {run.dropped:,} points; its log says why."
+        points = "1 point" if run.dropped == 1 else f"{run.dropped:,} points"
+        text = f"The client dropped {points}; its log says why."
         yield {"tone": "warn", "text": text}
     if run.overwritten:
         text = (

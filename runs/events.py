@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+from runs.facts import PRIVATE
 from runs.models import Outcome, Run
 from runs.signals import run_shown
 
 MAX_EVENTS = 60
+MAX_TEXT, MAX_TRACEBACK = 400, 8_192
+MARKS = ("diverged", "healthy", "note", "phase", "checkpoint")  # what run.mark() takes
+T = TypeVar("T", list, str)
 WORDS = {"resume": "resumed", "rewind": "rewound"}
 Event = dict[str, Any]
 
 
 def list_events(run: Run) -> list[Event]:
     """Return what the run itself tells of, in the order of steps."""
-    return sort_events([*_list_attempts(run), *_list_nonfinite(run), *_list_ends(run)])
+    found = (_list_attempts, _list_marks, _list_nonfinite, _list_ends)
+    return sort_events(event for list_some in found for event in list_some(run))
 
 
 def collect_marks(panels: Iterable[Mapping[str, Any]]) -> list[Event]:
@@ -51,6 +56,27 @@ def _list_attempts(run: Run) -> Iterator[Event]:
         text = f"{verb} at step {attempt.start_step:,}: attempt {attempt.no + 1}"
         at = attempt.created_at
         yield make_event(attempt.start_step, verb, text, at=at, is_drawn=True)
+
+
+def _list_marks(run: Run) -> Iterator[Event]:
+    """Tell of what the training script marked with `run.mark()`."""
+    for mark in _read_private(run, "marks", list)[-MAX_EVENTS:]:
+        known = mark if isinstance(mark, Mapping) else {}
+        kind, step = known.get("kind"), known.get("step")
+        if kind in MARKS and isinstance(step, int) and not isinstance(step, bool):
+            text = str(known.get("reason") or f"marked {kind}")[:MAX_TEXT]
+            yield make_event(step, str(kind), text, is_drawn=True)
+
+
+def read_traceback(run: Run) -> str:
+    """Return the end of the traceback that ended the run, "" where the script kept none."""
+    return _read_private(run, "traceback", str)[-MAX_TRACEBACK:]
+
+
+def _read_private(run: Run, name: str, kind: type[T]) -> T:
+    kept = run.config.get(PRIVATE)
+    value = kept.get(name) if isinstance(kept, Mapping) else None
+    return value if isinstance(value, kind) else kind()
 
 
 def _list_nonfinite(run: Run) -> Iterator[Event]:

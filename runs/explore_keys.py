@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from runs.columns import ABSENT
 from runs.explore import NO_KEY, ExploreWish
-from runs.facts import walk
+from runs.facts import walk, write_fact
 from runs.fields import CHOICE_COLUMNS, NUMBER_COLUMNS
 from runs.groups import EXCEPT, group_runs
 from runs.models import Run
-from scaledash.lib.units import format_quantity
 
 BY_RUN = "run"
 ALL_BUT = "!"  # "!seed": one value for the runs that are equal in all of config but the seed
@@ -21,7 +21,6 @@ MAX_CATEGORIES, MAX_DASHES, MAX_FACETS = 6, 4, 12
 FEW_RUNS = 6  # that have a colour each where nothing else is asked for
 LEGEND_LEVELS = 8
 MAX_TEXT = 120
-ABSENT = "not set"
 OTHER = "other values"
 CONFIG = "config."
 OWN_FIELDS = {**CHOICE_COLUMNS, "group": "group", "job_type": "job_type", "name": "name"}
@@ -107,9 +106,9 @@ def _color_numbers(values: Mapping[str, object], key: str) -> Channel:
     scale = [math.log(value) for value in known] if known[0] > 0 else known
     width = scale[-1] - scale[0]
     tones: list[Tone] = [{"size": round((place - scale[0]) / width, 4)} for place in scale]
-    texts = {uid: _write_number(value) for uid, value in values.items()}
-    order = list(dict.fromkeys(_write_number(value) for value in known))
-    shade = {_write_number(value): tone for value, tone in zip(known, tones, strict=True)}
+    texts = {uid: _write_number(key, value) for uid, value in values.items()}
+    order = list(dict.fromkeys(_write_number(key, value) for value in known))
+    shade = {_write_number(key, value): tone for value, tone in zip(known, tones, strict=True)}
     shown = [shade[text] for text in order]
     return _make_channel(key, texts, order, [*shown, {"role": "ink3"}], "")
 
@@ -180,8 +179,8 @@ def all_numbers(values: set[object]) -> bool:
     )
 
 
-def _write_number(value: object) -> str:
-    return ABSENT if value is None else format_quantity(float(value), 4)
+def _write_number(key: str, value: object) -> str:
+    return ABSENT if value is None else write_fact(key, float(value), 4)
 
 
 def write_key(value: object) -> str:

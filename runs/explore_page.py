@@ -18,9 +18,8 @@ from runs.explore_charts import describe_line
 from runs.explore_keys import LEGEND_LEVELS, Channel, Level, choose_color, read_values, write_key
 from runs.explore_lines import Look, build_look
 from runs.explore_runs import Chosen, choose_runs
-from runs.facts import COLUMNS, walk
+from runs.facts import COLUMNS, walk, write_fact
 from runs.models import Metric, Run, RunState
-from scaledash.lib.units import format_quantity
 from teams.models import Project
 
 MAX_VALUE_COLUMNS = 4
@@ -216,7 +215,7 @@ def build_table(wish: ExploreWish, chosen: Chosen, look: Look, query: QueryDict)
                 "name": run.name or run.uid,
                 "line": line_of.get(run.uid),
                 "is_selected": run.uid in wish.selected,
-                "facts": [format_quantity(getattr(run, key)) for key, _ in FACTS],
+                "facts": [write_fact(key, getattr(run, key)) for key, _ in FACTS],
                 "values": [write_key(values[key][run.uid]) for key in extra],
                 "lasts": [
                     write_value((run.summary.get(name) or {}).get("last")) for name in metrics

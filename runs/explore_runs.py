@@ -45,8 +45,9 @@ def choose_runs(project: Project, wish: ExploreWish, is_page: bool = True) -> Ch
     """
     notes = list(wish.notes)
     everything = Run.objects.filter(project=project, deleted_at=None)
-    offered = find_offered(everything) if is_page or not wish.metrics else []
-    metrics = find_metrics(project, wish.metrics, notes) if wish.metrics else choose_first(offered)
+    counts = count_metrics(everything) if is_page or not wish.metrics else {}
+    offered = rank_metrics(counts)[:OFFERED_METRICS]
+    metrics = find_metrics(project, wish.metrics, notes) if wish.metrics else choose_first(counts)
     found, error = _filter(_leave_archived_out(everything, wish, notes), wish.filter)
     logging = found.filter(summary__has_any_keys=metrics) if metrics else found.none()
     ordered = _read_order(wish.sort, notes).apply(logging.defer(*HEAVY))
@@ -139,13 +140,13 @@ def match_metrics(project: Project, pattern: str, notes: list[str]) -> list[str]
     return list(found.values_list("name", flat=True))
 
 
-def find_offered(runs: QuerySet[Run]) -> list[str]:
-    """Return the metrics that most of the newest runs log, losses first among equals."""
+def count_metrics(runs: QuerySet[Run]) -> Counter[str]:
+    """Return how many of the newest runs log each metric."""
     newest = runs.order_by("-created_at", "-id").values_list("summary", flat=True)[:SAMPLED_RUNS]
     counts: Counter[str] = Counter()
     for summary in newest:
         counts.update(list(summary))
-    return rank_metrics(counts)[:OFFERED_METRICS]
+    return counts
 
 
 def rank_metrics(counts: Mapping[str, int]) -> list[str]:
@@ -162,10 +163,13 @@ def rank_metrics(counts: Mapping[str, int]) -> list[str]:
     )
 
 
-def choose_first(offered: Sequence[str]) -> list[str]:
-    """Return what is drawn where no metric is named: the loss that most runs log."""
-    for kind in (LOSS_VAL, LOSS_TRAIN):
-        for name in offered:
-            if canonical_metric(name) == kind:
-                return [name]
-    return list(offered[:1])
+def choose_first(counts: Mapping[str, int]) -> list[str]:
+    """Return what is drawn where no metric is named: a loss, the validation loss before others.
+
+    A loss that hardly any run logs would leave the others out of the picture.
+    """
+    ranked = rank_metrics(counts)
+    losses = [name for name in ranked if canonical_metric(name) in (LOSS_VAL, LOSS_TRAIN)]
+    most = max((counts[name] for name in losses), default=0)
+    usual = [name for name in losses if 2 * counts[name] >= most]
+    return sorted(usual, key=lambda name: canonical_metric(name) != LOSS_VAL)[:1] or ranked[:1]

@@ -20,7 +20,7 @@ from scaledash.lib.names import (
     name_flop_convention,
     plain_key,
 )
-from scaledash.lib.units import parse_quantity
+from scaledash.lib.units import format_flops, format_quantity, parse_quantity
 
 Source = dict[str, object]
 Facts = dict[str, list[Source]]
@@ -74,6 +74,14 @@ UNITS = {
     "total_steps": "steps",
     "loss_at_init": "nats",
 }
+COUNTED = frozenset(  # whole numbers that people know by their digits: 1,024 and not 1.02k
+    (
+        *("tokens_per_step", "batch_tokens", "seq_len", "width", "depth"),
+        *("warmup_steps", "total_steps"),
+    )
+)
+LEAST_ROUNDED = 1e6
+PRIVATE = "_scaledash"
 CONVENTIONS = {  # name -> which parameters N stands for
     "6ND_active": "n_params_active",
     "6ND_non_embedding": "n_params_non_embedding",
@@ -118,6 +126,24 @@ def read_config(config: Mapping[str, object]) -> dict[str, tuple[object, str]]:
                 found[fact] = (usable, path)
                 break
     return found
+
+
+def write_fact(name: str, value: float | None, digits: int = 3) -> str:
+    """Write a scale fact the way people speak of it."""
+    if value is None:
+        return ""
+    if name == "flops":
+        return format_flops(value, digits)
+    if name == "seed":
+        return f"{value:.0f}"
+    if name in COUNTED and value == round(value) and abs(value) < LEAST_ROUNDED:
+        return f"{value:,.0f}"
+    return format_quantity(value, digits)
+
+
+def leave_private_out(config: Mapping[str, object]) -> dict[str, object]:
+    """Return a config without what the client keeps in it on its own account: marks, alerts."""
+    return {key: value for key, value in config.items() if key != PRIVATE}
 
 
 def walk(config: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

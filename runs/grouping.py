@@ -18,6 +18,7 @@ from django.db.models import Expression, F, Func, JSONField, QuerySet, TextField
 from django.db.models.functions import MD5, Cast
 
 from runs.columns import (
+    ABSENT,
     Cell,
     Column,
     LossNames,
@@ -227,7 +228,7 @@ def _name_group(key: Key) -> str:
 def _label(group: Group, grouping: Grouping) -> str:
     parts = []
     for column, value in zip(grouping.columns, group.key, strict=False):
-        text = "none" if value is None or value == "" else write_cell(column, value) or str(value)
+        text = ABSENT if value is None or value == "" else write_cell(column, value) or str(value)
         parts.append(f"{column.label} = {text}")
     return ", ".join(parts)
 
@@ -313,7 +314,7 @@ def _label_all(groups: Sequence[Group], rests: Mapping[int, Mapping[str, object]
         fewer = [other for other in kept if other != path]
         if _count_told(texts, fewer) == n_told:
             kept = fewer
-    return [", ".join(f"{path} = {rest.get(path, 'none')}" for path in kept) for rest in texts]
+    return [", ".join(f"{path} = {rest.get(path, ABSENT)}" for path in kept) for rest in texts]
 
 
 def _count_told(texts: Sequence[Mapping[str, str]], paths: Sequence[str]) -> int:
@@ -322,5 +323,5 @@ def _count_told(texts: Sequence[Mapping[str, str]], paths: Sequence[str]) -> int
 
 def _write(value: object) -> str:
     if value is None:
-        return "none"
+        return ABSENT
     return write_plain(value) if is_number(value) else json.dumps(value).strip('"')

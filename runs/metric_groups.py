@@ -21,13 +21,14 @@ def find_prefix(name: str) -> str:
 def group_names(names: Iterable[str]) -> dict[str, list[str]]:
     """Return prefix -> names: groups with a loss first, then by prefix; layer 2 before layer 10."""
     groups: dict[str, list[str]] = {}
-    for name in sorted(names, key=lambda name: (not _is_loss(name), sort_naturally(name))):
+    for name in sorted(names, key=lambda name: (not is_loss(name), sort_naturally(name))):
         groups.setdefault(find_prefix(name), []).append(name)
-    order = sorted(groups, key=lambda prefix: (not _is_loss(groups[prefix][0]), prefix))
+    order = sorted(groups, key=lambda prefix: (not is_loss(groups[prefix][0]), prefix))
     return {prefix: groups[prefix] for prefix in order}
 
 
-def _is_loss(name: str) -> bool:
+def is_loss(name: str) -> bool:
+    """Say whether a metric is the training or the validation loss."""
     return canonical_metric(name) in (LOSS_TRAIN, LOSS_VAL)
 
 

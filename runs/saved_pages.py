@@ -113,7 +113,6 @@ def _list_views(request: HttpRequest) -> dict[str, object]:
             {
                 **saved_views.describe_view(view),
                 "page_label": LABELS[view.page],
-                "share": _describe_share(view),
                 "missing": missing[view.pk],
                 "may_change": saved_views.may_change(view, request.user.pk, roles[view.project]),
                 "is_own": view.owner_id == request.user.pk,
@@ -122,13 +121,6 @@ def _list_views(request: HttpRequest) -> dict[str, object]:
             for view in views
         ],
     }
-
-
-def _describe_share(view: SavedView) -> dict[str, object]:
-    """Return what a link to the view is about, as the form for links reads it."""
-    if view.page == ViewPage.COMPARE:
-        return {"kind": "comparison", "id": QueryDict(view.query).get("sel", "")}
-    return {"kind": "view", "id": view.pk}
 
 
 def _may_share(role: Role | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.template.loader import render_to_string
 
@@ -29,14 +30,8 @@ class ComparisonShare:
         self, principal: Principal, project: Project, query: QueryDict
     ) -> sharing.Subject | None:
         """Return the runs of a comma list of ids; None where one of them is not there."""
-        wanted = list(dict.fromkeys(split_list(query.get("id", ""))))[: MAX_RUNS + 1]
         visible = Run.objects.visible_to(principal).filter(project=project)
-        known = {run.uid: run for run in visible.filter(uid__in=wanted).only("uid", "name")}
-        if not 2 <= len(wanted) <= MAX_RUNS or len(known) < len(wanted):
-            return None
-        names = ", ".join(known[uid].name or uid for uid in wanted)
-        title = f"Comparison of {len(wanted)} runs: {names}"[:200]
-        return sharing.Subject({"runs": [known[uid].pk for uid in wanted]}, title)
+        return choose_runs(visible, query.get("id", ""))
 
     # --- live ------------------------------------------------------------------------------------
     def build_page(self, share: Share, query: QueryDict) -> sharing.SharedPage | None:
@@ -77,6 +72,17 @@ class ComparisonShare:
         return sharing.load_json(share, TWIN) if part == TWIN else None
 
 
+def choose_runs(visible: QuerySet[Run], uids: str, title: str = "") -> sharing.Subject | None:
+    """Fix the runs of a comma list of ids; None where one of them is not there."""
+    wanted = list(dict.fromkeys(split_list(uids)))[: MAX_RUNS + 1]
+    known = {run.uid: run for run in visible.filter(uid__in=wanted).only("uid", "name")}
+    if not 2 <= len(wanted) <= MAX_RUNS or len(known) < len(wanted):
+        return None
+    names = ", ".join(known[uid].name or uid for uid in wanted)
+    title = title or f"Comparison of {len(wanted)} runs: {names}"[:200]
+    return sharing.Subject({"runs": [known[uid].pk for uid in wanted]}, title)
+
+
 def find_runs(share: Share) -> list[Run]:
     """Return the shared runs in the order in which they were chosen."""
     wanted = share.subject["runs"]
@@ -96,11 +102,7 @@ def render(share: Share, runs: list[Run]) -> str:
     document = build_document(share, runs)
     context = {
         **document,
-        "parts": [
-            ("Scale facts", "facts", document["facts"]),
-            ("Config", "config", document["config"]),
-        ],
-        "metric_groups": group_lines(document["metrics"]),
+        **group_lines(document),
         "project": sharing.hide_project(share.project),
         "page_base": "teams/share_content.html",
     }

@@ -15,6 +15,7 @@ from django.urls import reverse
 from runs import contexts
 from runs.curves import OF_STEPS, STEP, CurvesWish, build_chart, build_curves
 from runs.events import collect_marks, collect_panels, sort_events
+from runs.facts import PRIVATE, leave_private_out
 from runs.models import Metric, Run, RunState
 from runs.points import NO_POINTS, Series
 from runs.revisions import read_run_revision
@@ -107,10 +108,18 @@ def find_run(share: Share) -> Run | None:
         return None
     run.project = sharing.hide_project(share.project)
     run.host, run.parent = {}, None
+    run.config = hide_private(run.config)
     run.outcome_evidence = hide_author(run.outcome_evidence)
     if not share.with_notes:
         run.notes = ""
     return run
+
+
+def hide_private(config: Mapping[str, object]) -> dict[str, object]:
+    """Return a config with the marks of steps alone of what the client keeps: no traceback."""
+    kept = config.get(PRIVATE)
+    marks = kept.get("marks") if isinstance(kept, Mapping) else None
+    return {**leave_private_out(config), **({PRIVATE: {"marks": marks}} if marks else {})}
 
 
 def hide_author(evidence: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,6 +146,8 @@ def render_run(run: Run, is_frozen: bool = False) -> str:
         **document,
         **contexts.build_run_page(run, {**document, "events": events}),
         **({"x_axes": [], "may_show_superseded": False} if is_frozen else {}),
+        "snippet": "",
+        "traceback": "",
         "project": run.project,
         "panels": panels,
         "page_base": "teams/share_content.html",

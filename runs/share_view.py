@@ -1,4 +1,4 @@
-"""Share links of a state of the runs table or of the curves explorer, live or copied.
+"""Share links of a state of the runs table, the curves explorer or a comparison, live or copied.
 
 What is shared is fixed when the link is made: filter, columns, metrics, colours. The query of a
 reader only narrows it: scales, zoom, smoothing, fewer runs, another page of rows.
@@ -7,14 +7,15 @@ reader only narrows it: scales, zoom, smoothing, fewer runs, another page of row
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from django.http import QueryDict
 
-from runs import share_curves, share_table
+from runs import share_compare, share_curves, share_table
 from runs.explore import ExploreWish
 from runs.explore_runs import choose_runs
-from runs.models import SavedView, ViewPage
+from runs.models import Run, SavedView, ViewPage
 from runs.saved_views import canonise
 from runs.table import TableQuery
 from scaledash.lib.urlstate import join_list
@@ -33,7 +34,11 @@ class Room(Protocol):
     def read_frozen_part(self, share: Share, part: str, query: QueryDict) -> object | None: ...
 
 
-ROOMS: dict[str, Room] = {ViewPage.RUNS: share_table, ViewPage.EXPLORE: share_curves}
+ROOMS: dict[str, Room] = {
+    ViewPage.RUNS: share_table,
+    ViewPage.EXPLORE: share_curves,
+    ViewPage.COMPARE: share_compare.ComparisonShare(),
+}
 
 
 class ViewShare:
@@ -58,6 +63,8 @@ class ViewShare:
             title = ""
         if page not in ROOMS:
             return None
+        if page == ViewPage.COMPARE:
+            return fix_runs(principal, project, state, title)
         return fix_state(project, page, canonise(page, state), title)
 
     # --- live ------------------------------------------------------------------------------------
@@ -81,6 +88,15 @@ class ViewShare:
     def read_frozen_part(self, share: Share, part: str, query: QueryDict) -> object | None:
         """Return the document of the page, or its curves, as they were."""
         return ROOMS[share.subject["page"]].read_frozen_part(share, part, query)
+
+
+def fix_runs(
+    principal: Principal, project: Project, state: str, title: str
+) -> sharing.Subject | None:
+    """Return a comparison of the runs that the state names, as they are chosen now."""
+    visible = Run.objects.visible_to(principal).filter(project=project)
+    found = share_compare.choose_runs(visible, QueryDict(state).get("sel", ""), title)
+    return found and replace(found, fields={**found.fields, "page": ViewPage.COMPARE.value})
 
 
 def fix_state(project: Project, page: str, state: str, title: str) -> sharing.Subject | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from django.db import DataError
@@ -198,10 +199,15 @@ def build_runs_page(page: RunsPage, params: QueryDict) -> dict[str, object]:
     query, number, pages = page.query, page.number, -(-page.n_items // PAGE_SIZE)
     is_default = tuple(query.keys) == DEFAULT_KEYS
     shown = [*page.rows, *(row for rows in page.members.values() for row in rows)]
+    heads = [_describe_head(column, shown, query, params) for column in query.columns]
+    rows = [_show_row(row, query) for row in page.rows]
+    groups = [_show_group(group, page, params) for group in page.groups]
+    _align_gaps([*rows, *(row for group in groups for row in group["rows"])], heads)
+    _align_gaps(groups, heads[1:])
     return {
-        "rows": [_show_row(row, query) for row in page.rows],
-        "group_rows": [_show_group(group, page, params) for group in page.groups],
-        "heads": [_describe_head(column, shown, query, params) for column in query.columns],
+        "rows": rows,
+        "group_rows": groups,
+        "heads": heads,
         "usual_columns": ",".join(DEFAULT_KEYS),
         "choices": _list_choices(query),
         "by_choices": _list_groupings(query),
@@ -224,6 +230,13 @@ def build_runs_page(page: RunsPage, params: QueryDict) -> dict[str, object]:
     }
 
 
+def _align_gaps(rows: Iterable[Mapping[str, Any]], heads: Sequence[Mapping[str, Any]]) -> None:
+    """Put the dash of a missing number where the numbers of its column stand."""
+    for row in rows:
+        for cell, head in zip(row["cells"], heads, strict=True):
+            cell["is_gap"] = head["is_number"] and not cell.get("text")
+
+
 def _describe_archive(page: RunsPage, params: QueryDict) -> dict[str, object]:
     """Return the sentence about archived runs and the address of the other view."""
     is_hidden = page.query.archived == HIDE
@@ -235,7 +248,7 @@ def _describe_archive(page: RunsPage, params: QueryDict) -> dict[str, object]:
     }
 
 
-def _show_row(row: Row, query: TableQuery) -> dict[str, object]:
+def _show_row(row: Row, query: TableQuery) -> dict[str, Any]:
     cells = [describe_cell(column, row.cells[column.key]) for column in query.columns]
     return {
         "uid": row.uid,
@@ -246,7 +259,7 @@ def _show_row(row: Row, query: TableQuery) -> dict[str, object]:
     }
 
 
-def _show_group(group: ShownGroup, page: RunsPage, params: QueryDict) -> dict[str, object]:
+def _show_group(group: ShownGroup, page: RunsPage, params: QueryDict) -> dict[str, Any]:
     query, n, members = page.query, group.n, page.members.get(group.id)
     is_open = members is not None
     others = [name for name in query.open if name != group.id]

@@ -27,7 +27,11 @@ MAX_PEOPLE_SHOWN = 500
 @require_safe
 def show_devices(request: HttpRequest) -> HttpResponse:
     """List the browsers in which the reader is signed in."""
-    context = {**_build_devices(request), "json_url": reverse("devices-json")}
+    context = {
+        **_build_devices(request),
+        "crumbs": [("Signed-in browsers", None)],
+        "json_url": reverse("devices-json"),
+    }
     return render(request, "teams/devices.html", context)
 
 
@@ -98,7 +102,8 @@ def make_reset_link(request: HttpRequest, username: str) -> HttpResponse:
 
 def _show_people(request: HttpRequest, status: int = 200, **more: object) -> HttpResponse:
     people = accounts.list_users()
-    context = {"people": people[:MAX_PEOPLE_SHOWN], "total": people.count(), **more}
+    shown = people[:MAX_PEOPLE_SHOWN]
+    context = {"people": shown, "total": people.count(), "crumbs": [("People", None)], **more}
     return render(request, "teams/people.html", context, status=status)
 
 

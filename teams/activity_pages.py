@@ -56,6 +56,7 @@ def show_audit(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         **_build(request, list_audit(project), describe_entry),
         **_frame(project, "Audit log"),
+        "section": "settings",
         "json_url": reverse("audit-json", args=[slug]),
     }
     return render(request, "teams/audit.html", context)
@@ -74,7 +75,11 @@ def read_audit(request: HttpRequest, slug: str) -> HttpResponse:
 def show_server_audit(request: HttpRequest) -> HttpResponse:
     """Show sign-ins and changes of accounts."""
     context = _build(request, list_audit(None), describe_entry)
-    return render(request, "teams/audit.html", {**context, "title": "Audit log of the server"})
+    return render(request, "teams/audit.html", {**context, **_name_page("Audit log of the server")})
+
+
+def _name_page(title: str) -> dict[str, object]:
+    return {"title": title, "crumbs": [(title, None)]}
 
 
 def _build_activity(request: HttpRequest, project: Project) -> dict[str, object]:

@@ -308,6 +308,7 @@ class DeleteForm(forms.Form):
     def __init__(self, *args: object, slug: str, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.slug = slug
+        self.fields["confirm"].label = f"Type {slug} to confirm"
 
     def clean_confirm(self) -> str:
         """Compare with the slug."""

@@ -53,6 +53,7 @@ def show_tokens(request: HttpRequest) -> HttpResponse:
         "form": TokenForm(principal=principal) if secret else form,
         "secret": secret,
         "scopes": SCOPE_MEANINGS,
+        "crumbs": [("API tokens", None)],
     }
     refused = request.method == "POST" and secret is None
     return render(request, "teams/tokens.html", context, status=422 if refused else 200)
@@ -229,6 +230,7 @@ def show_project_settings(
         "invitation_form": InvitationForm(auto_id="id_invitation_%s"),
         "hand_over_form": HandOverForm(names=others) if others else None,
         "delete_form": DeleteForm(slug=project.slug),
+        "section": "settings",
         **more,
     }
     status = status if more else 200

@@ -35,6 +35,7 @@ def build_panel(run: Run, is_shared: bool = False) -> dict[str, object]:
         "template": TEMPLATE,
         "marks": list_marks(run, verdicts),
         "diagnoses": [describe_verdict(verdict, is_shared) for verdict in verdicts],
+        "calm": name_calm(document["counts"]),
         "is_shared": is_shared,
         "override": override,
         "other_outcome": "healthy" if run.outcome == Outcome.DIVERGED else "diverged",
@@ -43,6 +44,12 @@ def build_panel(run: Run, is_shared: bool = False) -> dict[str, object]:
         "alerts_url": f"{reverse('alerts')}?{urlencode(place)}",
         "n_alerts": Alert.objects.filter(run=run).count(),
     }
+
+
+def name_calm(counts: Mapping[str, int]) -> str:
+    """Say how many verdicts ask for no attention, and are folded away."""
+    found = [f"{n} {name}" for name, n in counts.items() if n and name not in MARKED]
+    return ", ".join(found)
 
 
 def rank_verdict(verdict: Mapping[str, Any]) -> tuple[int, int]:
@@ -98,4 +105,5 @@ def describe_verdict(verdict: Mapping[str, Any], is_shared: bool = False) -> dic
             for item in verdict["thresholds"]
         ],
         "is_bad": verdict["severity"] in ("warn", "critical"),
+        "is_raised": verdict["severity"] in MARKED,
     }

@@ -41,6 +41,7 @@ def show_rules(request: HttpRequest, slug: str) -> HttpResponse:
             ("Diagnostics", None),
         ],
         "may_edit": held is not None and held.includes(Role.EDITOR),
+        "may_manage": held == Role.ADMIN,
         "units": {name: unit.text for name, unit in UNITS.items()},
         "offered_keys": OFFERED_KEYS,
         "json_url": reverse("diagnosis-rules-json", args=[slug]),

@@ -55,3 +55,11 @@ def format_quantity(value: float | None, digits: int = 3) -> str:
         if abs(rounded) >= limit:
             return f"{rounded / limit:.{digits}g}{suffix}"
     return f"{rounded:.{digits}g}"
+
+
+def format_flops(value: float | None, digits: int = 3) -> str:
+    """Write FLOPs as a power of ten, as papers do: 1.2e13 and not 12T, which reads as tokens."""
+    if value is None:
+        return ""
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    return f"{float(mantissa):g}e{int(exponent)}" if exponent and value else f"{value:g}"

@@ -44,6 +44,14 @@ def test_page_shows_every_verdict_the_unknown_ones_with_their_reason(job: Job) -
     assert "set by hand" not in page
 
 
+def test_only_what_asks_for_attention_stands_open(job: Job) -> None:
+    page = browser(job, Role.VIEWER).get(address(job)).content.decode()
+    before, _, folded = page.partition('class="verdict-rest"')
+    assert "Attention-logit growth" in before
+    assert "not logged: attn.entropy.L*" not in before
+    assert "not logged: attn.entropy.L*" in folded
+
+
 def test_page_of_a_run_without_metrics_says_so(job: Job) -> None:
     other = open_run(job.api)
     while refit.run_next(1):

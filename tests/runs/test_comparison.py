@@ -145,3 +145,58 @@ def test_a_viewer_reads_notes_and_has_no_field_for_them(project: Project, reader
     page = reader.get("/p/pair/r/a").content.decode()
     assert "<em>read me</em>" in page
     assert "<textarea" not in page
+
+
+# --- what a page says of a run -------------------------------------------------------------------
+def test_facts_are_written_the_way_people_speak_of_them(project: Project, reader: Client) -> None:
+    make_run(project, "a", flops=1e13, n_params=656_352, total_steps=2423, width=1024, seed=1234)
+    facts = {
+        fact["key"]: fact["text"] for fact in reader.get("/p/pair/r/a.json").json()["scale_facts"]
+    }
+    assert facts["n_params"] == "656k"
+    assert facts["flops"] == "1e13"
+    assert (facts["total_steps"], facts["width"], facts["seed"]) == ("2,423", "1,024", "1234")
+
+
+def test_what_the_client_keeps_for_itself_is_no_config(project: Project, reader: Client) -> None:
+    kept = {
+        "marks": [
+            {"kind": "checkpoint", "step": 30, "reason": "saved"},
+            {"kind": "odd", "step": 1},
+        ],
+        "traceback": "ValueError: no such file",
+    }
+    make_run(project, "a", config={"lr": 1, "_scaledash": kept})
+    page = reader.get("/p/pair/r/a").content.decode()
+    assert 'data-key="lr"' in page
+    assert "_scaledash" not in page
+    assert "ValueError: no such file" in page
+    events = reader.get("/p/pair/r/a.json").json()["events"]
+    assert [(event["step"], event["tone"], event["text"]) for event in events] == [
+        (30, "checkpoint", "saved")
+    ]
+
+
+def test_a_run_without_points_says_how_to_log_one_while_it_runs(
+    project: Project, reader: Client
+) -> None:
+    make_run(project, "a", state="running")
+    make_run(project, "b", state="crashed")
+    assert "id=&quot;a&quot;, resume=" in reader.get("/p/pair/r/a").content.decode()
+    page = reader.get("/p/pair/r/b").content.decode()
+    assert "crashed before anything was logged" in page
+    assert 'class="snippet"' not in page
+
+
+def test_a_comparison_begins_with_losses_and_folds_what_is_equal(
+    project: Project, reader: Client
+) -> None:
+    for uid, lr in (("a", 0.1), ("b", 0.3)):
+        summary = {"loss.val": {"last": lr}, "grad.norm": {"last": 1.0}}
+        make_run(project, uid, config={"lr": lr, "depth": 4}, summary=summary)
+    page = reader.get("/p/pair/compare?sel=a,b").content.decode()
+    tables = ["compare-loss", "compare-config", "compare-grad"]
+    places = [page.index(f'data-table="{name}"') for name in tables]
+    assert places == sorted(places)
+    assert "show 1 equal" in page
+    assert "Nothing is known of these runs" in page

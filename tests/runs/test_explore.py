@@ -13,6 +13,7 @@ from django.test import Client
 from runs.explore import ExploreWish
 from runs.explore_keys import make_colors, make_dashes, make_facets
 from runs.explore_lines import build_look
+from runs.explore_runs import choose_first
 from runs.models import Outcome, Run
 from runs.smoothing import smooth
 from teams.models import Membership
@@ -47,6 +48,23 @@ def log_run(api: Api, uid: str, values: Sequence[object], **fields: object) -> R
 
 def make_run(uid: str, **fields: object) -> Run:
     return Run(uid=uid, **fields)
+
+
+# --- what is drawn at first ----------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("counts", "first"),
+    [
+        ({"loss.train": 9, "loss.val": 9, "lr": 9}, ["loss.val"]),
+        ({"loss.train": 9, "loss.val": 5, "lr": 9}, ["loss.val"]),
+        ({"loss.train": 9, "loss.val": 1, "lr": 9}, ["loss.train"]),
+        ({"lr": 9, "grad.norm": 10}, ["grad.norm"]),
+        ({}, []),
+    ],
+)
+def test_a_loss_that_hardly_any_run_logs_is_not_drawn_first(
+    counts: dict[str, int], first: list[str]
+) -> None:
+    assert choose_first(counts) == first
 
 
 # --- the address ---------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def test_runs_without_the_key_are_a_group_of_their_own(project: Project, reader:
     make_run(project, "without", 1.0)
     assert labels(read(reader, by="config.optimizer")) == {
         "optimizer = lion": 1,
-        "optimizer = none": 1,
+        "optimizer = not set": 1,
     }
 
 

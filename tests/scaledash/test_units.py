@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaledash.lib.units import format_quantity, parse_quantity
+from scaledash.lib.units import format_flops, format_quantity, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,11 @@ def test_quantity_is_written_short(value: float | None, text: str) -> None:
 def test_written_quantity_reads_back_to_three_digits(value: float) -> None:
     # half a unit of the third digit, at worst of 1.00
     assert parse_quantity(format_quantity(value)) == pytest.approx(value, rel=5.1e-3)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1e13, "1e13"), (9.9966e11, "1e12"), (2.3871e10, "2.39e10"), (0, "0"), (None, ""), (6, "6e0")],
+)
+def test_flops_are_written_as_a_power_of_ten(value: float | None, text: str) -> None:
+    assert format_flops(value) == text

@@ -20,6 +20,7 @@ from tests.teams.factories import Api, api_of, get_user, make_project, sign_in
 
 SECRET = "Unspoken-8812"
 TABLE = "runs?f=lr < 1&cols=name,lr&s=lr"
+MARK = {"kind": "note", "step": 3, "reason": "node failed"}
 CURVES = "explore?m=loss.*&f=lr < 1&color=lr"
 
 
@@ -165,6 +166,32 @@ def test_renaming_and_deleting_a_saved_view_changes_no_link_to_it(api: Api) -> N
     assert "<strong>Small</strong>" in before
     view.delete()
     assert show(link) == before
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_a_saved_comparison_is_shared_as_any_other_view(api: Api, is_frozen: bool) -> None:
+    wish = ViewWish("compare", "Two rates", "sel=b,a", is_shared=True)
+    view = save_view(api.project, get_user("ed"), Role.EDITOR, wish)
+    link = make_link(api, "view", str(view.pk), is_frozen=is_frozen)
+    assert "<strong>Two rates</strong>" in show(link)
+    assert [run["uid"] for run in read(link, sel="a,c")["runs"]] == ["b", "a"]
+    assert f"kind=view&amp;id={view.pk}" in sign_in(get_user("ed")).get("/views").content.decode()
+
+
+@pytest.mark.parametrize("subject_id", ["compare?sel=a", "compare?sel=a,zz", "compare"])
+def test_t02_a_comparison_without_its_runs_is_not_shared(api: Api, subject_id: str) -> None:
+    body = {"kind": "view", "id": subject_id}
+    assert api.post("projects/alpha/shares", body).status_code == 404
+
+
+def test_t05_a_link_to_a_run_shows_no_traceback(api: Api) -> None:
+    kept = {"traceback": "Hidden-trace", "alerts": [{"title": SECRET}], "marks": [MARK]}
+    config = {"lr": 0.1, "_scaledash": kept}
+    Run.objects.filter(uid="a").update(config=config)
+    link = make_link(api, "run", "a")
+    document = read(link)
+    assert "Hidden-trace" not in show(link) + str(document)
+    assert "node failed" in [event["text"] for event in document["events"]]
 
 
 # --- the form ------------------------------------------------------------------------------------
