@@ -85,7 +85,7 @@ def undo_edit(edit: BulkEdit) -> int:
     runs = Run.objects.filter(project=edit.project_id, pk__in=held.runs)
     if held.action == BulkAction.DELETE:
         verb = "restored"
-        changed = _update(runs.filter(deleted_at__isnull=False), deleted_at=None, purge_at=None)
+        changed = _restore(runs)
     else:
         wish = BulkWish(INVERSE[BulkAction(held.action)], held.tag)
         verb = NOUNS[wish.action]
@@ -93,6 +93,15 @@ def undo_edit(edit: BulkEdit) -> int:
     if changed:
         _announce(edit.project, changed, verb, held.tag)
     return len(changed)
+
+
+@transaction.atomic
+def restore_runs(project: Project, runs: QuerySet[Run]) -> list[int]:
+    """Bring deleted runs back; returns those that were deleted until now."""
+    changed = _restore(runs.filter(project=project))
+    if changed:
+        _announce(project, changed, "restored", "")
+    return changed
 
 
 def find_undoable(project: Project, user_id: int) -> BulkEdit | None:
@@ -126,6 +135,10 @@ def _change(runs: QuerySet[Run], wish: BulkWish) -> list[int]:
     if wish.action == BulkAction.UNARCHIVE:
         return _update(runs.filter(archived_at__isnull=False), archived_at=None)
     return _update(runs, deleted_at=now, purge_at=None)
+
+
+def _restore(runs: QuerySet[Run]) -> list[int]:
+    return _update(runs.filter(deleted_at__isnull=False), deleted_at=None, purge_at=None)
 
 
 def _tags(function: str, tag: str) -> Func:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs import compare_views, explore_views, quickstart_views, saved_pages, views
+from runs import compare_views, explore_views, quickstart_views, saved_pages, trash_pages, views
 
 RUN = "p/<slug:slug>/r/<slug:uid>"
 
@@ -14,6 +14,9 @@ urlpatterns = [
     path("p/<slug:slug>/runs/count.json", views.count_runs, name="runs-count"),
     path("p/<slug:slug>/runs/edit", views.edit, name="runs-edit"),
     path("p/<slug:slug>/runs/edit/<int:edit_id>/undo", views.undo, name="runs-undo"),
+    path("p/<slug:slug>/trash", trash_pages.show_trash, name="trash"),
+    path("p/<slug:slug>/trash.json", trash_pages.read_trash, name="trash-json"),
+    path("p/<slug:slug>/trash/restore", trash_pages.restore, name="trash-restore"),
     path("p/<slug:slug>/compare", compare_views.show_compare, name="compare"),
     path("p/<slug:slug>/compare.json", compare_views.read_compare, name="compare-json"),
     path("p/<slug:slug>/explore", explore_views.show_explore, name="explore"),

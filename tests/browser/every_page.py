@@ -22,7 +22,7 @@ OF_ALL = (
 )
 OF_PROJECT = (
     *("runs", "explore", "studies", "study-new", "activity"),
-    *("project-settings", "diagnosis-rules", "hooks", "audit"),
+    *("project-settings", "diagnosis-rules", "hooks", "audit", "trash"),
 )
 STATES = (
     "/p/tiny/runs?f=lr+%3E+10",

@@ -67,7 +67,8 @@ def test_t05_owner_shares_and_revokes_stranger_reads_and_then_does_not(
         points = {"live": 52, "frozen": 50}[mode]
         stranger.wait_for_selector(f"{ready}[data-n='{points}']")
     owner.goto("/p/tiny/settings#shares")
-    owner.click("table[data-table=shares] button")
+    owner.click("table[data-table=shares] summary")
+    owner.click("table[data-table=shares] >> text=Yes, revoke")
     owner.wait_for_selector("text=is revoked")
     assert stranger.goto(address).status == 404
     context.close()

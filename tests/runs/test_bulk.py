@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 import pytest
@@ -154,6 +155,31 @@ def test_a_deletion_leaves_lists_and_studies_and_is_undone(project: Project, adm
     undo(admin)
     assert shown(admin) == ["r0", "r1", "r2", "r3"]
     assert study.study_runs.count() == 4
+
+
+def test_the_trash_lists_what_was_deleted_and_gives_it_back(
+    project: Project, admin: Client
+) -> None:
+    change(admin, "delete", "r1,r2")
+    document = admin.get("/p/bulk/trash.json").json()
+    assert sorted(run["uid"] for run in document["runs"]) == ["r1", "r2"]
+    days = datetime.fromisoformat(document["runs"][0]["erased_at"]) - datetime.now(UTC)
+    assert days > timedelta(days=settings.PURGE_AFTER_DAYS - 1)
+    page = admin.post("/p/bulk/trash/restore", {"run": "r1"}, follow=True).content.decode()
+    assert "1 run restored." in page
+    assert shown(admin) == ["r0", "r1", "r3"]
+    admin.post("/p/bulk/trash/restore", {"run": "*"})
+    assert shown(admin) == ["r0", "r1", "r2", "r3"]
+    assert "The trash is empty" in admin.get("/p/bulk/trash").content.decode()
+    assert AuditEntry.objects.filter(action="runs.restored").count() == 2
+
+
+def test_the_trash_gives_nothing_back_that_is_not_in_it(project: Project, admin: Client) -> None:
+    other = Run.objects.create(project=make_project("else"), uid="x", deleted_at=datetime.now(UTC))
+    page = admin.post("/p/bulk/trash/restore", {"run": "x"}, follow=True).content.decode()
+    assert "Nothing to restore" in page
+    other.refresh_from_db()
+    assert other.deleted_at is not None
 
 
 def test_an_editor_deletes_nothing(project: Project, editor: Client) -> None:
