@@ -12,6 +12,8 @@ from fitting.queries import StudyView
 from fitting.results import RefusalDoc, as_refusal
 from fitting.schedule_figures import find_refusal as find_schedule_refusal
 from fitting.schedule_figures import list_families
+from fitting.score_figures import find_refusal as find_score_refusal
+from fitting.score_figures import list_curves
 
 PENDING = "pending"  # comes with the deep fit; nothing is missing
 APPROACHES = {ISOFLOP: "IsoFLOP", PARAMETRIC: "Parametric L(N, D)", ENVELOPE: "Envelope"}
@@ -39,6 +41,7 @@ def _list_refusals(view: StudyView) -> Iterator[tuple[str, RefusalDoc | None]]:
         yield "Variants", choose_pair(view, {}).refusal
     yield "Learning rate x batch", (view.lr_batch or {}).get("refusal")
     yield "Schedules", find_schedule_refusal(view, {})
+    yield "RL sigmoid", find_score_refusal(view)
 
 
 def _refuse_lr(view: StudyView) -> RefusalDoc | None:
@@ -58,6 +61,8 @@ def drop_absent(view: StudyView, names: Iterable[str], kept: str = "") -> list[s
         absent.add("compare")
     if not list_families(view):
         absent.add("schedule")
+    if not list_curves(view):
+        absent.add("sigmoid")
     if not list_cells(view):
         absent.add("lr_batch")
     return [name for name in names if name not in absent or name == kept]

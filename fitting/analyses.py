@@ -34,9 +34,19 @@ from fitting.maths.registry import get_law
 from fitting.maths.rows import Settings
 from fitting.maths.schedule_families import LAW as SCHEDULE_LAW
 from fitting.maths.schedule_families import analyse_schedules
+from fitting.maths.score_curves import LAW as SCORE_LAW
+from fitting.maths.score_curves import analyse_scores
 from fitting.models import FitKind, Study
-from fitting.queries import COMPUTE_OPTIMAL, INSTABILITY, LR_BATCH, LR_SCHEDULE, LR_SWEEP
+from fitting.queries import (
+    COMPUTE_OPTIMAL,
+    INSTABILITY,
+    LR_BATCH,
+    LR_SCHEDULE,
+    LR_SWEEP,
+    RL_SIGMOID,
+)
 from fitting.rows import StudyRows
+from fitting.score_inputs import ScoreInput, decode_option, read_scores
 
 Result = dict[str, object]
 # 1,000 replicas of a sweep of 4 sizes x 7 rates x 2 variants take 10 ms, 10,000 take 90 ms.
@@ -49,10 +59,8 @@ COMPUTE_REPLICAS = {
     FitKind.FAST: settings.REFIT_BOOTSTRAPS // 5,
     FitKind.DEEP: 4 * settings.REFIT_BOOTSTRAPS,
 }
-NO_SCHEDULES = Refusal(
-    "pending",
-    "the schedule law reads every loss curve and comes with the deep fit",
-    "wait a moment",
+NO_CURVES = Refusal(
+    "pending", "the law reads whole curves and comes with the deep fit", "wait a moment"
 )
 COMPUTE_LAWS = ("overtraining", "power_law_constant")
 # A replica of a cell of 120 runs takes 20 us.
@@ -136,10 +144,22 @@ def run_lr_schedule(data: ScheduleInput, study: Study, kind: FitKind) -> Result:
     chosen = Settings(replicas=LR_REPLICAS[FitKind.FAST], **options)
     laws = describe_laws([SCHEDULE_LAW])
     if data.curves is None:
-        pending = NO_SCHEDULES.to_dict()
+        pending = NO_CURVES.to_dict()
         counts = {"n_runs": data.n_runs, "n_used": 0, "settings": chosen.to_dict()}
         return {"families": [], "refusal": pending, "laws": laws, **counts}
     return {**analyse_schedules(data.curves, chosen).to_dict(), "laws": laws}
+
+
+def run_rl_sigmoid(data: ScoreInput, study: Study, kind: FitKind) -> Result:
+    """Fit the sigmoid to every score curve; a fast fit has not read them."""
+    wished = study.settings.get(RL_SIGMOID, {})
+    chosen = Settings(LR_REPLICAS[FitKind.FAST], **_known_options(wished, ("seed",)))
+    laws = describe_laws([SCORE_LAW])
+    if data.table is None:
+        counts = {"n_runs": data.n_runs, "n_used": 0, "settings": chosen.to_dict()}
+        return {"curves": [], "refusal": NO_CURVES.to_dict(), "laws": laws, **counts}
+    found = analyse_scores(data.table, chosen, decode_option(wished))
+    return {**found.to_dict(), "laws": laws}
 
 
 def describe_laws(slugs: Iterable[str]) -> Result:
@@ -181,5 +201,6 @@ ANALYSES = {
     COMPUTE_OPTIMAL: Analysis(COMPUTE_OPTIMAL, 3, read_compute_optimal, run_compute_optimal),
     LR_BATCH: Analysis(LR_BATCH, 1, read_lr_batch, run_lr_batch),
     LR_SCHEDULE: Analysis(LR_SCHEDULE, 1, read_schedule, run_lr_schedule),
+    RL_SIGMOID: Analysis(RL_SIGMOID, 1, read_scores, run_rl_sigmoid),
     INSTABILITY: Analysis(INSTABILITY, 3, read_instability, run_instability),
 }

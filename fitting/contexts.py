@@ -10,16 +10,12 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from fitting.absent import drop_absent, list_absent
+from fitting.absent import list_absent
 from fitting.axes import AXIS_TITLES
-from fitting.batch_figures import build_batch
-from fitting.comparison import build_comparison, summarise_comparison
 from fitting.comparison_figures import COMPARISON_FIGURES
-from fitting.compute_page import build_compute, describe_overtraining, summarise_compute
+from fitting.compute_page import build_compute, summarise_compute
 from fitting.coverage import describe_coverage
-from fitting.diagnoses.tab import build_instabilities
 from fitting.figures import FIGURES
-from fitting.forecast_page import build_forecasts
 from fitting.models import Estimator, Study
 from fitting.optima import (
     build_legend,
@@ -28,10 +24,19 @@ from fitting.optima import (
     describe_variants,
     summarise,
 )
-from fitting.queries import COMPUTE_OPTIMAL, LR_SWEEP, StudyView, find_version
-from fitting.results import as_refusal
+from fitting.queries import StudyView, find_version
 from fitting.rows import StudyRow
-from fitting.schedule_figures import SCHEDULE_FIGURES, build_schedules, summarise_schedules
+from fitting.tabs import (
+    COMPUTE_TABS,
+    FIRST,
+    HISTORY,
+    OPTION_KEYS,
+    TABS,
+    TALL,
+    choose_tab,
+    list_figures,
+    list_tabs,
+)
 from fitting.variants import (
     FEW,
     MANY,
@@ -52,37 +57,6 @@ ESTIMATOR_TEXTS = {
     Estimator.BEST: "best value",
 }
 AXIS_LABELS = {"n": "N", "d": "D", "c": "C", "lr": "LR"}
-TAB_LABELS = {
-    "lr": "LR sweep",
-    "isoflop": "IsoFLOP",
-    "parametric": "Parametric",
-    "frontier": "Frontier",
-    "compare": "Variants",
-    "schedule": "Schedules",
-    "instab": "Instabilities",
-    "forecasts": "Forecasts",
-    "runs": "Runs",
-}
-TABS = tuple(TAB_LABELS)
-HISTORY = "history"  # of members: it names runs that have left the study, which no link shows
-# The figures of each tab, the large one first.
-TAB_FIGURES = {
-    "lr": ("lr_loss", "lr_optimum", "lr_sensitivity", "lr_batch"),
-    "isoflop": ("isoflop", "optimal_params", "optimal_tokens", "tokens_per_param"),
-    "parametric": ("surface", "residuals"),
-    "frontier": ("frontier", "envelope", "overtraining", "overtraining_residuals"),
-    "compare": ("crossover", "gain", "ladder_residuals"),
-    "schedule": tuple(SCHEDULE_FIGURES),
-    "instab": ("attention_logits", "logit_forecast", "gradient_rms", "log_z"),
-}
-TALL = (*(names[0] for names in TAB_FIGURES.values()), "envelope", "overtraining", "lr_batch")
-COMPUTE_TABS = ("isoflop", "parametric", "frontier")
-OPTION_KEYS = {
-    "lr_loss": ("ys",),
-    "lr_batch": ("cell",),
-    **dict.fromkeys(COMPARISON_FIGURES, ("reference",)),
-    **dict.fromkeys(SCHEDULE_FIGURES, ("family",)),
-}
 LOSS_AXIS = {"key": "ys", "label": "Loss axis", "choices": (("", "log"), ("lin", "linear"))}
 
 
@@ -112,20 +86,6 @@ def describe_selection(study: Study) -> str:
 
 
 # --- one study -----------------------------------------------------------------------------------
-def choose_tab(view: StudyView) -> str:
-    """Return the tab that a study opens with: the sweep, unless isoFLOP alone has a law."""
-    laws = view.result["variants"] if view.result else []
-    has_law = any(not as_refusal(item["exponent"]) for item in laws)
-    variants = view.compute["variants"] if view.compute else []
-    has_minima = any(not as_refusal(item["isoflop"]) for item in variants)
-    return COMPUTE_TABS[0] if has_minima and not has_law else TABS[0]
-
-
-def find_analysis(tab: str) -> str:
-    """Return the analysis whose versions a tab can show."""
-    return COMPUTE_OPTIMAL if tab in COMPUTE_TABS else LR_SWEEP
-
-
 def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[str, object]:
     """Return the document of a study's page.
 
@@ -133,7 +93,7 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
     and `c`, the budget of the what-if panel.
     """
     compute = build_compute(view, options.get("variant", ""), options.get("c", ""))
-    shows_compute = (tab if tab in TAB_FIGURES else choose_tab(view)) in COMPUTE_TABS
+    shown = TABS.get(tab)
     result = view.result
     optima = describe_optima(result)
     laws = describe_laws(result)
@@ -163,16 +123,11 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         "laws": [asdict(law) for law in laws],
         "refusal": (result or {}).get("refusal"),
         "warnings": list(view.rows.warnings),
-        **({"instabilities": build_instabilities(view)} if tab == "instab" else {}),
-        **({"batch": build_batch(view, options)} if tab == "lr" else {}),
-        **({"schedule": build_schedules(view, options)} if tab == "schedule" else {}),
-        **({"comparison": build_comparison(view, options)} if tab == "compare" else {}),
-        **({"overtraining": describe_overtraining(view, options)} if tab == "frontier" else {}),
         **compute,
-        "exclusions": describe_exclusions(view, view.compute if shows_compute else view.result),
+        "exclusions": describe_exclusions(view, (shown or TABS[choose_tab(view)]).result(view)),
         "absent": list_absent(view),
         "coverage": describe_coverage(view, drawn),
-        **(build_forecasts(view, options) if tab == "forecasts" else {}),
+        **(shown.describe(view, options) if shown else {}),
         **(build_histories(view.study) if tab == HISTORY else {}),
         "n_runs": len(rows),
         "runs": [describe_row(row) for row in rows],
@@ -183,17 +138,11 @@ def _summarise(
     view: StudyView, tab: str, options: Mapping[str, str], compute: Mapping[str, Any]
 ) -> list[dict[str, object]]:
     """Return the row of numbers of a tab that has one of its own."""
-    if tab == "compare":
-        return summarise_comparison(view, options)
-    if tab == "schedule":
-        return summarise_schedules(view, options)
-    shows_compute = (tab if tab in TAB_FIGURES else choose_tab(view)) in COMPUTE_TABS
-    return summarise_compute(view, compute) if shows_compute else []
-
-
-def list_tabs(view: StudyView, tab: str) -> list[str]:
-    """Return the tabs that make sense: variants where there are two, schedules where any differ."""
-    return drop_absent(view, TABS, tab)
+    shown = tab if tab in TABS else choose_tab(view)
+    own = TABS[shown].summarise
+    if own is not None:
+        return own(view, options)
+    return summarise_compute(view, compute) if shown in COMPUTE_TABS else []
 
 
 def _describe_head(study: Study) -> dict[str, object]:
@@ -342,17 +291,13 @@ def build_study_page(
         "tabs": [
             {
                 "key": key,
-                "label": label,
+                "label": TABS[key].label,
                 "count": len(rows) if key == "runs" else None,
                 "url": _build_url(here, key, first, str(document["shown_variant"])),
             }
             for key in list_tabs(view, tab)
-            for label in [TAB_LABELS[key]]
         ],
-        "figures": [
-            _describe_figure(place, name, bool(links))
-            for name in drop_absent(view, TAB_FIGURES.get(tab, ()))
-        ],
+        "figures": [_describe_figure(place, name, bool(links)) for name in list_figures(view, tab)],
         "is_active": is_running or view.progress.state == "stale",
     }
 
@@ -372,7 +317,7 @@ def _link_variants(here: str, tab: str, document: Mapping[str, object]) -> list[
     )
     if tab not in COMPUTE_TABS:
         labels, shown = list(texts), document["chosen_variant"]
-        if tab != TABS[0] or len(labels) <= MANY:
+        if tab != FIRST or len(labels) <= MANY:
             return []
     return [
         {

@@ -1,4 +1,4 @@
-"""Figures of a study as plain plot dicts (P1 to P10): pure, from what queries.view_study read.
+"""Figures of a study as plain plot dicts (P1 to P12): pure, from what queries.view_study read.
 
 The dict is the whole contract with the page: data and layout for Plotly in the light colours,
 each trace with `meta.tone` for the dark ones and `customdata[0]`, the uid of the run behind a
@@ -17,6 +17,7 @@ from fitting.lr_figures import LR_FIGURES, MODES
 from fitting.queries import StudyView
 from fitting.results import RefusalDoc
 from fitting.schedule_figures import SCHEDULE_FIGURES
+from fitting.score_figures import SCORE_FIGURES
 
 __all__ = ["FIGURES", "MODES", "Figure", "build_figure"]
 Figure = dict[str, object]
@@ -26,6 +27,7 @@ FIGURES = {
     **COMPUTE_FIGURES,
     **COMPARISON_FIGURES,
     **SCHEDULE_FIGURES,
+    **SCORE_FIGURES,
     **INSTABILITY_FIGURES,
 }
 

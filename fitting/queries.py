@@ -21,8 +21,8 @@ from teams.models import Project
 from teams.principals import Principal
 
 LR_SWEEP, COMPUTE_OPTIMAL, INSTABILITY = "lr_sweep", "compute_optimal", "instability"
-LR_BATCH, LR_SCHEDULE = "lr_batch", "lr_schedule"
-ANALYSES = (LR_SWEEP, COMPUTE_OPTIMAL, LR_BATCH, LR_SCHEDULE, INSTABILITY)
+LR_BATCH, LR_SCHEDULE, RL_SIGMOID = "lr_batch", "lr_schedule", "rl_sigmoid"
+ANALYSES = (LR_SWEEP, COMPUTE_OPTIMAL, LR_BATCH, LR_SCHEDULE, RL_SIGMOID, INSTABILITY)
 CELL_ORDER = ("done", "running", "diverged", "failed", "excluded")
 
 
@@ -57,6 +57,7 @@ class StudyView:
     instability_fit: Fit | None = None
     lr_batch_fit: Fit | None = None
     schedule_fit: Fit | None = None
+    sigmoid_fit: Fit | None = None
 
     @property
     def compute(self) -> ComputeDoc | None:
@@ -82,6 +83,11 @@ class StudyView:
     def schedule(self) -> dict[str, Any] | None:
         """Return the newest schedule law that read the curves, else that it is pending."""
         return self.schedule_fit.result if self.schedule_fit else None
+
+    @property
+    def sigmoid(self) -> dict[str, Any] | None:
+        """Return the newest sigmoids that read the score curves, else that they are pending."""
+        return self.sigmoid_fit.result if self.sigmoid_fit else None
 
     @property
     def is_envelope_old(self) -> bool:
@@ -130,10 +136,8 @@ def view_study(study: Study) -> StudyView:
     envelope = compute if is_deep else find_newest(study, COMPUTE_OPTIMAL, FitKind.DEEP)
     rows, progress = fill_losses(study, rows, fit), read_progress(study, fit)
     instability, batch = (find_current_fit(study, name) for name in (INSTABILITY, LR_BATCH))
-    schedule = find_newest(study, LR_SCHEDULE, FitKind.DEEP)
-    schedule = schedule or find_newest(study, LR_SCHEDULE, FitKind.FAST)
-    others = (instability, batch, schedule)
-    return StudyView(study, rows, fit, progress, compute, envelope, *others)
+    curves = (find_deepest(study, name) for name in (LR_SCHEDULE, RL_SIGMOID))
+    return StudyView(study, rows, fit, progress, compute, envelope, instability, batch, *curves)
 
 
 def fill_losses(study: Study, rows: StudyRows, fit: Fit | None) -> StudyRows:
@@ -157,6 +161,12 @@ def find_current_fit(study: Study, analysis: str = LR_SWEEP) -> Fit | None:
         return fast or deep
     is_as_new = deep.input_digest == fast.input_digest or deep.data_at >= fast.data_at
     return deep if is_as_new else fast
+
+
+def find_deepest(study: Study, analysis: str) -> Fit | None:
+    """Return the newest deep fit, which alone has read curves; before the first a fast one."""
+    deep = find_newest(study, analysis, FitKind.DEEP)
+    return deep or find_newest(study, analysis, FitKind.FAST)
 
 
 def find_newest(study: Study, analysis: str, kind: FitKind) -> Fit | None:

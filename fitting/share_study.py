@@ -9,7 +9,7 @@ from django.http import QueryDict
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from fitting import contexts, figures
+from fitting import contexts, figures, tabs
 from fitting.models import Study
 from fitting.queries import StudyView, list_studies, read_revision, view_study
 from teams import sharing
@@ -104,12 +104,12 @@ def find_study(share: Share) -> Study | None:
 def find_tab(query: QueryDict, view: StudyView) -> str:
     """Return the tab that the address names, else the one the study opens with."""
     tab = query.get("tab", "")
-    return tab if tab in contexts.TABS else contexts.choose_tab(view)
+    return tab if tab in tabs.TABS else tabs.choose_tab(view)
 
 
 def find_variant(query: QueryDict) -> str:
     """Return the variant that the address names; a tab without variants ignores it."""
-    return query.get("variant", "") if query.get("tab") in contexts.COMPUTE_TABS else ""
+    return query.get("variant", "") if query.get("tab") in tabs.COMPUTE_TABS else ""
 
 
 def build_context(view: StudyView, tab: str, query: QueryDict) -> dict[str, object]:
@@ -152,9 +152,9 @@ def list_documents(view: StudyView) -> Iterator[tuple[str, bytes]]:
 
 def list_states(view: StudyView) -> Iterator[tuple[str, str]]:
     """Return every tab, and the compute-optimal ones once more for each of their variants."""
-    for tab in contexts.TABS:
+    for tab in tabs.list_tabs(view, ""):
         yield tab, ""
-        if tab in contexts.COMPUTE_TABS:
+        if tab in tabs.COMPUTE_TABS:
             yield from ((tab, variant) for variant in list_variants(view) if variant)
 
 

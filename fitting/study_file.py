@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import mark_safe
 
-from fitting import contexts
+from fitting import contexts, tabs
 from fitting.models import Fit, Study
 from fitting.queries import (
     COMPUTE_OPTIMAL,
@@ -99,7 +99,7 @@ def build_section(view: StudyView, tab: str, variant: str) -> dict[str, object]:
         "figures": figures,
         "variant_links": [],
         "section_variant": variant,
-        "section_title": contexts.TAB_LABELS[tab],
+        "section_title": tabs.TABS[tab].label,
         "tab_template": f"fitting/_tab_{tab}.html",
         "project": view.study.project,
         "page_base": "fitting/study_file.html",  # tells the tabs that nothing can be asked
@@ -116,7 +116,7 @@ def render_section(study: Study, context: Mapping[str, object], number: int) -> 
 
 def build_shell(view: StudyView, base_url: str, scripts: Sequence[str]) -> dict[str, object]:
     """Return the context of what stands around the sections."""
-    document = contexts.build_study(view, contexts.choose_tab(view), {})
+    document = contexts.build_study(view, tabs.choose_tab(view), {})
     return {
         **document,
         "title": view.study.name,

@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from fitting import contexts, figures
+from fitting import contexts, figures, tabs
 from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.forecast_page import read_target
 from fitting.forecasting import Prediction, predict
@@ -141,7 +141,7 @@ def show_study(request: HttpRequest, slug: str, study_slug: str) -> HttpResponse
     rev = read_revision(study)["rev"]
     view = view_study(study)
     tab = _find_tab(request, view)
-    analysis = contexts.find_analysis(tab)
+    analysis = tabs.find_analysis(tab)
     view = _pin(request, view, analysis)
     document = contexts.build_study(view, tab, request.GET.dict())
     page = contexts.build_study_page(view, document, tab, request.GET.urlencode())
@@ -167,7 +167,7 @@ def read_study_page(request: HttpRequest, slug: str, study_slug: str) -> HttpRes
     study = _get_study(request, get_project(request, slug), study_slug)
     view = view_study(study)
     tab = _find_tab(request, view)
-    view = _pin(request, view, contexts.find_analysis(tab))
+    view = _pin(request, view, tabs.find_analysis(tab))
     return answer_json(contexts.build_study(view, tab, request.GET.dict()))
 
 
@@ -274,7 +274,7 @@ def _may_edit(request: HttpRequest, project: Project) -> bool:
 
 def _find_tab(request: HttpRequest, view: StudyView) -> str:
     tab = request.GET.get("tab", "")
-    return tab if tab in (*contexts.TABS, contexts.HISTORY) else contexts.choose_tab(view)
+    return tab if tab in (*tabs.TABS, tabs.HISTORY) else tabs.choose_tab(view)
 
 
 def _create(request: HttpRequest, project: Project, form: StudyForm) -> Study | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fitting.maths.blocks import average_blocks
 from fitting.maths.engine import fit_law, prepare_rows
 from fitting.maths.held_out import predict_rows
 from fitting.maths.records import FloatArray, Record, Refusal
@@ -277,8 +278,8 @@ def make_rows(members: Sequence[ScheduleCurve]) -> Rows:
         schedules[member.run_id] = schedule
         first = find_warmup_end(schedule)
         inside = (member.steps > first) & (member.steps < schedule.size)
-        x, y = _average(member.steps[inside], member.loss[inside])
-        steps.append(x)
+        x, y = average_blocks(member.steps[inside], member.loss[inside], MAX_POINTS)
+        steps.append(np.round(x))
         losses.append(y)
         ids += [f"{member.run_id} {number:04d}" for number in range(x.size)]
         groups += [member.run_id] * x.size
@@ -289,16 +290,6 @@ def make_rows(members: Sequence[ScheduleCurve]) -> Rows:
         tuple(groups),
         schedules=schedules,
     )
-
-
-def _average(steps: FloatArray, loss: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return means over at most MAX_POINTS blocks of equal numbers of points."""
-    if steps.size == 0:
-        return steps, loss
-    block = np.arange(steps.size) * min(MAX_POINTS, steps.size) // steps.size
-    count = np.bincount(block)
-    middle = np.round(np.bincount(block, weights=steps) / count)
-    return middle, np.bincount(block, weights=loss) / count
 
 
 def _refuse(curves: Sequence[ScheduleCurve]) -> Refusal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -10,6 +11,7 @@ from fitting.maths.laws.lr_annealing import predict_schedule
 from fitting.maths.schedules import make_cosine
 from fitting.models import Study
 from fitting.services import add_runs
+from runs.models import Run
 from tests.fitting.factories import finish, make_run
 from tests.runs.factories import Job
 
@@ -26,6 +28,25 @@ def make_batches(study: Study) -> None:
         loss = float(2.5 * (1 + 0.012 * u**2 + 0.004 * v**2))
         runs.append(make_run(study.project, loss, **shape))
     add_runs(study, runs)
+
+
+SIGMOIDS = {"fp32": (0.61, 3000.0, 1.9), "bf16": (0.52, 3000.0, 1.9)}
+START = 0.3
+
+
+def make_scores(study: Study, open_job: Callable[[dict[str, object]], Job]) -> list[Run]:
+    """Log pass rates and GPU-hours of two variants to 16,000 hours, the start model at step 0."""
+    steps = [0, *range(100, 6401, 100)]
+    hours = [2.5 * step for step in steps]
+    runs = []
+    for variant, (top, middle, steep) in SIGMOIDS.items():
+        job = open_job({"config": {"logits": variant}, "scale": {"n_params_non_embedding": 8e9}})
+        scores = [START + (top - START) / (1 + (middle / max(c, 1e-9)) ** steep) for c in hours]
+        job.log(steps, metrics={"eval.pass_rate": scores, "gpu_hours": hours})
+        job.api.post(f"runs/{job.run.uid}/finish", {"state": "finished"})
+        runs.append(job.run)
+    add_runs(study, runs)
+    return runs
 
 
 TRUTH = {"L0": 1.5, "A": 0.6, "C": 0.4, "alpha": 0.45}

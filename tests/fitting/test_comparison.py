@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fitting import contexts
+from fitting import contexts, tabs
 from fitting.figures import build_figure
 from fitting.models import Study
 from fitting.queries import StudyView, view_study
@@ -87,14 +87,14 @@ def test_the_same_variant_twice_is_another_pair(view: StudyView) -> None:
 
 
 def test_one_variant_has_no_tab_and_says_what_is_missing(budgeted: StudyView) -> None:
-    assert "compare" not in contexts.list_tabs(budgeted, "lr")
+    assert "compare" not in tabs.list_tabs(budgeted, "lr")
     refusal = compare(budgeted)["comparison"]["refusal"]
     assert refusal["sentence"] == ("a comparison needs the runs of two variants; this study has 1")
     assert draw(budgeted, "gain")["state"] == "refused"
 
 
 def test_two_variants_have_a_tab(view: StudyView) -> None:
-    assert "compare" in contexts.list_tabs(view, "lr")
+    assert "compare" in tabs.list_tabs(view, "lr")
 
 
 def test_laws_without_a_fit_are_listed_with_what_is_missing(budgeted: StudyView) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fitting import absent, contexts
+from fitting import contexts, tabs
 from fitting.figures import build_figure
 from fitting.queries import StudyView, view_study
 from tests.fitting.factories import make_study, make_sweep, settle
@@ -75,4 +75,4 @@ def test_a_study_of_one_batch_size_has_a_sentence_in_place_of_a_plot(
     refusal = contexts.build_study(view, "lr", {})["batch"]["refusal"]
     assert refusal["sentence"].endswith("has 7 learning rates at 1 batch size")
     assert draw(view)["state"] == "refused"
-    assert "lr_batch" not in absent.drop_absent(view, contexts.TAB_FIGURES["lr"])
+    assert "lr_batch" not in tabs.list_figures(view, "lr")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fitting import contexts
+from fitting import contexts, tabs
 from fitting.figures import build_figure
 from fitting.queries import StudyView, view_study
 from tests.fitting.factories import make_study, make_sweep, settle
@@ -52,7 +52,7 @@ def test_kpi_and_table_of_the_law_show_one_number(view: StudyView) -> None:
 
 
 def test_a_study_with_a_family_has_the_tab(view: StudyView) -> None:
-    assert "schedule" in contexts.list_tabs(view, "lr")
+    assert "schedule" in tabs.list_tabs(view, "lr")
 
 
 def test_a_study_without_curves_has_no_tab_and_a_sentence(transactional_db: None) -> None:
@@ -60,6 +60,6 @@ def test_a_study_without_curves_has_no_tab_and_a_sentence(transactional_db: None
     make_sweep(study)
     settle()
     view = view_study(study)
-    assert "schedule" not in contexts.list_tabs(view, "lr")
+    assert "schedule" not in tabs.list_tabs(view, "lr")
     refusal = contexts.build_study(view, "schedule", {})["schedule"]["refusal"]
     assert "no finished run logs both" in refusal["sentence"]

@@ -1,0 +1,139 @@
+"""The tabs of a study's page: one entry each, with what it shows beside what all of them share.
+
+A new tab is one entry of TABS and the template `fitting/_tab_<key>.html`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fitting.absent import drop_absent
+from fitting.batch_figures import build_batch
+from fitting.comparison import build_comparison, summarise_comparison
+from fitting.comparison_figures import COMPARISON_FIGURES
+from fitting.compute_page import describe_overtraining
+from fitting.diagnoses.tab import build_instabilities
+from fitting.forecast_page import build_forecasts
+from fitting.queries import COMPUTE_OPTIMAL, LR_SWEEP, StudyView
+from fitting.results import as_refusal
+from fitting.schedule_figures import SCHEDULE_FIGURES, build_schedules, summarise_schedules
+from fitting.score_figures import SCORE_FIGURES, build_sigmoids, summarise_sigmoids
+
+Document = dict[str, object]
+Options = Mapping[str, str]
+Exclusions = Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Tab:
+    """One tab: its label, its figures, the large one first, and what it adds to the document.
+
+    `build` fills the member `member`, or where that is empty several; `summarise` gives the row of
+    numbers on top, and `result` the analysis whose exclusions stand in the rail. Without them
+    those of the sweep do.
+    """
+
+    label: str
+    figures: tuple[str, ...] = ()
+    member: str = ""
+    build: Callable[[StudyView, Options], Document] | None = None
+    summarise: Callable[[StudyView, Options], list[Document]] | None = None
+    result: Callable[[StudyView], Exclusions] = lambda view: view.result
+
+    def describe(self, view: StudyView, options: Options) -> Document:
+        """Return what the tab adds to the document of the page."""
+        if self.build is None:
+            return {}
+        built = self.build(view, options)
+        return {self.member: built} if self.member else built
+
+
+def _read_compute(view: StudyView) -> Exclusions:
+    return view.compute
+
+
+TABS: Mapping[str, Tab] = {
+    "lr": Tab(
+        "LR sweep", ("lr_loss", "lr_optimum", "lr_sensitivity", "lr_batch"), "batch", build_batch
+    ),
+    "isoflop": Tab(
+        "IsoFLOP",
+        ("isoflop", "optimal_params", "optimal_tokens", "tokens_per_param"),
+        result=_read_compute,
+    ),
+    "parametric": Tab("Parametric", ("surface", "residuals"), result=_read_compute),
+    "frontier": Tab(
+        "Frontier",
+        ("frontier", "envelope", "overtraining", "overtraining_residuals"),
+        "overtraining",
+        describe_overtraining,
+        result=_read_compute,
+    ),
+    "compare": Tab(
+        "Variants", tuple(COMPARISON_FIGURES), "comparison", build_comparison, summarise_comparison
+    ),
+    "schedule": Tab(
+        "Schedules", tuple(SCHEDULE_FIGURES), "schedule", build_schedules, summarise_schedules
+    ),
+    "sigmoid": Tab(
+        "RL sigmoid",
+        tuple(SCORE_FIGURES),
+        "sigmoids",
+        lambda view, options: build_sigmoids(view),
+        lambda view, options: summarise_sigmoids(view),
+        lambda view: view.sigmoid,
+    ),
+    "instab": Tab(
+        "Instabilities",
+        ("attention_logits", "logit_forecast", "gradient_rms", "log_z"),
+        "instabilities",
+        lambda view, options: build_instabilities(view),
+    ),
+    "forecasts": Tab("Forecasts", build=build_forecasts),
+    "runs": Tab("Runs"),
+}
+HISTORY = "history"  # of members: it names runs that have left the study, which no link shows
+COMPUTE_TABS = ("isoflop", "parametric", "frontier")
+FIRST = "lr"
+TALL = {
+    *(tab.figures[0] for tab in TABS.values() if tab.figures),
+    "envelope",
+    "overtraining",
+    "lr_batch",
+}
+# The options of the page's address that a figure follows.
+OPTION_KEYS = {
+    "lr_loss": ("ys",),
+    "lr_batch": ("cell",),
+    **dict.fromkeys(COMPARISON_FIGURES, ("reference",)),
+    **dict.fromkeys(SCHEDULE_FIGURES, ("family",)),
+}
+
+
+def choose_tab(view: StudyView) -> str:
+    """Return the tab that a study opens with: the sweep, unless another alone has a law."""
+    laws = view.result["variants"] if view.result else []
+    if any(not as_refusal(item["exponent"]) for item in laws):
+        return FIRST
+    variants = view.compute["variants"] if view.compute else []
+    if any(not as_refusal(item["isoflop"]) for item in variants):
+        return COMPUTE_TABS[0]
+    scores = (view.sigmoid or {}).get("curves", [])
+    return "sigmoid" if any(not as_refusal(curve["fit"]) for curve in scores) else FIRST
+
+
+def list_tabs(view: StudyView, tab: str) -> list[str]:
+    """Return the tabs that make sense: variants where there are two, schedules where any differ."""
+    return drop_absent(view, TABS, tab)
+
+
+def list_figures(view: StudyView, tab: str) -> list[str]:
+    """Return the figures of a tab that the study has something for."""
+    return drop_absent(view, TABS[tab].figures if tab in TABS else ())
+
+
+def find_analysis(tab: str) -> str:
+    """Return the analysis whose versions a tab can show."""
+    return COMPUTE_OPTIMAL if tab in COMPUTE_TABS else LR_SWEEP
