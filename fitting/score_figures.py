@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fitting.compute_results import decode
 from fitting.law_table import Document, describe_law_fit, summarise_fit
-from fitting.lr_figures import count_runs
 from fitting.palette import SYMBOLS, category_tone
 from fitting.plots.compute_tables import make_columns
 from fitting.plots.contract import Figure, Options, Plot
 from fitting.plots.sigmoid import (
     draw_score_residuals,
     draw_sigmoid,
-    name_curve,
     write_asymptote,
 )
 from fitting.queries import StudyView
@@ -27,6 +26,7 @@ from scaledash.lib.units import format_quantity
 Doc = Mapping[str, Any]
 LAW = "rl_sigmoid"
 MAX_DRAWN = 6  # as many as there are colours
+PARAMS = ("A", "C_mid", "B")  # in the order of the table's columns
 NOISE = 0.02  # three repeats of one recipe move A by .015 (arXiv 2510.13786, section 4)
 COLUMNS = {
     "run": "Run of",
@@ -38,8 +38,32 @@ COLUMNS = {
 
 
 def list_curves(view: StudyView) -> list[Doc]:
-    """Return the runs with a score curve."""
-    return list((view.sigmoid or {}).get("curves", []))
+    """Return the runs with a score curve, each under a name of its own."""
+    curves = (view.sigmoid or {}).get("curves", [])
+    titles = {row.uid: row.name for row in view.rows.rows}
+    shared = Counter(curve["variant"] for curve in curves)
+    return [
+        {
+            **curve,
+            "name": curve["variant"]
+            if curve["variant"] and shared[curve["variant"]] == 1
+            else titles.get(curve["run_id"], curve["run_id"]),
+        }
+        for curve in curves
+    ]
+
+
+def count_scores(view: StudyView) -> dict[str, int]:
+    """Return how many runs there are, and in which state."""
+    rows, included = view.rows.rows, view.rows.included
+    return {
+        "n": len(rows),
+        "drawn": 0,
+        "clipped": 0,
+        "excluded": len(rows) - len(included),
+        "held_out": 0,
+        "unfinished": sum(not row.is_finished for row in included),
+    }
 
 
 def choose_drawn(view: StudyView) -> list[Doc]:
@@ -88,8 +112,9 @@ def _describe_first(view: StudyView, drawn: Sequence[Doc]) -> Document:
     table = describe_law_fit(longest["fit"] if longest else None, texts, "scores")
     rows = table["rows"]
     assert isinstance(rows, list)
+    rows = sorted(rows, key=lambda row: PARAMS.index(row["key"]))
     named = [{**row, "unit": find_unit(view)} if row["key"] == "C_mid" else row for row in rows]
-    title = f"{table['title']}: {name_curve(longest)}" if longest else table["title"]
+    title = f"{table['title']}: {longest['name']}" if longest else table["title"]
     return {**table, "title": title, "rows": named}
 
 
@@ -103,7 +128,7 @@ def describe_run(view: StudyView, curve: Doc, drawn: Sequence[Doc]) -> Document:
     )
     row: Document = {
         "run": curve["run_id"],
-        "name": name_curve(curve),
+        "name": curve["name"],
         "n_points": sum(curve["used"]),
         "n_early": len(curve["used"]) - sum(curve["used"]),
         "start_text": format_number(curve["start"]),
@@ -130,7 +155,7 @@ def describe_run(view: StudyView, curve: Doc, drawn: Sequence[Doc]) -> Document:
                     item["interval"], format_quantity if name == "C_mid" else format_number
                 ),
             }
-            for name, item in params.items()
+            for name, item in ((name, params[name]) for name in PARAMS)
         },
         "common_text": format_number(common),
         "held_out": max(errors, default=None),
@@ -146,7 +171,7 @@ def compare_asymptotes(view: StudyView) -> list[str]:
         return []
     best, second = sorted(fitted, key=_read_asymptote, reverse=True)[:2]
     gap = _read_asymptote(best) - _read_asymptote(second)
-    names = " and ".join(f"{name_curve(run)} ({write_asymptote(run)})" for run in (best, second))
+    names = " and ".join(f"{run['name']} ({write_asymptote(run, ', ')})" for run in (best, second))
     if gap < NOISE:
         return [
             f"The two highest asymptotes, {names}, differ by {gap:.3f}: less than repeats of one "
@@ -206,7 +231,7 @@ def _caption(view: StudyView, options: Options) -> str:
         f"Grey: the first {format_quantity(early)} {find_unit(view)}, in no fit. " if early else ""
     )
     laws = "; ".join(
-        f"{name_curve(curve)}: {write_asymptote(curve, ', ')}"
+        f"{curve['name']}: {write_asymptote(curve, ', ')}"
         for curve in drawn
         if not as_refusal(curve["fit"])
     )
@@ -227,7 +252,7 @@ def _tabulate(view: StudyView, options: Options) -> Figure:
         for compute, score, fitted, predicted in zip(*columns, strict=True):
             rows.append(
                 {
-                    "run": name_curve(curve),
+                    "run": curve["name"],
                     "compute": compute,
                     "score": score,
                     "fitted": fitted if math.isfinite(fitted) else None,
@@ -260,14 +285,16 @@ def _draw_residuals(view: StudyView, options: Options) -> Figure:
 
 
 SCORE_FIGURES: Mapping[str, Plot] = {
-    "sigmoid": Plot("Score against compute", _draw, _caption, _tabulate, _law, count_runs, _refuse),
+    "sigmoid": Plot(
+        "Score against compute", _draw, _caption, _tabulate, _law, count_scores, _refuse
+    ),
     "score_residuals": Plot(
         "Predicted against measured score",
         _draw_residuals,
         _caption_residuals,
         _tabulate,
         _law,
-        count_runs,
+        count_scores,
         _refuse,
     ),
 }

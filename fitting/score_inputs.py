@@ -48,7 +48,7 @@ def read_scores(
     choices["score"] = [metric, hours]
     counted = counted[:MAX_RUNS] if metric else []
     choices["curves"] = {row.uid: [row.stamp, row.variant, repr(row.n)] for row in counted}
-    table = ScoreTable((), FLOPS, metric)
+    table: ScoreTable | None = ScoreTable((), FLOPS, metric)
     if metric:
         reads = kind == FitKind.DEEP
         table = read_curves(counted, metric, hours, study.loss_metric) if reads else None

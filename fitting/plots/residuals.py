@@ -26,12 +26,13 @@ class Residual:
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one colour; held-out ones are open diamonds."""
+    """Points of one colour; held-out ones are open diamonds, which may go without a legend."""
 
     name: str
     place: int
     points: Sequence[Residual]
     is_held_out: bool = False
+    in_legend: bool = True
 
 
 def draw_residuals(
@@ -48,7 +49,7 @@ def draw_residuals(
         linear_axis(f"Observed {quantity}", low, high),
         linear_axis(f"Predicted {quantity}", low, high),
         revision,
-        n_legend=len(shown),
+        n_legend=sum(item.in_legend for item in shown),
     )
     return {
         "data": [_draw_diagonal(low, high), *(_draw_points(item) for item in shown)],
@@ -95,6 +96,7 @@ def _draw_points(series: Series) -> Trace:
         "hovertemplate": HOVER,
         "marker": open_diamond if series.is_held_out else filled,
         "name": plot_text(series.name),
+        "showlegend": series.in_legend,
         "meta": {
             "tone": category_tone(series.place),
             "part": "held_out" if series.is_held_out else "cell",

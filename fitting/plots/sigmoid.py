@@ -35,6 +35,7 @@ EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
 HOVER = "%{customdata[1]}<br>C = %{customdata[2]}, score %{y:.4g}<extra></extra>"
 ABOVE, BELOW = 0.08, 0.06  # of the span of the scores, left free
 LEAST_GAP = 0.05  # between labels, of the height
+LABEL_PX = 112  # right of the data, for the asymptotes
 HIGHEST = 1.0  # a score is a fraction
 
 
@@ -45,9 +46,9 @@ def draw_sigmoid(curves: Sequence[Doc], unit: str) -> dict[str, object]:
         return EMPTY
     data: list[Trace] = []
     for place, curve in enumerate(shown):
-        data += [*_draw_law(curve, place), *_draw_without(curve, place)]
-    for place, curve in enumerate(shown):
         data += _draw_points(curve, place)
+    for place, curve in enumerate(shown):
+        data += [*_draw_law(curve, place), *_draw_without(curve, place)]
     computes = [x for trace in data for x in trace["x"]]
     low, high = pad_log(min(computes), max(computes), 0.02, 0.02)
     bottom, top = _span_scores(shown)
@@ -60,7 +61,9 @@ def draw_sigmoid(curves: Sequence[Doc], unit: str) -> dict[str, object]:
         n_legend=len(shown) + 1,
     )
     layout["shapes"] = [*_shade_early(shown, low), *_mark_parameters(shown, bottom)]
-    layout["margin"] = {**layout["margin"], "r": 112}
+    margin = layout["margin"]
+    assert isinstance(margin, dict)
+    layout["margin"] = {**margin, "r": LABEL_PX}
     n_points = sum(len(curve["compute"]) for curve in shown)
     held = sum(_count_withheld(curve) for curve in shown)
     return {"data": data, "layout": layout, "drawn": n_points, "clipped": 0, "held_out": held}
@@ -85,17 +88,9 @@ def _list_fits(curves: Sequence[Doc]) -> list[Doc]:
     return [curve["fit"] for curve in curves if not as_refusal(curve["fit"])]
 
 
-def name_curve(curve: Doc) -> str:
-    """Return what a run is called: its variant, else its size, else its id."""
-    if curve["variant"]:
-        return str(curve["variant"])
-    size = decode([curve["n_params"]])[0]
-    return f"N = {format_quantity(size)}" if math.isfinite(size) else str(curve["run_id"])
-
-
 def _draw_points(curve: Doc, place: int) -> list[Trace]:
     """Return the fitted points, the withheld ones as diamonds, the early ones hollow."""
-    color, name = color_category(place), plot_text(name_curve(curve))
+    color, name = color_category(place), plot_text(curve["name"])
     predicted = decode(curve["predicted"])
     columns = zip(curve["compute"], decode(curve["score"]), curve["used"], predicted, strict=True)
     points: dict[str, list[tuple[float, float]]] = {"early": [], "point": [], "held_out": []}
@@ -112,10 +107,10 @@ def _draw_points(curve: Doc, place: int) -> list[Trace]:
             "customdata": [[curve["run_id"], name, format_quantity(x)] for x, _ in found],
             "hovertemplate": HOVER,
             "marker": {
-                "size": 7.5 if part == "held_out" else 6,
+                "size": 6,
                 "symbol": symbols[part],
                 "color": color,
-                "opacity": 0.45 if part == "early" else 0.8,
+                "opacity": 0.45,
                 "line": {"color": color if part == "early" else ROLES["panel"], "width": 1},
             },
             "showlegend": part == "point",
@@ -134,7 +129,7 @@ def _draw_law(curve: Doc, place: int) -> list[Trace]:
         return []
     drawn = fit["curve"]
     ends = [decode(drawn[key]) or [math.nan] * len(drawn["x"]) for key in ("y", "low", "high")]
-    style = LineStyle(color_category(place), category_tone(place), plot_text(name_curve(curve)))
+    style = LineStyle(color_category(place), category_tone(place), plot_text(curve["name"]))
     return draw_line(Line(drawn["x"], *ends, drawn["extrapolated"]), style)
 
 
@@ -220,7 +215,7 @@ def draw_score_residuals(curves: Sequence[Doc]) -> dict[str, object]:
     """Return fitted against measured scores; withheld ones as diamonds."""
     series = []
     for place, curve in enumerate(curves):
-        name = name_curve(curve)
+        name = curve["name"]
         for key, is_held_out in (("fitted", False), ("predicted", True)):
             pairs = zip(decode(curve["score"]), decode(curve[key]), curve["used"], strict=True)
             points = [
@@ -228,6 +223,5 @@ def draw_score_residuals(curves: Sequence[Doc]) -> dict[str, object]:
                 for score, law, used in pairs
                 if used and math.isfinite(law)
             ]
-            title = f"{name}, from the first half" if is_held_out else name
-            series.append(Series(title, place, points, is_held_out))
+            series.append(Series(name, place, points, is_held_out, not is_held_out))
     return draw_residuals(series, "score_residuals", "score")
