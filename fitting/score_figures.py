@@ -100,21 +100,21 @@ def build_sigmoids(view: StudyView) -> Document:
         "n_left_out": len(list_curves(view)) - len(drawn),
         "runs": [describe_run(view, curve, drawn) for curve in list_curves(view)],
         "sentences": compare_asymptotes(view),
-        "law": _describe_first(view, drawn),
+        "law": _describe_best(view, drawn),
     }
 
 
-def _describe_first(view: StudyView, drawn: Sequence[Doc]) -> Document:
-    """Return the table of the run whose law has the most compute behind it."""
+def _describe_best(view: StudyView, drawn: Sequence[Doc]) -> Document:
+    """Return the table of the run with the highest asymptote, that of the numbers on top."""
     fitted = [curve for curve in drawn if not as_refusal(curve["fit"])]
-    longest = max(fitted, key=lambda curve: curve["compute"][-1], default=None)
+    best = max(fitted, key=_read_asymptote, default=None)
     texts = (view.sigmoid or {}).get("laws", {}).get(LAW, {})
-    table = describe_law_fit(longest["fit"] if longest else None, texts, "scores")
+    table = describe_law_fit(best["fit"] if best else None, texts, "scores")
     rows = table["rows"]
     assert isinstance(rows, list)
     rows = sorted(rows, key=lambda row: PARAMS.index(row["key"]))
     named = [{**row, "unit": find_unit(view)} if row["key"] == "C_mid" else row for row in rows]
-    title = f"{table['title']}: {longest['name']}" if longest else table["title"]
+    title = f"{table['title']}: {best['name']}" if best else table["title"]
     return {**table, "title": title, "rows": named}
 
 
