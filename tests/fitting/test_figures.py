@@ -18,6 +18,7 @@ from fitting.palette import ROLES, color_size
 from fitting.plots.frame import MINUS
 from fitting.queries import StudyView, view_study
 from fitting.schedule_figures import SCHEDULE_FIGURES
+from fitting.score_figures import SCORE_FIGURES
 from fitting.services import add_runs, set_exclusion
 from scaledash.lib import jsonsafe
 from tests.fitting.factories import (
@@ -31,7 +32,7 @@ from tests.fitting.factories import (
     make_sweep,
     settle,
 )
-from tests.fitting.planted import make_batches, make_schedules
+from tests.fitting.planted import make_batches, make_schedules, make_scores
 from tests.runs.factories import Job, make_api, open_run
 
 Figure = dict[str, object]
@@ -81,6 +82,13 @@ def make_judged() -> Study:
     return study
 
 
+def make_scored() -> Study:
+    api = make_api()
+    study = make_study(api.project)
+    make_scores(study, lambda fields: Job(api, open_run(api, **fields)))
+    return study
+
+
 MAKERS = {
     "fitted": make_fitted,
     "budgeted": make_budgeted,
@@ -88,11 +96,13 @@ MAKERS = {
     "judged": make_judged,
     "batched": make_batched,
     "scheduled": make_scheduled,
+    "scored": make_scored,
 }
 KINDS = {
     **dict.fromkeys(INSTABILITY_FIGURES, "judged"),
     **dict.fromkeys(COMPUTE_FIGURES, "budgeted"),
     **dict.fromkeys(COMPARISON_FIGURES, "compared"),
+    **dict.fromkeys(SCORE_FIGURES, "scored"),
     **dict.fromkeys(BATCH_FIGURES, "batched"),
     **dict.fromkeys(SCHEDULE_FIGURES, "scheduled"),
 }
