@@ -7,6 +7,7 @@ from demo.connection import Document
 PROJECT: Document = {
     "slug": "demo",
     "name": "Demo: tiny transformers",
+    "is_demo": True,
     "description": (
         "Demo data: 347 real training runs of decoder-only transformers with 2 thousand to "
         "0.8 million parameters, on Python source code, byte by byte. Made by demo/train.py of "

@@ -184,7 +184,8 @@ class RunDiagnosis(models.Model):
 
     `verdicts` is the list of fitting.maths.diagnose.verdict.Verdict as dictionaries, with titles;
     `severities` maps each diagnostic to its severity, for tables of many runs. `rev` is the last
-    batch that the state holds, `digest` names what else it depends on.
+    batch that the state holds, `digest` names what else it depends on. `first_bad_step` is the one
+    source of when a run went bad: tables, filters and the Instabilities tab read it.
     """
 
     run = models.OneToOneField(Run, models.CASCADE, primary_key=True, related_name="diagnosis")
@@ -198,6 +199,9 @@ class RunDiagnosis(models.Model):
     compared = models.JSONField(default=dict, help_text="what studies compare between runs")
     worst = models.CharField(max_length=8)
     counts = models.JSONField(default=dict)
+    first_bad_step = models.BigIntegerField(
+        null=True, help_text="earliest step since which a diagnostic is at warn or critical"
+    )
     data_at = models.DateTimeField(help_text="when the snapshot was taken")
     computed_at = models.DateTimeField(default=timezone.now)
     duration_seconds = models.FloatField()

@@ -23,7 +23,8 @@ MAX_SUGGESTIONS = 300
 
 def build_projects(principal: Principal) -> dict[str, object]:
     """Return the document of the first page; `rev` changes when anything in it does."""
-    projects = list(list_projects(principal)[:MAX_PROJECTS])
+    own_first = list_projects(principal).order_by("is_demo", "slug")
+    projects = list(own_first[:MAX_PROJECTS])
     total = list_projects(principal).count()
     runs = _count_runs(projects)
     studies = _count_studies(projects)

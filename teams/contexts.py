@@ -30,6 +30,7 @@ def describe_project(project: Project, role: Role) -> dict[str, object]:
         "slug": project.slug,
         "name": project.name,
         "description": project.description,
+        "is_demo": project.is_demo,
         "role": role,
         "created_at": project.created_at,
     }

@@ -172,9 +172,12 @@ def create_first_admin(username: str, password: str, email: str = "") -> User | 
 
 # --- projects and members ------------------------------------------------------------------------
 @transaction.atomic
-def create_project(user: User, slug: str, name: str, description: str = "") -> Project:
+def create_project(
+    user: User, slug: str, name: str, description: str = "", *, is_demo: bool = False
+) -> Project:
     """Create a project whose first member is an admin."""
-    project = Project.objects.create(slug=slug, name=name, description=description)
+    texts = {"name": name, "description": description}
+    project = Project.objects.create(slug=slug, is_demo=is_demo, **texts)
     Membership.objects.create(project=project, user=user, role=Role.ADMIN)
     audit.record("project.created", project, slug)
     return project

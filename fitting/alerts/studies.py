@@ -1,4 +1,4 @@
-"""What a study's new fits tell of: a target beyond the stable sizes, and forecasts that came due.
+"""What a study's new fits tell of: verdicts on its runs together, and forecasts that came due.
 
 Workers alone import this. It is called in the transaction that publishes the fits.
 """
@@ -15,7 +15,7 @@ from fitting.alerts.raising import is_unwatched, raise_alerts
 from fitting.alerts.verdicts import raise_study_verdicts
 from fitting.forecast_page import describe_forecast
 from fitting.models import Forecast, Study
-from fitting.queries import INSTABILITY, StudyView, view_study
+from fitting.queries import StudyView, view_study
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def tell_of_fits(study: Study, results: Mapping[str, Mapping[str, object]]) -> l
     """Alert on what these results say; an error here costs an alert, never the fit."""
     try:
         with transaction.atomic():
-            told = raise_study_verdicts(study, results.get(INSTABILITY, {}))
+            told = raise_study_verdicts(study, results.values())
             return told + raise_scores(study)
     except DatabaseError:
         raise

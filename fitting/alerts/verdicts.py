@@ -5,9 +5,11 @@ Workers alone import this: it knows the diagnostics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from fitting.alerts.models import Alert, AlertKind
+from fitting.alerts.models import TITLE_LENGTH, Alert, AlertKind
 from fitting.alerts.raising import is_imported, is_unwatched, make_key, raise_alerts
 from fitting.maths.diagnose.registry import list_diagnostics
 from fitting.maths.diagnose.verdict import SEVERITIES, Verdict
@@ -17,6 +19,7 @@ from scaledash.lib.jsonsafe import make_safe
 from scaledash.lib.units import format_quantity
 
 ALERTED = ("warn", "critical")
+FORECAST = "logit_forecast"  # told for each learning rate and variant, not for all together
 SILENT = ("evidence",)  # what limits the other verdicts is no instability
 
 
@@ -61,27 +64,70 @@ def _make_verdict(run: Run, verdict: Verdict) -> Alert:
     )
 
 
-def raise_study_verdicts(study: Study, result: Mapping[str, object]) -> list[Alert]:
-    """Alert where the size that a study is for lies beyond what its attention logits allow."""
-    found = []
+# --- studies -------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Told:
+    """One verdict on a study; `parts` says of what: its variant, and of a forecast its rate."""
+
+    diagnostic: str
+    severity: str
+    title: str
+    sentence: str
+    evidence: Mapping[str, object]
+    parts: tuple[str, ...]
+
+    def name(self, study: Study, severity: str) -> str:
+        """Return the key under which this was told at a severity."""
+        return make_key(f"study:{study.pk}:{self.diagnostic}:{severity}", *self.parts)
+
+
+def raise_study_verdicts(study: Study, results: Iterable[Mapping[str, Any]]) -> list[Alert]:
+    """Alert where a verdict on a study is worse than it ever was, from warn on."""
+    told = [item for result in results for item in _list_told(result)]
+    bad = [item for item in told if item.severity in ALERTED and item.diagnostic not in SILENT]
+    keys = {item.name(study, severity) for item in bad for severity in ALERTED}
+    stored = Alert.objects.filter(project=study.project_id, key__in=keys)
+    known = set(stored.values_list("key", flat=True))
+    fresh = [item for item in bad if not known & set(_list_as_bad(item, study))]
+    return raise_alerts([_make_study_verdict(study, item) for item in fresh])
+
+
+def _list_as_bad(item: _Told, study: Study) -> list[str]:
+    """Return the keys of this severity and of every worse one."""
+    return [item.name(study, severity) for severity in ALERTED[ALERTED.index(item.severity) :]]
+
+
+def _list_told(result: Mapping[str, Any]) -> Iterator[_Told]:
+    """Yield the verdicts of an analysis; those of logits by learning rate and variant."""
     for item in result.get("forecasts") or []:
-        severity, variant = item["severity"], item["variant"]
-        if severity not in ALERTED:
-            continue
-        lr = format_quantity(item["lr"])
         limits = {name: item[name] for name in ("lr", "variant", "crossing")}
-        found.append(
-            Alert(
-                project_id=study.project_id,
-                study=study,
-                kind=AlertKind.VERDICT,
-                severity=severity,
-                diagnostic="logit_forecast",
-                title="Forecast of attention logits",
-                sentence=item["sentence"],
-                evidence=make_safe({"values": limits}),
-                is_quiet=is_unwatched(study),
-                key=make_key(f"study:{study.pk}:logit_forecast:{severity}", variant, lr),
-            )
+        yield _Told(
+            FORECAST,
+            item["severity"],
+            "Forecast of attention logits",
+            item["sentence"],
+            {"values": limits},
+            (item["variant"], format_quantity(item["lr"])),
         )
-    return raise_alerts(found)
+    for item in result.get("verdicts") or []:
+        if item["diagnostic"] != FORECAST:
+            evidence = {name: item[name] for name in ("values", "thresholds")}
+            variant = str(item["values"].get("variant", ""))
+            head = (item["diagnostic"], item["severity"], item["title"], item["sentence"])
+            yield _Told(*head, evidence, (variant,))
+
+
+def _make_study_verdict(study: Study, item: _Told) -> Alert:
+    variant = f" ({item.parts[0]})" if item.parts[0] and item.diagnostic != FORECAST else ""
+    return Alert(
+        project_id=study.project_id,
+        study=study,
+        kind=AlertKind.VERDICT,
+        severity=item.severity,
+        diagnostic=item.diagnostic,
+        title=f"{item.title}{variant}"[:TITLE_LENGTH],
+        sentence=item.sentence,
+        evidence=make_safe(dict(item.evidence)),
+        is_quiet=is_unwatched(study),
+        key=item.name(study, item.severity),
+    )

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from django.db.models import F, FloatField, Func, Min, OuterRef, Subquery, TextField
-
-from fitting.alerts.verdicts import ALERTED
 from fitting.maths.diagnose.registry import list_diagnostics
 from fitting.maths.diagnose.verdict import SEVERITIES
-from fitting.models import Alert
 from runs.fields import LEVEL, NUMBER, Field
-
-EVIDENCE = "evidence"  # what limits the other verdicts is no instability
 
 
 def list_fields() -> dict[str, Field]:
@@ -28,9 +22,9 @@ def list_fields() -> dict[str, Field]:
         ),
         "first_bad_step": Field(
             NUMBER,
-            measure=_find_first_bad_step(),
+            "diagnosis__first_bad_step",
             label="First bad step",
-            title="at which a diagnostic that warns now first did",
+            title="earliest step since which a diagnostic is at warn or critical",
         ),
     }
     for slug, item in list_diagnostics().items():
@@ -43,17 +37,3 @@ def list_fields() -> dict[str, Field]:
         )
         found[f"verdict.{item.number}"] = found[f"verdict.{slug}"] = field
     return found
-
-
-def _find_first_bad_step() -> Subquery:
-    """Return the earliest step of the newest attempt at which what is bad now became bad."""
-    now = Func(
-        OuterRef("diagnosis__severities"),
-        F("diagnostic"),
-        function="jsonb_extract_path_text",
-        output_field=TextField(),
-    )
-    noted = Alert.objects.filter(run=OuterRef("pk"), attempt=OuterRef("attempt"))
-    bad = noted.exclude(diagnostic=EVIDENCE).annotate(now=now).filter(now__in=ALERTED)
-    first = bad.order_by().values("run").annotate(step=Min("first_step")).values("step")
-    return Subquery(first, FloatField())

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from fitting import outbox
 from fitting.alerts.verdicts import raise_verdicts
+from fitting.diagnoses.queries import find_first_bad_step
 from fitting.diagnoses.work import Found
 from fitting.maths.diagnose.catalogue import list_judged
 from fitting.maths.diagnose.loss_shape import SLUG as LOSS_SHAPE
@@ -59,6 +60,7 @@ def _store(held: outbox.Claim, found: Found, seconds: float) -> None:
         "compared": make_safe(found.compared),
         "worst": find_worst(found.verdicts),
         "counts": count_severities(found.verdicts),
+        "first_bad_step": find_first_bad_step(verdicts),
         "data_at": snapshot.data_at,
         "computed_at": Now(),
         "duration_seconds": seconds,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from fitting.models import Alert, Dirty, FitKind, FitState, RunDiagnosis, Study
 from fitting.queries import INSTABILITY, LR_SWEEP, find_current_fit, is_failing
 from runs.models import Run
 
 ORDER = ("critical", "warn", "watch", "unknown", "ok")
+BAD = ("critical", "warn")
+HIDDEN = ("evidence",)  # what limits the others is no instability
+NEVER = 2**62
 ROW_FIELDS = ("run_id", "severities", "worst", "counts", "computed_at", "attempt", "rev")
 
 
@@ -51,6 +54,27 @@ def read_progress(run: Run, found: RunDiagnosis | None) -> tuple[str, str]:
     if found is None:
         return "empty", "Nothing that a diagnostic reads has been logged."
     return "ready", "The verdicts are of the newest points."
+
+
+def list_bad(verdicts: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """Return the stored verdicts at warn or critical: by step, those without one last."""
+    bad = [
+        item for item in verdicts if item["severity"] in BAD and item["diagnostic"] not in HIDDEN
+    ]
+    return sorted(bad, key=lambda item: (read_step(item), ORDER.index(str(item["severity"]))))
+
+
+def read_step(verdict: Mapping[str, object]) -> int:
+    """Return since which step a verdict holds, `NEVER` where it does not say."""
+    step = verdict["first_step"]
+    return step if isinstance(step, int) else NEVER
+
+
+def find_first_bad_step(verdicts: Sequence[Mapping[str, object]]) -> int | None:
+    """Return the earliest step since which one of the verdicts is bad."""
+    steps = [read_step(item) for item in list_bad(verdicts)]
+    first = min(steps, default=NEVER)
+    return None if first == NEVER else first
 
 
 def sort_counts(counts: Mapping[str, int]) -> dict[str, int]:

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fitting.diagnoses.pages import describe_verdict, rank_verdict
-from fitting.diagnoses.queries import ORDER, read_verdicts, sort_counts, summarise
+from fitting.diagnoses.queries import (
+    BAD,
+    NEVER,
+    ORDER,
+    list_bad,
+    read_verdicts,
+    sort_counts,
+    summarise,
+)
 from fitting.diagnoses.study import count_by_diagnostic
 from fitting.models import RunDiagnosis
 from fitting.queries import StudyView
@@ -15,9 +23,6 @@ from fitting.texts import format_lr
 from fitting.variants import name_variants
 from scaledash.lib.units import format_quantity
 
-BAD = ("critical", "warn")
-NEVER = 2**62
-HIDDEN = ("evidence",)  # what limits the others is no instability
 MAX_ROWS = 200
 FAR = 1e3  # times the largest size: a crossing beyond it is not spelt out
 
@@ -91,15 +96,10 @@ def _describe_forecast(forecast: Mapping[str, Any]) -> dict[str, object]:
 
 def _describe_run(found: RunDiagnosis, shown: Mapping[int, Any]) -> dict[str, Any] | None:
     """Return the run with its earliest bad verdict; None where none is bad."""
-    row = shown.get(found.run_id)
-    bad = [
-        item
-        for item in found.verdicts
-        if item["severity"] in BAD and item["diagnostic"] not in HIDDEN
-    ]
+    row, bad = shown.get(found.run_id), list_bad(found.verdicts)
     if row is None or not bad:
         return None
-    first = min(bad, key=lambda item: (_first_step(item), ORDER.index(item["severity"])))
+    first = bad[0]
     worst = min((item["severity"] for item in bad), key=ORDER.index)
     return {
         "uid": row.uid,
@@ -109,18 +109,14 @@ def _describe_run(found: RunDiagnosis, shown: Mapping[int, Any]) -> dict[str, An
         "variant": row.variant,
         "outcome": row.outcome,
         "worst": worst,
-        "first_step": first["first_step"],
-        "first_text": "" if first["first_step"] is None else f"{first['first_step']:,}",
+        "first_step": found.first_bad_step,
+        "first_text": "" if found.first_bad_step is None else f"{found.first_bad_step:,}",
         "diagnostic": first["title"],
         "severity": first["severity"],
         "sentence": first["sentence"],
         "others": ", ".join(item["title"] for item in bad if item is not first),
         "summary": summarise(found.counts),
     }
-
-
-def _first_step(item: Mapping[str, Any]) -> int:
-    return NEVER if item["first_step"] is None else int(item["first_step"])
 
 
 def _build_matrix(diagnoses: Iterable[RunDiagnosis]) -> list[dict[str, object]]:

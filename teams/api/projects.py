@@ -65,7 +65,8 @@ class Projects(ApiView):
         user = User.objects.get(pk=principal.user_id)
         name, description = fields.get("name", slug), fields.get("description", "")
         try:
-            project = create_project(user, slug, name, description)
+            is_demo = fields.get("is_demo", False)
+            project = create_project(user, slug, name, description, is_demo=is_demo)
         except IntegrityError as error:
             message = f"The slug {slug!r} is taken; choose another."
             raise ApiError(409, "slug_taken", message, "/slug") from error

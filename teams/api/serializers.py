@@ -37,6 +37,7 @@ class ProjectCreate(ProjectChange):
         validators=[RegexValidator(SLUG_PATTERN, "Use letters, digits, - and _ only.")],
     )
     name = Text(max_length=NAME_LENGTH, required=False)
+    is_demo = Flag(required=False, help_text="shown as demo data, after the other projects")
 
 
 class MemberChange(StrictSerializer):
@@ -108,6 +109,7 @@ class ProjectDocument(serializers.Serializer):
     slug = serializers.CharField()
     name = serializers.CharField()
     description = serializers.CharField()
+    is_demo = serializers.BooleanField()
     role = serializers.ChoiceField(Role.choices)
     created_at = serializers.DateTimeField()
 

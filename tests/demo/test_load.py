@@ -45,6 +45,7 @@ def test_every_point_arrives_as_it_was_packed(
     server: Connection, runs: list[Run], packed: Path
 ) -> None:
     assert load_file(server, lambda name: None, packed) == N_RUNS
+    assert Project.objects.get(slug="demo").is_demo
     for run in runs:
         found = server.get(f"/api/v1/runs/{run['id']}/history?project=demo")["series"]
         stored = {name: (series["steps"], series["values"]) for name, series in found.items()}

@@ -6,7 +6,6 @@ with 422 whatever is asked of it, as a server would that has found it invalid.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -12,14 +12,15 @@ from fitting import outbox, refit
 from fitting.alerts.queries import AlertQuery, count_unread, list_alerts
 from fitting.alerts.raising import raise_alerts
 from fitting.alerts.verdicts import raise_study_verdicts, raise_verdicts
+from fitting.diagnoses.publishing import describe
 from fitting.maths.diagnose.verdict import Verdict
-from fitting.models import Alert, AlertRead
+from fitting.models import Alert, AlertRead, Study
 from fitting.services import add_runs
 from runs.models import Run, RunState
 from runs.services import mark_crashed_runs
 from teams.models import Membership
 from teams.principals import Principal
-from tests.fitting.factories import make_run, make_study, skip_gaps
+from tests.fitting.factories import make_run, make_study, settle, skip_gaps
 from tests.runs.factories import Job, make_api, open_run
 from tests.teams.factories import get_user, make_project, sign_in
 
@@ -135,8 +136,42 @@ def test_study_whose_target_lies_beyond_the_limit_is_told_once(run: Run) -> None
     study = make_study(run.project)
     item = {"severity": "warn", "lr": 0.1, "variant": "none", "crossing": 1e9, "sentence": "At 1G."}
     result = {"forecasts": [item, {**item, "severity": "ok"}]}
-    assert [len(raise_study_verdicts(study, result)) for _ in range(2)] == [1, 0]
+    assert [len(raise_study_verdicts(study, [result])) for _ in range(2)] == [1, 0]
     assert Alert.objects.get().study == study
+
+
+def judge_study(study: Study, severity: str, variant: str = "", slug: str = "lr_drift") -> int:
+    verdict = Verdict(slug, severity, "2 of 3 sizes at the grid edge.", values={"variant": variant})
+    return len(raise_study_verdicts(study, [{"verdicts": [describe(verdict)]}]))
+
+
+def test_every_verdict_on_a_study_is_told_upwards_only(run: Run) -> None:
+    study = make_study(run.project)
+    course = ("ok", "warn", "ok", "warn", "critical", "warn", "critical", "watch", "unknown")
+    told = [judge_study(study, severity) for severity in course]
+    assert told == [0, 1, 0, 0, 1, 0, 0, 0, 0]
+    assert judge_study(make_study(run.project), "critical") == 1
+
+
+def test_each_variant_of_a_study_is_told_by_itself(run: Run) -> None:
+    study = make_study(run.project)
+    assert [judge_study(study, "warn", name) for name in ("a", "b", "a")] == [1, 1, 0]
+    assert Alert.objects.first().title == "Drift of the best LR (a)"
+
+
+def test_the_forecast_of_logits_is_told_once_not_as_a_verdict_too(run: Run) -> None:
+    assert judge_study(make_study(run.project), "warn", slug="logit_forecast") == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sweep_at_the_grid_edge_is_told_by_the_worker() -> None:
+    study = make_study()
+    lrs = (1e-3, 3e-3, 1e-2, 3e-2)
+    for size, lr in itertools.product((9e3, 3.7e4, 1.5e5), lrs):
+        shape = {"n_params_non_embedding": size, "peak_lr": lr}
+        add_runs(study, [make_run(study.project, 3.0 - lrs.index(lr) * 0.1, **shape)])
+    settle()
+    assert Alert.objects.get(study=study, diagnostic="lr_drift").severity == "warn"
 
 
 # --- who hears of it -----------------------------------------------------------------------------

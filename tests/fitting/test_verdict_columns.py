@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from fitting.models import Alert, RunDiagnosis
+from fitting.diagnoses.queries import find_first_bad_step, list_bad
+from fitting.models import RunDiagnosis
 from runs.models import Run
 from teams.models import Project
 from tests.teams.factories import Api, get_user, make_project, sign_in
@@ -49,17 +50,8 @@ def diagnose(project: Project, uid: str, worst: str, **severities: str) -> None:
     )
 
 
-def note(project: Project, uid: str, diagnostic: str, step: int, attempt: int = 0) -> None:
-    Alert.objects.create(
-        project=project,
-        run=Run.objects.get(project=project, uid=uid),
-        kind="verdict",
-        key=f"{uid}:{attempt}:{diagnostic}",
-        attempt=attempt,
-        diagnostic=diagnostic,
-        severity="warn",
-        first_step=step,
-    )
+def verdict(diagnostic: str, severity: str, step: int | None) -> dict[str, object]:
+    return {"diagnostic": diagnostic, "severity": severity, "first_step": step}
 
 
 def read(reader: Client, **query: str) -> dict[str, object]:
@@ -103,15 +95,28 @@ def test_the_table_sorts_by_severity_not_by_its_letters(reader: Client) -> None:
     assert uids(reader, s="verdict.D1", cols="severity") == ["fine", "late", "early", "new"]
 
 
-def test_the_first_bad_step_is_of_what_is_bad_now_and_of_the_newest_attempt(
+def test_the_first_bad_step_is_the_earliest_of_what_is_bad_now() -> None:
+    bad = [
+        verdict("loss_shape", "critical", 400),
+        verdict("attention_logits", "warn", 90),
+        verdict("sharpness", "watch", 10),
+        verdict("clipping", "warn", None),
+        verdict("evidence", "warn", 3),  # limits the other verdicts, is no instability
+    ]
+    assert find_first_bad_step(bad) == 90
+    assert find_first_bad_step(bad[2:]) is None
+    assert [item["diagnostic"] for item in list_bad(bad)] == [
+        "attention_logits",
+        "loss_shape",
+        "clipping",
+    ]
+
+
+def test_the_first_bad_step_is_a_column_a_filter_and_an_order(
     project: Project, reader: Client
 ) -> None:
-    note(project, "early", "attention_logits", 90)
-    note(project, "early", "loss_shape", 400)
-    note(project, "early", "sharpness", 10)  # it does not warn any more
-    note(project, "late", "attention_logits", 700)
-    note(project, "late", "attention_logits", 5, attempt=1)
-    note(project, "late", "evidence", 3)  # limits the other verdicts, is no instability
+    for uid, step in (("early", 90), ("late", 700)):
+        RunDiagnosis.objects.filter(run__uid=uid).update(first_bad_step=step)
     document = read(reader, cols="first_bad_step", s="first_bad_step")
     cells = {run["uid"]: run["cells"]["first_bad_step"] for run in document["runs"]}
     assert list(cells.items())[:2] == [("early", 90), ("late", 700)]
