@@ -15,6 +15,9 @@ LR_SWEEP, COMPUTE_OPTIMAL = "lr_sweep", "compute_optimal"
 LR_EXPONENT = "lr_exponent"
 PARAMETRIC = "parametric"
 PREDICTED = ("n_params", "n_tokens", "tokens_per_parameter", "loss")
+# Members of a result that hold a fit each; in some the fit is the only one and is called so.
+PARTS, ONLY = ("variants", "ladders", "families", "curves"), "fit"
+OF = ("run_id", "n_params", "peak_lr")  # what tells parts of one variant apart
 INSIDE_DECADES = 1e-3  # what reaches less far beyond the data is no extrapolation
 Interval = tuple[float, float]
 
@@ -270,15 +273,27 @@ def split_variant(
 ) -> Iterator[RemoteFit]:
     """Yield the laws of one variant of an analysis; `ask` takes the variant first."""
     variant = str(part.get("variant", ""))
+    about = {**about, "of": {name: part[name] for name in OF if name in part}}
     if about["analysis"] == LR_SWEEP:
         yield RemoteFit(about, LR_EXPONENT, variant, part["exponent"])
         return
     predict = None if ask is None else partial(ask, variant)
     frontiers = {item["approach"]: item for item in part.get("frontiers") or []}
-    for name, inner in part.items():
+    inners = {**part, **(part.get("laws") or {}), **_list_nested(part)}
+    for name, inner in inners.items():
         if isinstance(inner, Mapping) and inner.keys() & {"code", "params"}:
             frontier = frontiers.get(str(inner.get("law")))
-            yield RemoteFit(about, name, variant, inner, frontier, predict)
+            law = str(inner.get("law") or about["analysis"]) if name == ONLY else name
+            yield RemoteFit(about, law, variant, inner, frontier, predict)
+
+
+def _list_nested(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the laws that stand one level deeper, with their samples: over-training."""
+    return {
+        name: inner[ONLY]
+        for name, inner in part.items()
+        if isinstance(inner, Mapping) and ONLY in inner
+    }
 
 
 def read_prediction(document: Mapping[str, Any]) -> Prediction:

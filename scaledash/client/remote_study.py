@@ -14,6 +14,7 @@ from scaledash.client.remote_fit import (
     COMPUTE_OPTIMAL,
     LR_EXPONENT,
     LR_SWEEP,
+    PARTS,
     Forecast,
     Prediction,
     RemoteFit,
@@ -236,7 +237,7 @@ class RemoteStudy:
         about = {**document, "analysis": analysis, "settings": result.get("settings")}
         if result.get("refusal"):
             yield RemoteFit(about, analysis, "", result["refusal"])
-        for part in result.get("variants") or []:
+        for part in (part for member in PARTS for part in result.get(member) or []):
             yield from split_variant(about, part, self._predict_loss if version is None else None)
 
     def _predict_loss(self, variant: str, N: float, D: float) -> Prediction:

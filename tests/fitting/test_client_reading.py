@@ -12,6 +12,7 @@ import pytest
 import scaledash
 from fitting.figures import FIGURES
 from fitting.models import Study
+from fitting.queries import ANALYSES
 from scaledash.client import cli
 from teams.models import Scope
 from tests.fitting.factories import make_isoflops, make_run, make_study, make_sweep, settle
@@ -89,6 +90,15 @@ def test_laws_tell_themselves_and_predict_or_say_why_not(study: Study, api: scal
     assert refused.delta == 1e-3
     with pytest.raises(scaledash.UsageError, match="compute_optimal of all runs"):
         refused.predict(C=1e20)
+
+
+def test_client_knows_every_live_analysis_and_a_law_of_each(
+    study: Study, api: scaledash.Api
+) -> None:
+    remote = api.study("alpha/sweep")
+    assert remote.analyses == ANALYSES
+    told = {fit.about["analysis"] for fit in remote.fits()}
+    assert told == set(ANALYSES)
 
 
 def test_study_predicts_freezes_and_lists_forecasts(live_web: str, study: Study) -> None:
