@@ -32,7 +32,7 @@ from fitting.maths.lr_sweep import LrSweepSettings, analyse_lr_sweep
 from fitting.maths.records import Refusal
 from fitting.maths.registry import get_law
 from fitting.maths.rows import Settings
-from fitting.maths.schedule_families import LAW as SCHEDULE_LAW
+from fitting.maths.schedule_families import LAWS as SCHEDULE_LAWS
 from fitting.maths.schedule_families import analyse_schedules
 from fitting.maths.score_curves import LAW as SCORE_LAW
 from fitting.maths.score_curves import analyse_scores
@@ -139,10 +139,10 @@ def run_lr_batch(data: BatchInput, study: Study, kind: FitKind) -> Result:
 
 
 def run_lr_schedule(data: ScheduleInput, study: Study, kind: FitKind) -> Result:
-    """Fit the annealing law to whole curves; a fast fit has not read them."""
+    """Fit the laws of schedules to whole curves; a fast fit has not read them."""
     options = _known_options(study.settings.get(LR_SCHEDULE, {}), ("seed",))
     chosen = Settings(replicas=LR_REPLICAS[FitKind.FAST], **options)
-    laws = describe_laws([SCHEDULE_LAW])
+    laws = describe_laws(SCHEDULE_LAWS)
     if data.curves is None:
         pending = NO_CURVES.to_dict()
         counts = {"n_runs": data.n_runs, "n_used": 0, "settings": chosen.to_dict()}
@@ -200,7 +200,7 @@ ANALYSES = {
     LR_SWEEP: Analysis(LR_SWEEP, 2, read_lr_sweep, run_lr_sweep),
     COMPUTE_OPTIMAL: Analysis(COMPUTE_OPTIMAL, 3, read_compute_optimal, run_compute_optimal),
     LR_BATCH: Analysis(LR_BATCH, 1, read_lr_batch, run_lr_batch),
-    LR_SCHEDULE: Analysis(LR_SCHEDULE, 1, read_schedule, run_lr_schedule),
+    LR_SCHEDULE: Analysis(LR_SCHEDULE, 2, read_schedule, run_lr_schedule),
     RL_SIGMOID: Analysis(RL_SIGMOID, 1, read_scores, run_rl_sigmoid),
     INSTABILITY: Analysis(INSTABILITY, 3, read_instability, run_instability),
 }

@@ -1,4 +1,4 @@
-"""The schedule law of a study: its figures, and the document of its tab."""
+"""The laws of schedules of a study: their figures, and the document of their tab."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from fitting.texts import MINUS, format_lr, format_number
 from scaledash.lib.units import format_quantity
 
 Doc = Mapping[str, Any]
-LAW = "lr_annealing"
+LAW, MULTI_POWER = "lr_annealing", "multi_power"
+LAW_NAMES = {LAW: "annealing", MULTI_POWER: "multi-power"}
+FORMULAS = {
+    LAW: "L = L0 + A S1^-a - C S2",
+    MULTI_POWER: "L = L0 + A S1^-a + B sum Δlr G(lr^-gamma S), G(x) = 1 - (1 + C x)^-beta",
+}
 COLUMNS = {
     "total_steps": "Schedule, steps",
     "step": "Step",
@@ -35,6 +40,19 @@ def list_families(view: StudyView) -> list[Doc]:
 
 
 def find_family(view: StudyView, options: Options) -> Doc | None:
+    """Return the shown family under the law that the option `law` names, else the annealing law."""
+    family = choose_family(view, options)
+    other: Doc | None = family.get("multi_power") if family else None
+    return other if other and options.get("law") == MULTI_POWER else family
+
+
+def name_law(family: Doc | None) -> str:
+    """Return the law of a fitted family."""
+    fit = family["fit"] if family else {}
+    return str(fit.get("law", LAW))
+
+
+def choose_family(view: StudyView, options: Options) -> Doc | None:
     """Return the family that the option `family` numbers, else the largest size with a law."""
     families = list_families(view)
     asked = options.get("family", "")
@@ -61,17 +79,32 @@ def find_refusal(view: StudyView, options: Options) -> RefusalDoc | None:
 def build_schedules(view: StudyView, options: Mapping[str, str]) -> Document:
     """Return the document of the tab: families, the table of the shown law, or what is missing."""
     result: Mapping[str, Any] = view.schedule or {}
-    shown = find_family(view, options)
-    texts = result.get("laws", {}).get(LAW, {})
+    chosen, shown = choose_family(view, options), find_family(view, options)
+    law = name_law(shown)
+    texts = result.get("laws", {}).get(law, {})
+    has_both = bool(chosen and chosen.get("multi_power"))
     return {
+        "shown_law": law,
+        "law_choices": LAW_NAMES if has_both else {},
         "refusal": find_refusal(view, options),
         "shown": name_family(shown) if shown else "",
         "families": [
-            {**describe_family(family), "number": number, "is_shown": family is shown}
+            {
+                **describe_family(family),
+                "number": number,
+                "is_shown": family is chosen,
+                "other_text": _describe_other(family),
+            }
             for number, family in enumerate(list_families(view))
         ],
         "law": describe_law_fit(shown["fit"] if shown else None, texts, "points of curves"),
     }
+
+
+def _describe_other(family: Doc) -> str:
+    """Return how the multi-power law predicts each curve from the others."""
+    other = family.get("multi_power")
+    return str(describe_family(other).get("held_out_text", "")) if other else ""
 
 
 def describe_family(family: Doc) -> Document:
@@ -95,7 +128,7 @@ def describe_family(family: Doc) -> Document:
         "held_out_text": format_number(held, 2),
         "end_error": end if end == end else None,
         "end_text": f"{100 * end:+.2g} %".replace("-", MINUS) if end == end else "",
-        "lambda": fit["options"]["lambda"],
+        "lambda": fit["options"].get("lambda"),
         "params": {
             name: format_number(item["value"]) for name, item in sorted(fit["params"].items())
         },
@@ -108,7 +141,8 @@ def summarise_schedules(view: StudyView, options: Mapping[str, str]) -> list[Doc
     refusal = find_refusal(view, options)
     row = describe_family(family) if family and not refusal else {}
     reason = refusal["sentence"] if refusal else "comes with the deep fit"
-    where = str(row.get("name", ""))
+    law = name_law(family)
+    where = f"{row['name']}; {LAW_NAMES[law]} law" if row else ""
     texts = {
         "end_error": ("Longest run from the others", row.get("end_text", ""), "error of its end"),
         "held_out_mae": (
@@ -138,7 +172,7 @@ def _caption(view: StudyView, options: Options) -> str:
     row = describe_family(family)
     return (
         f"{row['name']}; schedules of {row['lengths']} steps. Marks: training loss after the "
-        "warm-up, means of blocks. Solid: L = L0 + A S1^-a - C S2 fitted to all curves (mean "
+        f"warm-up, means of blocks. Solid: {FORMULAS[name_law(family)]} fitted to all curves (mean "
         f"absolute error {row['mae_text']} nats). Dotted: each curve predicted from the others "
         f"({row['held_out_text'] or 'none'} nats; end of the longest {row['end_text'] or 'none'}). "
         "Points of one curve are not independent: intervals need 8 curves."

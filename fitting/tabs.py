@@ -108,7 +108,7 @@ OPTION_KEYS = {
     "lr_loss": ("ys",),
     "lr_batch": ("cell",),
     **dict.fromkeys(COMPARISON_FIGURES, ("reference",)),
-    **dict.fromkeys(SCHEDULE_FIGURES, ("family",)),
+    **dict.fromkeys(SCHEDULE_FIGURES, ("family", "law")),
 }
 
 

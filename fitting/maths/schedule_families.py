@@ -1,10 +1,10 @@
-"""The annealing law over the loss curves of runs that differ in their schedule alone."""
+"""Laws of the loss along a schedule, over runs that differ in their schedule alone."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,11 +17,13 @@ from fitting.maths.results import Fit, HeldOut
 from fitting.maths.rows import Rows, Settings
 from fitting.maths.schedules import find_warmup_end, rebuild_schedule
 
-LAW = "lr_annealing"
+LAW, MULTI_POWER = "lr_annealing", "multi_power"
+LAWS = (LAW, MULTI_POWER)
 MAX_POINTS = 32  # of a curve: means of blocks of steps
 MIN_POINTS = 8
 END_BLOCKS = 3  # a single one carries the noise of its batches
 MAX_FAMILIES = 8  # the largest; one takes 0.3 s
+MAX_MULTI_POWER = 3  # of them, the largest: one takes 0.7 s with two curves, 1.9 s with four
 DIFFERENT = 1.05  # lengths further apart than this are different schedules
 
 
@@ -80,11 +82,12 @@ class Family(Record):
     Parameters
     ----------
     variant, n_params, peak_lr : what they share
-    fit : the annealing law on all of their curves, or why there is none
+    fit : the law on all of their curves, or why there is none
     curves : as they are drawn
     mae : mean absolute error of the law on its own curves, in nats; NaN without a fit
     held_out_mae : the same for each curve predicted from the others
     end_error : relative error of the predicted loss over the last three blocks of the longest curve
+    multi_power : the same runs under the multi-power law; None where it was not tried
     """
 
     variant: str
@@ -95,6 +98,7 @@ class Family(Record):
     mae: float
     held_out_mae: float
     end_error: float
+    multi_power: Family | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class ScheduleResult(Record):
 def analyse_schedules(
     curves: Sequence[ScheduleCurve], settings: Settings | None = None
 ) -> ScheduleResult:
-    """Fit the annealing law to every family of runs that differ in their schedule alone.
+    """Fit the laws of schedules to every family of runs that differ in their schedule alone.
 
     Parameters
     ----------
@@ -120,20 +124,25 @@ def analyse_schedules(
 
     Returns
     -------
-    one family per variant and size: the learning rate with the most curves, then the least loss
+    one family per variant and size: the learning rate with the most curves, then the least loss;
+    the three largest sizes under the multi-power law too
 
     Notes
     -----
     Rows before the end of the warm-up take no part. Points of one curve are not independent, so
-    intervals need eight curves or more; what counts is each curve predicted from the others.
+    intervals need eight curves or more; what counts is each curve predicted from the others. The
+    parameters of the multi-power law trade off, so it has no interval at all.
 
     References
     ----------
-    Tissue et al. 2024, arXiv 2408.11029
+    Tissue et al. 2024, arXiv 2408.11029; Luo et al. 2025, arXiv 2503.12811
     """
     settings = settings or Settings()
     chosen = choose_families([curve for curve in curves if curve.steps.size >= MIN_POINTS])
-    families = tuple(fit_family(members, settings) for members in chosen)
+    largest = sorted(chosen, key=lambda members: -members[0].n_params)[:MAX_MULTI_POWER]
+    families = tuple(
+        _fit_both(members, settings, any(members is item for item in largest)) for members in chosen
+    )
     return ScheduleResult(
         families=families,
         refusal=None if families else _refuse(curves),
@@ -141,6 +150,14 @@ def analyse_schedules(
         n_used=sum(len(members) for members in chosen),
         settings=settings,
     )
+
+
+def _fit_both(members: Sequence[ScheduleCurve], settings: Settings, has_both: bool) -> Family:
+    family = fit_family(members, settings)
+    if not has_both:
+        return family
+    once = replace(settings, replicas=0)
+    return replace(family, multi_power=fit_family(members, once, MULTI_POWER))
 
 
 def choose_families(curves: Sequence[ScheduleCurve]) -> list[list[ScheduleCurve]]:
@@ -191,13 +208,14 @@ def _rank(family: Sequence[ScheduleCurve]) -> tuple[int, float]:
     return len(family), -min(run.final_loss for run in family)
 
 
-def fit_family(members: Sequence[ScheduleCurve], settings: Settings) -> Family:
-    """Fit the annealing law to the curves of one family, and predict each from the others.
+def fit_family(members: Sequence[ScheduleCurve], settings: Settings, law: str = LAW) -> Family:
+    """Fit a law of schedules to the curves of one family, and predict each from the others.
 
     Parameters
     ----------
     members : runs of two or more schedules
     settings : replicas and seed
+    law : slug of the law
 
     Returns
     -------
@@ -208,13 +226,13 @@ def fit_family(members: Sequence[ScheduleCurve], settings: Settings) -> Family:
     Tissue et al. 2024, arXiv 2408.11029
     """
     rows = make_rows(members)
-    fit = fit_law(get_law(LAW), rows, settings)
+    fit = fit_law(get_law(law), rows, settings)
     head = (members[0].variant, members[0].n_params, members[0].peak_lr)
     if isinstance(fit, Refusal):
         return Family(*head, fit, (), np.nan, np.nan, np.nan)
-    prepared = prepare_rows(get_law(LAW), rows, fit.options)
+    prepared = prepare_rows(get_law(law), rows, fit.options)
     assert isinstance(prepared, Rows)
-    fitted = predict_rows(get_law(LAW), fit.values(), prepared, fit.options)
+    fitted = predict_rows(get_law(law), fit.values(), prepared, fit.options)
     assert fitted is not None
     held = _read_held_out(fit)
     curves = []

@@ -51,6 +51,19 @@ def test_kpi_and_table_of_the_law_show_one_number(view: StudyView) -> None:
     assert kpi["value"] == document["schedule"]["families"][0]["held_out_text"]
 
 
+def test_the_multi_power_law_is_an_option_beside_the_annealing_law(view: StudyView) -> None:
+    document = contexts.build_study(view, "schedule", {"law": "multi_power"})
+    schedule = document["schedule"]
+    assert list(schedule["law_choices"]) == ["lr_annealing", "multi_power"]
+    assert {row["key"] for row in schedule["law"]["rows"]} >= {"L0", "A", "B", "gamma"}
+    kpi = next(kpi for kpi in document["kpis"] if kpi["key"] == "held_out_mae")
+    assert kpi["value"] == schedule["families"][0]["other_text"]
+    assert "multi-power" in kpi["basis"]
+    shown, other = (draw(view, law=law)["data"][2]["y"] for law in ("", "multi_power"))
+    assert shown != other
+    assert shown == pytest.approx(other, abs=0.05)  # two laws of the same curves
+
+
 def test_a_study_with_a_family_has_the_tab(view: StudyView) -> None:
     assert "schedule" in tabs.list_tabs(view, "lr")
 

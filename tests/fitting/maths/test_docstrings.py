@@ -30,6 +30,7 @@ SLOTS = {
 SOURCE = re.compile(r"arXiv \d{4}\.\d{4,5}|@[0-9a-f]{7}|\b(19|20)\d\d\b|LAWS|DIAGNOSTICS")
 # carry data, parse text or keep books; they follow no published method
 PLUMBING = {
+    "blocks",
     "digest",
     "engine",
     "expression",
