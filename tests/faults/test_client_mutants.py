@@ -15,7 +15,7 @@ import scaledash
 from runs.models import Run
 from scaledash.client import link
 from scaledash.client.settings import Pace
-from scaledash.client.sync import sync_spool
+from scaledash.client.sync import find_spools, sync_spool
 from scaledash.client.transport import Reply
 from scaledash.client.verdicts import Verdict, judge
 from tests.runs.factories import make_api, read_series
@@ -56,7 +56,8 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with scaledash.init(mode="offline", id="refused", name="refused") as run:
         for step in range(N_ROWS):
             run.log({"loss": REFUSED if step == 7 else float(step)}, step=step)
-    return next((tmp_path / "spools").iterdir())
+    (directory,) = find_spools([tmp_path / "spools"])
+    return directory
 
 
 def judge_delivery(spool: Path) -> list[str]:
