@@ -9,12 +9,13 @@ from typing import Any
 
 from fitting.compute_results import decode
 from fitting.law_table import Document, describe_law_fit
-from fitting.palette import SYMBOLS, category_tone
+from fitting.palette import CATEGORIES, SYMBOLS, category_tone
 from fitting.plots.crossover import format_crossing
 from fitting.plots.isoflop import format_flops
 from fitting.queries import StudyView
 from fitting.results import RefusalDoc, as_refusal
-from fitting.texts import DASH, format_number
+from fitting.texts import DASH, format_number, polish
+from fitting.variants import name_variants, place_variants
 
 Doc = Mapping[str, Any]
 FORM = "power_law_constant"
@@ -30,16 +31,35 @@ class Comparison:
     """The ladders of a study and the two that are compared: `second` against `first`."""
 
     ladders: Sequence[Doc]
-    places: Mapping[str, int]
+    names: Mapping[str, str]  # short ones, of the labels
+    places: Mapping[str, int]  # of the labels, among colours
     first: str
     second: str
     pair: Doc | None
     refusal: RefusalDoc | None
 
+    def name(self, label: str) -> str:
+        """Return what pages and figures call a variant."""
+        return self.names.get(label, label) or "all runs"
+
+    @property
+    def both(self) -> str:
+        """Return the names of the two, the reference first."""
+        return f"{self.name(self.first)}; {self.name(self.second)}"
+
     @property
     def shown(self) -> list[Doc]:
-        """Return the two ladders, or the only one there is."""
-        return [item for item in self.ladders if item["variant"] in (self.first, self.second)]
+        """Return the two ladders under their short names, or the only one there is."""
+        chosen = (self.first, self.second)
+        found = [item for item in self.ladders if item["variant"] in chosen]
+        return [{**item, "variant": self.name(item["variant"])} for item in found]
+
+    @property
+    def shown_places(self) -> dict[str, int]:
+        """Return the places of the two by their short names; they are never the same."""
+        first, second = (self.places.get(label, 0) for label in (self.first, self.second))
+        second += first % len(CATEGORIES) == second % len(CATEGORIES)
+        return {self.name(self.first): first, self.name(self.second): second}
 
 
 def choose_pair(view: StudyView, options: Mapping[str, str]) -> Comparison:
@@ -49,15 +69,16 @@ def choose_pair(view: StudyView, options: Mapping[str, str]) -> Comparison:
     """
     result: Mapping[str, Any] = view.compute or {}
     ladders = result.get("ladders", [])
-    places = {ladder["variant"]: place for place, ladder in enumerate(ladders)}
+    places = place_variants(view.rows.rows)
+    labels = [ladder["variant"] for ladder in ladders]
     by_length = sorted(ladders, key=lambda item: -len(item["cells"]))
     names = sorted(item["variant"] for item in by_length[:2])
-    first = options.get("reference", "") if options.get("reference", "") in places else ""
-    second = options.get("variant", "") if options.get("variant", "") in places else ""
+    first = options.get("reference", "") if options.get("reference", "") in labels else ""
+    second = options.get("variant", "") if options.get("variant", "") in labels else ""
     if len(ladders) > 1:
-        first = first or next(name for name in [*names, *places] if name != second)
+        first = first or next(name for name in [*names, *labels] if name != second)
         second = second if second and second != first else ""
-        second = second or next(name for name in [*names, *places] if name != first)
+        second = second or next(name for name in [*names, *labels] if name != first)
     pair = next(
         (
             item
@@ -66,7 +87,9 @@ def choose_pair(view: StudyView, options: Mapping[str, str]) -> Comparison:
         ),
         None,
     )
-    return Comparison(ladders, places, first, second, pair, _find_refusal(result, ladders, pair))
+    refusal = _find_refusal(result, ladders, pair)
+    texts = name_variants(row.variant for row in view.rows.rows)
+    return Comparison(ladders, texts, places, first, second, pair, refusal)
 
 
 def _find_refusal(result: Doc, ladders: Sequence[Doc], pair: Doc | None) -> RefusalDoc | None:
@@ -84,6 +107,7 @@ def build_comparison(view: StudyView, options: Mapping[str, str]) -> Document:
     found = choose_pair(view, options)
     result: Mapping[str, Any] = view.compute or {}
     law = result.get("laws", {}).get(FORM, {})
+    pairs = [describe_row(item) for item in result.get("pairs", [])]
     return {
         "reference": found.first,
         "against": found.second,
@@ -92,19 +116,31 @@ def build_comparison(view: StudyView, options: Mapping[str, str]) -> Document:
         "ladders": [
             {
                 "variant": ladder["variant"],
-                "tone": json.dumps(category_tone(found.places[ladder["variant"]])),
-                "shape": SYMBOLS[found.places[ladder["variant"]] % len(SYMBOLS)],
+                "tone": json.dumps(category_tone(found.places.get(ladder["variant"], 0))),
+                "shape": SYMBOLS[found.places.get(ladder["variant"], 0) % len(SYMBOLS)],
                 "n_cells": len(ladder["cells"]),
                 "n_left_out": ladder["n_left_out"],
                 **describe_law_fit(ladder["fit"], law, "budgets"),
             }
             for ladder in found.ladders
         ],
-        "pairs": [describe_row(item) for item in result.get("pairs", [])],
+        "without_law": _group_refused(found),
+        "pairs": pairs,
+        "n_incomparable": sum(not row["is_comparable"] for row in pairs),
         "law": law,
         "param_names": list(law.get("params", {})),
         "n_param_cells": 2 * len(law.get("params", {})),
     }
+
+
+def _group_refused(found: Comparison) -> list[Document]:
+    """Return why ladders have no law, each reason with the variants it holds for."""
+    groups: dict[str, list[str]] = {}
+    for ladder in found.ladders:
+        refusal = as_refusal(ladder["fit"])
+        if refusal:
+            groups.setdefault(refusal["sentence"], []).append(found.name(ladder["variant"]))
+    return [{"sentence": text, "variants": names} for text, names in groups.items()]
 
 
 def describe_pair(found: Comparison) -> list[str]:
@@ -112,12 +148,12 @@ def describe_pair(found: Comparison) -> list[str]:
     if found.pair is None or as_refusal(found.pair["comparison"]):
         return []
     comparison = found.pair["comparison"]
-    named = {"first": found.first, "second": found.second}
+    named = {"first": found.name(found.first), "second": found.name(found.second)}
     above = decode([comparison["winner_above"]])[0]
     said = (
         f"{named[comparison['winner']]} is better above C = {format_flops(above)}."
         if comparison["winner"]
-        else "No winner at the largest compute: the 95 % band of the difference holds 0 there."
+        else f"No winner: {comparison['verdict']}."
     )
     return [said, _describe_crossing(comparison["crossing"]), *_describe_gain(found)]
 
@@ -141,8 +177,9 @@ def _describe_gain(found: Comparison) -> list[str]:
         return []
     verb = "saves" if gain["value"] >= 1 else "costs"
     return [
-        f"At its largest compute, C = {gain['flops_text']}, {found.second} {verb} compute by a "
-        f"factor {gain['factor_text']}{gain['interval_text']} against {found.first}."
+        f"At its largest compute, C = {gain['flops_text']}, {found.name(found.second)} {verb} "
+        f"compute by a factor {gain['factor_text']}{gain['interval_text']} against "
+        f"{found.name(found.first)}."
     ]
 
 
@@ -175,6 +212,7 @@ def read_gain(pair: Doc) -> dict[str, Any]:
 def describe_row(pair: Doc) -> Document:
     """Return a pair as one row of the table."""
     row: Document = {"first": pair["first"], "second": pair["second"], "remark": ""}
+    row["is_comparable"] = not as_refusal(pair["comparison"])
     gain = read_gain(pair)
     if gain:
         row |= {"gain": gain["value"], "gain_text": gain["text"], "gain_at": gain["flops_text"]}
@@ -213,10 +251,10 @@ def _write_ends(crossing: Doc) -> str:
 def summarise_comparison(view: StudyView, options: Mapping[str, str]) -> list[Document]:
     """Return the four KPI of the tab: winner, crossing, gain, held-out error."""
     found = choose_pair(view, options)
-    against = f"{found.second or 'no variant'} against {found.first or 'no other'}"
+    against = f"{found.name(found.second)} against {found.name(found.first)}"
     comparison = found.pair["comparison"] if found.pair else None
     if comparison is None or as_refusal(comparison):
-        reason = found.refusal["sentence"] if found.refusal else "no fit yet"
+        reason = polish(found.refusal["sentence"]) if found.refusal else "no fit yet"
         return [
             {"key": key, "label": label, "value": "", "interval": "", "basis": reason}
             for key, label in KPI_LABELS.items()
@@ -239,13 +277,13 @@ KPI_LABELS = {
 
 def _show_winner(found: Comparison, comparison: Doc) -> Document:
     kpi: Document = {"key": "winner", "label": KPI_LABELS["winner"]}
-    named = {"first": found.first, "second": found.second}
+    named = {"first": found.name(found.first), "second": found.name(found.second)}
     if not comparison["winner"]:
         return {
             **kpi,
             "value": "neither",
             "interval": comparison["verdict"],
-            "basis": f"{found.first}; {found.second}",
+            "basis": found.both,
         }
     above = format_flops(decode([comparison["winner_above"]])[0])
     return {
@@ -260,7 +298,7 @@ def _show_crossing(crossing: Doc, against: str) -> Document:
     kpi: Document = {"key": "crossing", "label": KPI_LABELS["crossing"]}
     refusal = as_refusal(crossing)
     if refusal:
-        return {**kpi, "value": "", "interval": "none", "basis": refusal["sentence"]}
+        return {**kpi, "value": "", "interval": "none", "basis": polish(refusal["sentence"])}
     return {
         **kpi,
         "value": format_flops(decode([crossing["median"]])[0]),
@@ -294,5 +332,5 @@ def _show_held_out(comparison: Doc, found: Comparison) -> Document:
         **kpi,
         "value": " / ".join(texts),
         "interval": "largest error of each ladder",
-        "basis": f"{found.first}; {found.second}",
+        "basis": found.both,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fitting.comparison import Comparison, choose_pair, describe_pair, describe_row
+from fitting.comparison import Comparison, choose_pair, describe_row
 from fitting.compute_figures import count_compute
 from fitting.compute_results import decode
 from fitting.law_table import describe_held_out, summarise_fit
@@ -30,7 +30,7 @@ GAINS = {"flops": "C, FLOPs", "gain": "Gain", "low": "from", "high": "to", "beyo
 
 def _draw(view: StudyView, options: Options) -> Figure:
     found = choose_pair(view, options)
-    return draw_crossover(found.shown, found.places, found.pair)
+    return draw_crossover(found.shown, found.shown_places, found.pair)
 
 
 def _caption(view: StudyView, options: Options) -> str:
@@ -39,11 +39,10 @@ def _caption(view: StudyView, options: Options) -> str:
         f"{item['variant'] or 'all runs'}: {describe_held_out(item['fit'], 'budgets')}"
         for item in found.shown
     ]
-    words = " ".join(describe_pair(found))
     return (
         "Marks: the best run of each budget, while the loss falls. Lines: L = L∞ + A C^-a, dashed "
         "beyond the largest compute (dotted), band: 95 % interval. Diamonds: what the smaller runs "
-        f"predict for the largest. {words} Held out, {'; '.join(held) or 'nothing'}."
+        f"predict for the largest. Held out, {'; '.join(held) or 'nothing'}."
     )
 
 
@@ -80,7 +79,8 @@ def _refuse(view: StudyView, options: Options, drawn: Figure) -> RefusalDoc | No
 
 def _draw_gain(view: StudyView, options: Options) -> Figure:
     found = choose_pair(view, options)
-    return draw_gain(found.pair, found.places.get(found.second, 0), found.second)
+    name = found.name(found.second)
+    return draw_gain(found.pair, found.shown_places[name], name)
 
 
 def _caption_gain(view: StudyView, options: Options) -> str:
@@ -88,9 +88,10 @@ def _caption_gain(view: StudyView, options: Options) -> str:
     if found.pair is None:
         return "Compute-equivalent gain of one variant over another."
     return (
-        f"How many times more compute {found.first} needs for the loss that {found.second} "
-        "reaches; above 1 the second saves compute. Dashed where the reference would have to be "
-        "trained beyond its data; not drawn more than a decade beyond. Band: 95 % interval."
+        f"How many times more compute {found.name(found.first)} needs for the loss that "
+        f"{found.name(found.second)} reaches; above 1 the second saves compute. Dashed where the "
+        "reference would have to be trained beyond its data; not drawn more than a decade beyond. "
+        "Band: 95 % interval."
     )
 
 
@@ -114,7 +115,7 @@ def _refuse_gain(view: StudyView, options: Options, drawn: Figure) -> RefusalDoc
 
 def _draw_residuals(view: StudyView, options: Options) -> Figure:
     found = choose_pair(view, options)
-    return draw_residuals(list_residuals(found.shown, found.places), "ladder_residuals")
+    return draw_residuals(list_residuals(found.shown, found.shown_places), "ladder_residuals")
 
 
 def _caption_residuals(view: StudyView, options: Options) -> str:

@@ -17,6 +17,7 @@ from fitting.compute_results import (
     find_variant,
     interpolate,
     list_fits,
+    list_frontiers,
     name_approach,
     take_at,
 )
@@ -27,6 +28,7 @@ from fitting.law_table import (
     describe_objective,
 )
 from fitting.palette import category_tone
+from fitting.plots.allocation import place_approach
 from fitting.plots.compute_tables import describe_exponents
 from fitting.plots.isoflop import format_flops
 from fitting.queries import StudyView
@@ -73,7 +75,9 @@ def build_compute(view: StudyView, name: str, asked: str) -> Document:
 def _add_tone(variant: ComputeVariantDoc | None, row: Document) -> Document:
     """Add the colour that the approach has in the figures, "" where it is in none."""
     drawn = [item["approach"] for item in variant["frontiers"]] if variant else []
-    tone = json.dumps(category_tone(drawn.index(row["slug"]))) if row["slug"] in drawn else ""
+    tone = (
+        json.dumps(category_tone(place_approach(str(row["slug"])))) if row["slug"] in drawn else ""
+    )
     return {**row, "tone": tone}
 
 
@@ -185,7 +189,7 @@ def answer_what_if(variant: ComputeVariantDoc | None, asked: str) -> Document:
     largest = max(cell["budget"] for cell in variant["cells"])
     grid = variant["frontiers"][0]["flops"]
     flops, problem = _read_budget(asked, grid, largest)
-    rows = [_recommend(item, flops) for item in variant["frontiers"]]
+    rows = [_recommend(item, flops) for item in list_frontiers(variant)]
     sizes = [row["n_params"] for row in rows if row["n_params"]]
     spread = max(sizes) / min(sizes) if len(sizes) > 1 else 1.0
     decades = math.log10(flops / largest)

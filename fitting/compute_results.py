@@ -147,6 +147,12 @@ def name_approach(slug: str) -> str:
     return APPROACHES[slug][1]
 
 
+def list_frontiers(variant: ComputeVariantDoc) -> list[FrontierDoc]:
+    """Return the frontiers in the order of the approaches."""
+    order = list(APPROACHES)
+    return sorted(variant["frontiers"], key=lambda item: order.index(item["approach"]))
+
+
 def decode(values: Sequence[Number]) -> list[float]:
     """Return the numbers of a stored array, NaN for what is none."""
     found = (decode_float(value) for value in values)

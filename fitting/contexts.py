@@ -37,6 +37,7 @@ from fitting.tabs import (
     list_figures,
     list_tabs,
 )
+from fitting.texts import format_loss
 from fitting.variants import (
     FEW,
     MANY,
@@ -95,17 +96,16 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
     compute = build_compute(view, options.get("variant", ""), options.get("c", ""))
     shown = TABS.get(tab)
     result = view.result
-    optima = describe_optima(result)
-    laws = describe_laws(result)
+    optima, laws = describe_optima(result), describe_laws(result)
     rows = view.rows.rows
     names = name_variants(row.variant for row in rows)
     variants = describe_variants(result, names)
     wanted = options.get("variant", "")
     order = order_labels(rows)
-    optima.sort(key=lambda row: order.index(row.variant) if row.variant in order else len(order))
     drawn = choose_drawn(rows, wanted)
-    columns = [item for item in variants if item["variant"] in drawn]
-    columns.sort(key=lambda item: order.index(item["variant"]))
+    optima.sort(key=lambda row: order.index(row.variant) if row.variant in order else len(order))
+    shown = (item for item in variants if item["variant"] in drawn)
+    columns = sorted(shown, key=lambda item: order.index(item["variant"]))
     return {
         "study": _describe_head(view.study),
         "tab": tab,
@@ -117,7 +117,7 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         "variants": variants,
         "variant_texts": names,
         "chosen_variant": wanted if wanted in names else "",
-        "legend": build_legend(optima, columns),
+        "legend": build_legend(optima, columns, [row.n for row in rows if row.is_drawn]),
         "legend_variants": columns,
         "optima": [asdict(row) for row in optima],
         "laws": [asdict(law) for law in laws],
@@ -130,7 +130,7 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         **(shown.describe(view, options) if shown else {}),
         **(build_histories(view.study) if tab == HISTORY else {}),
         "n_runs": len(rows),
-        "runs": [describe_row(row) for row in rows],
+        "runs": [describe_row(row) for row in sorted(rows, key=lambda row: not row.excluded)],
     }
 
 
@@ -253,7 +253,7 @@ def describe_row(row: StudyRow) -> dict[str, object]:
         "d_text": format_quantity(numbers["d"]),
         "lr_text": format_quantity(numbers["lr"]),
         "loss": row.loss,
-        "loss_text": "" if math.isnan(row.loss) else f"{row.loss:.4g}",
+        "loss_text": format_loss(row.loss),
         "is_provisional": row.is_provisional or row.state == RunState.RUNNING,
         "variant": row.variant,
         "state": row.state,

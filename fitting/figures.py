@@ -18,6 +18,7 @@ from fitting.queries import StudyView
 from fitting.results import RefusalDoc
 from fitting.schedule_figures import SCHEDULE_FIGURES
 from fitting.score_figures import SCORE_FIGURES
+from fitting.texts import polish
 
 __all__ = ["FIGURES", "MODES", "Figure", "build_figure"]
 Figure = dict[str, object]
@@ -45,7 +46,7 @@ def build_figure(name: str, view: StudyView, options: Mapping[str, str], rev: st
         "state": find_state(view, drawn, refusal),
         "as_of": view.progress.as_of,
         "title": plot.title,
-        "caption": plot.caption(view, options),
+        "caption": polish(plot.caption(view, options)),
         "data": drawn["data"],
         "layout": drawn["layout"],
         "table": plot.tabulate(view, options),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from fitting.plots.instability import draw_gradient_rms, draw_logit_forecast
 from fitting.plots.instability_curves import draw_attention_logits, draw_log_z, name_level
 from fitting.queries import StudyView
 from fitting.results import RefusalDoc
+from fitting.variants import list_undrawn, name_variants
 from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.units import format_quantity
 
@@ -49,6 +51,37 @@ def _refuse(view: StudyView, options: Options, drawn: Figure, name: str = "") ->
     if result is None or drawn["data"]:
         return None
     return NOT_LOGGED.get(name) or result["refusal"]
+
+
+def choose_shown(view: StudyView, options: Options) -> tuple[dict[str, Any] | None, int]:
+    """Return the result with the drawn variants alone, under short names; and undrawn runs."""
+    result: Any = view.instability
+    if result is None:
+        return None, 0
+    rows = view.rows.rows
+    names = name_variants(row.variant for row in rows)
+    left = list_undrawn(rows, options.get("variant", ""))
+    shown = {**result}
+    for part in ("curves", "forecasts", "gradients"):
+        kept = [item for item in result.get(part, []) if item["variant"] not in left]
+        shown[part] = [{**item, "variant": _name(item["variant"], names)} for item in kept]
+    kept = [item for item in result.get("values", []) if item[3] not in left]
+    shown["values"] = [[*item[:3], _name(item[3], names), *item[4:]] for item in kept]
+    return shown, len(result.get("curves", [])) - len(shown["curves"])
+
+
+def _name(label: str, names: Mapping[str, str]) -> str:
+    return names.get(label, label)
+
+
+def _draw_logits(view: StudyView, options: Options) -> Figure:
+    result, undrawn = choose_shown(view, options)
+    return {**draw_attention_logits(result), "undrawn": undrawn}
+
+
+def _draw_log_z(view: StudyView, options: Options) -> Figure:
+    result, undrawn = choose_shown(view, options)
+    return {**draw_log_z(result), "undrawn": undrawn}
 
 
 def _law(view: StudyView, options: Options) -> Figure:
@@ -201,7 +234,7 @@ def _table(columns: dict[str, str], rows: list[dict[str, object]]) -> Figure:
 INSTABILITY_FIGURES = {
     "attention_logits": Plot(
         "Attention logits against step",
-        lambda view, options: draw_attention_logits(view.instability),
+        _draw_logits,
         _caption_logits,
         _tabulate_logits,
         _law,
@@ -210,7 +243,7 @@ INSTABILITY_FIGURES = {
     ),
     "logit_forecast": Plot(
         "Attention logits against size",
-        lambda view, options: draw_logit_forecast(view.instability, name_scale(view)),
+        lambda view, options: draw_logit_forecast(choose_shown(view, options)[0], name_scale(view)),
         _caption_forecast,
         _tabulate_forecast,
         _law,
@@ -219,7 +252,7 @@ INSTABILITY_FIGURES = {
     ),
     "gradient_rms": Plot(
         "Gradient RMS against size",
-        lambda view, options: draw_gradient_rms(view.instability, name_scale(view)),
+        lambda view, options: draw_gradient_rms(choose_shown(view, options)[0], name_scale(view)),
         _caption_gradient,
         _tabulate_gradient,
         _law,
@@ -228,7 +261,7 @@ INSTABILITY_FIGURES = {
     ),
     "log_z": Plot(
         "log Z against step",
-        lambda view, options: draw_log_z(view.instability),
+        _draw_log_z,
         _caption_log_z,
         _tabulate_log_z,
         _law,

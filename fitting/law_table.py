@@ -8,7 +8,7 @@ from typing import Any
 
 from fitting.compute_results import FitDoc, decode
 from fitting.results import as_refusal
-from fitting.texts import format_interval, format_number
+from fitting.texts import format_aligned, format_interval, format_number
 
 Document = dict[str, object]
 OBJECTIVES = {"huber": "Huber losses", "least_squares": "squares"}
@@ -61,9 +61,9 @@ def describe_estimate(estimate: Mapping[str, Any]) -> Document:
     """Return a number at full precision and as text, with its interval or why it has none."""
     return {
         "value": estimate["value"],
-        "text": format_number(estimate["value"], 4),
+        "text": format_aligned(estimate["value"], 4),
         "unit": estimate.get("unit", ""),
-        "interval_text": format_interval(estimate["interval"], lambda v: format_number(v, 3)),
+        "interval_text": format_interval(estimate["interval"], format_aligned),
         "reason": estimate["reason"],
     }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ from fitting.plots.lr_tables import (
 from fitting.queries import StudyView
 from fitting.results import LrSweepDoc, RefusalDoc, ScaleDoc, VariantDoc, as_refusal
 from fitting.rows import StudyRow
-from fitting.variants import list_undrawn, name_variants
+from fitting.variants import list_undrawn, name_variants, place_variants
 
 T = TypeVar("T")
 Part = TypeVar("Part", ScaleDoc, VariantDoc)
@@ -73,10 +73,19 @@ def name_scale(view: StudyView) -> str:
     return AXIS_TITLES.get(source, source)
 
 
-def choose_shown(
-    view: StudyView, options: Options
-) -> tuple[list[StudyRow], LrSweepDoc | None, dict[str, int]]:
-    """Return the rows and scales that are drawn, under short names, and how many runs are not."""
+@dataclass(frozen=True)
+class Shown:
+    """The rows and scales that are drawn, under short names, and the place of each name."""
+
+    rows: list[StudyRow]
+    result: LrSweepDoc | None
+    places: Mapping[str, int]
+    others: Sequence[float]  # sizes of runs that are not drawn
+    counts: Mapping[str, int]
+
+
+def choose_shown(view: StudyView, options: Options) -> Shown:
+    """Return what is drawn, and how many runs are not."""
     rows, result = view.rows.rows, view.result
     names = name_variants(row.variant for row in rows)
     left = list_undrawn(rows, options.get("variant", ""))
@@ -85,7 +94,9 @@ def choose_shown(
         scales = [_rename(item, names) for item in result["scales"] if item["variant"] not in left]
         laws = [_rename(item, names) for item in result["variants"] if item["variant"] not in left]
         result = {**result, "scales": scales, "variants": laws}
-    return shown, result, {"undrawn": len(rows) - len(shown)}
+    places = {names[label]: place for label, place in place_variants(rows).items()}
+    others = [row.n for row in rows if row.variant in left and row.is_drawn]
+    return Shown(shown, result, places, others, {"undrawn": len(rows) - len(shown)})
 
 
 def _rename(item: Part, names: Mapping[str, str]) -> Part:
@@ -93,18 +104,22 @@ def _rename(item: Part, names: Mapping[str, str]) -> Part:
 
 
 def _draw_loss(view: StudyView, options: Options) -> Figure:
-    rows, result, counts = choose_shown(view, options)
-    return {**draw_lr_loss(rows, result, MODES.get(options.get("ys", ""), "log")), **counts}
+    shown = choose_shown(view, options)
+    mode = MODES.get(options.get("ys", ""), "log")
+    return {
+        **draw_lr_loss(shown.rows, shown.result, mode, shown.places, shown.others),
+        **shown.counts,
+    }
 
 
 def _draw_optimum(view: StudyView, options: Options) -> Figure:
-    _, result, _ = choose_shown(view, options)
-    return draw_lr_optimum(result, name_scale(view))
+    shown = choose_shown(view, options)
+    return draw_lr_optimum(shown.result, name_scale(view), shown.places)
 
 
 def _draw_sensitivity(view: StudyView, options: Options) -> Figure:
-    _, result, _ = choose_shown(view, options)
-    return draw_lr_sensitivity(result, name_scale(view))
+    shown = choose_shown(view, options)
+    return draw_lr_sensitivity(shown.result, name_scale(view), shown.places)
 
 
 def _ignore_options(function: Callable[[StudyView], T]) -> Callable[[StudyView, Options], T]:

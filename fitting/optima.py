@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,12 +12,14 @@ from fitting.rows import StudyRow
 from fitting.sizes import group_sizes
 from fitting.texts import (
     DASH,
+    format_aligned,
     format_exponent,
     format_interval,
     format_loss,
     format_lr,
     format_number,
     is_refusal,
+    polish,
 )
 from runs.models import RunState
 from scaledash.lib.units import format_quantity
@@ -103,12 +105,12 @@ def _add_optimum(row: OptimumRow, optimum: _Part) -> OptimumRow:
 
 
 def _add_sensitivity(row: OptimumRow, sensitivity: _Part) -> OptimumRow:
-    if is_refusal(sensitivity):
-        return row
+    if is_refusal(sensitivity) or row.n_diverged == row.n_runs:
+        return row  # of runs that all diverged it says nothing, and not 0
     return replace(
         row,
         sensitivity=sensitivity["value"],
-        sensitivity_text=format_number(sensitivity["value"], 2),
+        sensitivity_text=format_aligned(sensitivity["value"], 2),
         sensitivity_interval_text=format_interval(sensitivity["interval"], format_number),
         coverage=sensitivity["coverage"],
     )
@@ -166,9 +168,14 @@ def is_number(text: str) -> bool:
     return True
 
 
-def build_legend(optima: Sequence[OptimumRow], variants: Sequence[Document]) -> list[Document]:
-    """Return one row per size with the best learning rate of each variant."""
-    size_of = group_sizes(row.n_params for row in optima)
+def build_legend(
+    optima: Sequence[OptimumRow], variants: Sequence[Document], sizes: Iterable[float]
+) -> list[Document]:
+    """Return one row per size with the best learning rate of each variant.
+
+    `sizes` are all that a figure draws, those in progress too: they share one scale of colours.
+    """
+    size_of = group_sizes([*(row.n_params for row in optima), *sizes])
     shades = place_sizes(list(size_of.values()))
     texts = {(row.variant, size_of[row.n_params]): row.lr_text for row in optima}
     return [
@@ -235,13 +242,13 @@ def _show_exponent(
     fitted = [law for law in laws if law.exponent is not None]
     if not fitted:
         remark = laws[0].remark if laws else "no fit yet"
-        return {**kpi, "value": "", "interval": "", "basis": remark}
+        return {**kpi, "value": "", "interval": "", "basis": polish(remark)}
     law = next((law for law in fitted if best and law.variant == best.variant), fitted[0])
     named = f", {names.get(law.variant, law.variant)}" if len(laws) > 1 else ""
     return {
         **kpi,
         "value": law.exponent_text,
-        "interval": (law.interval_text and f"95 %: {law.interval_text}") or law.remark,
+        "interval": (law.interval_text and f"95 %: {law.interval_text}") or polish(law.remark),
         "basis": f"LR* ∝ N^x, {law.n_scales} sizes{named}",
     }
 
@@ -250,7 +257,7 @@ def _show_sensitivity(optima: Sequence[OptimumRow], names: Mapping[str, str]) ->
     kpi: Document = {"key": "sensitivity", "label": "LR sensitivity, nats"}
     known = sorted((row for row in optima if row.sensitivity is not None), key=_by_sensitivity)
     if not known:
-        return {**kpi, "value": "", "interval": "", "basis": "needs >= 3 LRs and loss_at_init"}
+        return {**kpi, "value": "", "interval": "", "basis": "needs ≥ 3 LRs and loss_at_init"}
     low, high = known[0], known[-1]
     is_one = low.sensitivity_text == high.sensitivity_text
     spread = f"{low.sensitivity_text} {DASH} {high.sensitivity_text}"

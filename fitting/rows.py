@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from fitting.axes import (
     OFFERED_VARIANT_KEYS,
     SCALE_FACTS,
     SMALLEST,
+    Config,
     choose_sources,
     find_config,
     format_value,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 KnownLosses = Mapping[str, list[object]]
+MOST_NAMED = 3  # config keys in a warning
 LOSS_METRICS = (LOSS_VAL, LOSS_TRAIN)  # in the order in which they are read
 RUN_COLUMNS = (
     "uid",
@@ -92,6 +95,11 @@ class StudyRow:
     def has_axes(self) -> bool:
         """Say whether scale and learning rate are known and can stand on a log axis."""
         return all(SMALLEST <= value <= LARGEST for value in (self.n, self.lr))
+
+    @property
+    def is_drawn(self) -> bool:
+        """Say whether the figure of the sweep shows the run."""
+        return not self.excluded and self.has_axes and not self.has_no_height
 
     @property
     def has_compute(self) -> bool:
@@ -167,7 +175,7 @@ def read_rows(study: Study) -> StudyRows:
         loss_metric=losses.canonical,
         variant_keys=keys,
         are_variants_chosen=study.has_chosen_variants,
-        warnings=tuple(find_mixed_lengths(labelled)),
+        warnings=(*find_mixed_lengths(labelled), *find_mixed_configs(labelled, records)),
     )
 
 
@@ -301,6 +309,42 @@ def find_mixed_lengths(rows: Sequence[StudyRow]) -> list[str]:
         f"{len(mixed)} points average runs of different length ({low:,} to {high:,} steps) as "
         "repeats; choose a variant key that tells them apart, or exclude some."
     ]
+
+
+def find_mixed_configs(
+    rows: Sequence[StudyRow], records: Sequence[Mapping[str, object]]
+) -> list[str]:
+    """Warn of runs that would count as repeats but differ in more than their seed.
+
+    A key counts where two of its values each stand in several cells: a seed, a host or a path
+    has other values in every run, or the same ones everywhere.
+    """
+    cells: dict[tuple[object, ...], list[Config]] = defaultdict(list)
+    for row, record in zip(rows, records, strict=True):
+        if row.takes_part and not row.diverged:
+            key = (row.variant, row.n, row.lr, row.last_step)
+            cells[key].append(index_config(record["config"]))
+    mixed: dict[str, Counter[str]] = defaultdict(Counter)
+    n_mixed: Counter[str] = Counter()
+    for configs in cells.values():
+        for name in {name for config in configs for name in config} if len(configs) > 1 else ():
+            values = {format_value(config.get(name)) for config in configs}
+            if len(values) > 1 and "seed" not in name:
+                mixed[name].update(values)
+                n_mixed[name] += 1
+    found = {name.rpartition(".")[2] for name in mixed if _recurs(mixed[name])}
+    if not found:
+        return []
+    keys = ", ".join(sorted(found)[:MOST_NAMED]) + (" and more" if len(found) > MOST_NAMED else "")
+    n = max(n_mixed[name] for name in mixed if _recurs(mixed[name]))
+    return [
+        f"{n} points average runs that differ in {keys} as repeats; choose it as a variant key "
+        "under Edit definition, or exclude some."
+    ]
+
+
+def _recurs(values: Counter[str]) -> bool:
+    return sum(n > 1 for n in values.values()) > 1
 
 
 def find_known_losses(study: Study, loss_metric: str, fit: Fit | None) -> KnownLosses:

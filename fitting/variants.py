@@ -71,6 +71,18 @@ def order_labels(rows: Sequence[StudyRow]) -> list[str]:
     return sorted(counts, key=lambda label: (-counts[label], label))
 
 
+def place_variants(rows: Sequence[StudyRow]) -> dict[str, int]:
+    """Return the place of each label among colours and dashes: the same in every figure.
+
+    Few keep the order of their names, so that none changes its colour as runs arrive; of many
+    the one of most runs comes first and shares its colour with no other.
+    """
+    ordered = order_labels(rows)
+    if len(ordered) <= MANY:
+        return {label: place for place, label in enumerate(sorted(ordered))}
+    return {label: 1 + (n - 1) % (MANY - 1) if n else 0 for n, label in enumerate(ordered)}
+
+
 def list_undrawn(rows: Sequence[StudyRow], wanted: str = "") -> set[str]:
     """Return the labels that `choose_drawn` leaves out."""
     return set(order_labels(rows)) - set(choose_drawn(rows, wanted))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fitting.compute_results import (
+    APPROACHES,
     ISOFLOP,
     ComputeVariantDoc,
-    FrontierDoc,
     decode,
+    list_frontiers,
     name_approach,
 )
 from fitting.palette import ROLES, category_tone, color_category
@@ -19,9 +18,10 @@ from fitting.plots.frame import (
     format_number,
     log_axis,
     make_layout,
+    make_legend,
     make_whiskers,
     pad_log,
-    power_of_ten,
+    write_power,
 )
 from fitting.plots.isoflop import format_flops
 from fitting.plots.lines import Line, LineStyle, draw_line
@@ -29,6 +29,7 @@ from fitting.results import read_ends
 from fitting.texts import DASH
 from scaledash.lib.units import format_quantity
 
+CROWDED = 2  # more lines than these, and their bands are fainter
 HOVER = (
     "C = %{customdata[1]}<br>%{customdata[2]} = %{customdata[3]}<br>"
     "95 % interval %{customdata[4]}<extra>isoFLOP minimum</extra>"
@@ -52,19 +53,20 @@ PANES = {
 }
 
 
-def place_approach(frontiers: Sequence[FrontierDoc], slug: str) -> int:
-    """Return the colour of an approach: the same in every figure of a variant."""
-    return [item["approach"] for item in frontiers].index(slug)
+def place_approach(slug: str) -> int:
+    """Return the colour of an approach: the same in every figure of every study."""
+    return list(APPROACHES).index(slug)
 
 
 def draw_allocation(variant: ComputeVariantDoc | None, name: str) -> dict[str, object]:
     """Return data, layout and counts of one pane."""
-    frontiers = variant["frontiers"] if variant else []
+    frontiers = list_frontiers(variant) if variant else []
     if variant is None or not frontiers:
         return {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
     pane = PANES[name]
     data: list[Trace] = []
-    for place, frontier in enumerate(frontiers):
+    for frontier in frontiers:
+        place = place_approach(frontier["approach"])
         band = dict(frontier)[pane.quantity]
         assert isinstance(band, dict)
         line = Line(
@@ -73,7 +75,11 @@ def draw_allocation(variant: ComputeVariantDoc | None, name: str) -> dict[str, o
             frontier["extrapolated"],
         )
         style = LineStyle(
-            color_category(place), category_tone(place), name_approach(frontier["approach"])
+            color_category(place),
+            category_tone(place),
+            name_approach(frontier["approach"]),
+            in_legend=True,
+            is_crowded=len(frontiers) > CROWDED,
         )
         data += draw_line(line, style)
     points = draw_minima(variant, pane)
@@ -81,26 +87,20 @@ def draw_allocation(variant: ComputeVariantDoc | None, name: str) -> dict[str, o
     flops = frontiers[0]["flops"]
     values = [y for trace in data if trace["mode"] != "none" for y in trace["y"]]
     layout = make_layout(
-        log_axis("Compute C, FLOPs", *pad_log(flops[0], flops[-1], 0.03, 0.02), write_flops),
+        log_axis("Compute C, FLOPs", *pad_log(flops[0], flops[-1], 0.03, 0.02), write_power),
         log_axis(pane.axis, *pad_log(min(values), max(values), 0.06, 0.06), format_quantity),
         name,
     )
+    # The table beside the figure is the legend; on paper, where it is missing, there is one.
+    layout |= {"legend": make_legend()}
     return {"data": data, "layout": layout, "drawn": len(points), "clipped": 0}
-
-
-def write_flops(value: float) -> str:
-    """Write FLOPs on an axis: powers of ten as powers."""
-    exponent = math.log10(value)
-    if abs(exponent - round(exponent)) < 1e-9:
-        return power_of_ten(round(exponent))
-    return format_flops(value)
 
 
 def draw_minima(variant: ComputeVariantDoc, pane: Pane) -> list[Trace]:
     """Return the isoFLOP minima behind approach 2, with their intervals."""
     if ISOFLOP not in [item["approach"] for item in variant["frontiers"]]:
         return []
-    place = place_approach(variant["frontiers"], ISOFLOP)
+    place = place_approach(ISOFLOP)
     used = [profile for profile in variant["profiles"] if profile["used"]]
     points = []
     for profile in used:

@@ -48,9 +48,25 @@ def format_number(value: float | None, digits: int = 3) -> str:
     return mantissa.replace("-", MINUS) + power
 
 
+def format_aligned(value: float | None, digits: int = 3) -> str:
+    """Write a number with its trailing zeros, as a column of numbers wants it: 0.50, 2.000."""
+    if value is None or not math.isfinite(value):
+        return format_number(value)
+    text = f"{value:#.{digits}g}"
+    return format_number(value, digits) if "e" in text else text.rstrip(".").replace("-", MINUS)
+
+
 def power_of_ten(exponent: int) -> str:
     """Write 10 to an integer power in unicode."""
     return f"10{str(exponent).translate(SUPERSCRIPTS)}"
+
+
+def write_power(value: float) -> str:
+    """Write a positive number as a figure does: 10¹², 3·10¹²."""
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    digits = mantissa.rstrip("0").rstrip(".")
+    power = power_of_ten(int(exponent))
+    return power if digits == "1" else f"{digits}·{power}"
 
 
 def list_ticks(

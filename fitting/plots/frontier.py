@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fitting.compute_results import ComputeVariantDoc, decode, name_approach
+from fitting.compute_results import ComputeVariantDoc, decode, list_frontiers, name_approach
 from fitting.palette import ROLES, add_alpha, category_tone, color_category, role_tone
-from fitting.plots.allocation import write_flops
+from fitting.plots.allocation import CROWDED, place_approach
 from fitting.plots.frame import (
     Trace,
     format_lr,
@@ -17,6 +17,7 @@ from fitting.plots.frame import (
     make_layout,
     pad_log,
     plot_text,
+    write_power,
 )
 from fitting.plots.isoflop import find_others, format_flops
 from fitting.plots.lines import Line, LineStyle, draw_line
@@ -46,14 +47,21 @@ def draw_frontier(variant: ComputeVariantDoc | None, rows: Iterable[StudyRow]) -
     others = find_others(variant, rows)
     data: list[Trace] = [*draw_runs(others), draw_tuned(variant)]
     n_lines = 0
-    for place, frontier in enumerate(variant["frontiers"]):
+    for frontier in list_frontiers(variant):
+        place = place_approach(frontier["approach"])
         band = frontier["loss"]
         if band is None:
             continue
         ends = [decode(band[key]) for key in ("value", "low", "high")]
         line = Line(frontier["flops"], *ends, frontier["extrapolated"])
         name = name_approach(frontier["approach"])
-        style = LineStyle(color_category(place), category_tone(place), name, in_legend=True)
+        style = LineStyle(
+            color_category(place),
+            category_tone(place),
+            name,
+            in_legend=True,
+            is_crowded=len(variant["frontiers"]) > CROWDED,
+        )
         data += draw_line(line, style)
         n_lines += 1
     data += draw_minima(variant)
@@ -61,7 +69,7 @@ def draw_frontier(variant: ComputeVariantDoc | None, rows: Iterable[StudyRow]) -
     losses = [y for trace in data for y in trace["y"]]
     edge = max(cell["budget"] for cell in variant["cells"])
     layout = make_layout(
-        log_axis("Compute C, FLOPs", *pad_log(min(flops), max(flops), 0.03, 0.02), write_flops),
+        log_axis("Compute C, FLOPs", *pad_log(min(flops), max(flops), 0.03, 0.02), write_power),
         log_axis("Final loss, nats per token", *pad_log(min(losses), max(losses), 0.05, 0.05)),
         "frontier",
         n_legend=n_lines + 1,
@@ -191,7 +199,7 @@ def draw_envelope(
     flops = [x for curve in mine for x in curve["flops"]]
     losses = [y for curve in mine for y in curve["loss"]]
     layout = make_layout(
-        log_axis("Compute spent, FLOPs", *pad_log(min(flops), max(flops), 0.02, 0.02), write_flops),
+        log_axis("Compute spent, FLOPs", *pad_log(min(flops), max(flops), 0.02, 0.02), write_power),
         log_axis("Loss, nats per token", *pad_log(min(losses), max(losses), 0.04, 0.04)),
         "envelope",
     )

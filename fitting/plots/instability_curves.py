@@ -39,6 +39,7 @@ BANDS = (("watch", "ink3"), ("warn", "ink2"), ("critical", "bad"))
 HOVER = "%{customdata[1]}<br>step %{x}: %{y:.4g}<extra></extra>"
 MAX_PANELS = 6
 ZONE_ALPHA = 0.08
+HEAD_SHARE = 0.14  # of a panel, as a line of text is high in a narrow one
 
 
 def name_level(value: float) -> str:
@@ -88,7 +89,7 @@ def draw_attention_logits(result: Doc | None) -> Figure:
     ]
     shapes = [draw_level(level, role) for level, _, role in levels]
     shapes.append(_draw_zone(bands[-1], high))
-    notes = [name_line(level, name, role) for level, name, role in levels]
+    notes = [name_line(level, name, role, (low, high)) for level, name, role in levels]
     key = draw_size_key(curves)
     data, layout = place_panels(panels, axes, "attention_logits", shapes, notes, len(key))
     return {"data": [*data, *key], "layout": layout, "drawn": len(curves), "clipped": 0}
@@ -187,14 +188,19 @@ def _draw_zone(level: float, top: float) -> dict[str, object]:
     }
 
 
-def name_line(level: float, name: str, role: str) -> dict[str, object]:
-    """Return the name of a threshold above its line, on a log axis."""
+def name_line(
+    level: float, name: str, role: str, ends: tuple[float, float] | None = None
+) -> dict[str, object]:
+    """Return the name of a threshold above its line on a log axis; below it near the upper end."""
+    is_high = ends is not None and math.log(ends[1] / level) < HEAD_SHARE * math.log(
+        ends[1] / ends[0]
+    )
     return {
         "xref": "paper",
         "x": 0.01,
         "xanchor": "left",
         "y": math.log10(level),
-        "yanchor": "bottom",
+        "yanchor": "top" if is_high else "bottom",
         "showarrow": False,
         "text": f"{name} {name_level(level)}".strip(),
         "font": {"size": 11, "color": ROLES[role]},

@@ -22,6 +22,7 @@ from fitting.plots.frame import (
     pad_log,
     plot_text,
     spread_labels,
+    write_power,
 )
 from fitting.results import read_ends
 from fitting.rows import StudyRow
@@ -30,7 +31,7 @@ from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.units import format_quantity
 
 LABEL_GAP_PX = 13
-ROOM_RIGHT, ROOM_LEFT = 0.22, 0.05
+ROOM_RIGHT, ROOM_LEFT = 0.12, 0.05
 CLIP_SPANS = 0.6  # untuned runs may rise this share of the tuned span above it; others are clipped
 CELL_HOVER = (
     "%{customdata[1]}<br>N = %{customdata[2]}, D = %{customdata[3]}<br>loss %{y:.4g}, "
@@ -58,7 +59,7 @@ class Budget:
     @property
     def label(self) -> str:
         """Return "C = 3·10¹²"."""
-        return f"C = {format_flops(self.profile['flops'])}"
+        return f"C = {write_power(self.profile['flops'])}"
 
 
 def format_flops(value: float) -> str:
@@ -202,7 +203,7 @@ def draw_budget(budget: Budget) -> list[Trace]:
                 "mode": "lines",
                 "x": budget.profile["x"],
                 "y": budget.profile["y"],
-                "line": {"color": color, "width": 2},
+                "line": {"color": color, "width": 2, "shape": "spline"},
                 "hoverinfo": "skip",
                 "name": budget.label,
                 "meta": {"tone": tone, "part": "fit"},

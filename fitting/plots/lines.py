@@ -31,6 +31,7 @@ class LineStyle:
     width: float = 2.0
     in_legend: bool = False
     with_band: bool = True
+    is_crowded: bool = False  # beside others whose bands lie over it
 
 
 def draw_line(line: Line, style: LineStyle) -> list[Trace]:
@@ -70,7 +71,7 @@ def draw_band(line: Line, style: LineStyle) -> list[Trace]:
             "x": [x for x, _, _ in ends] + [x for x, _, _ in reversed(ends)],
             "y": [high for _, _, high in ends] + [low for _, low, _ in reversed(ends)],
             "fill": "toself",
-            "fillcolor": add_alpha(style.color, BAND_ALPHA),
+            "fillcolor": add_alpha(style.color, BAND_ALPHA / (2 if style.is_crowded else 1)),
             "line": {"width": 0},
             "hoverinfo": "skip",
             "showlegend": False,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from fitting.palette import ROLES
+from fitting.palette import ROLES, add_alpha
 from fitting.plots.frame import HEAD_PX, LEAST_HEIGHT, MARGIN, Axis, spread_labels
 from fitting.plots.lr_marks import Picture
 from fitting.texts import format_loss
@@ -57,6 +57,7 @@ def _make_label(
         "xanchor": "right",
         "yanchor": "middle",
         "font": {"size": 11.5, "color": ROLES["ink"]},
+        "bgcolor": add_alpha(ROLES["panel"], 0.8),
         "borderpad": 1,
     }
 

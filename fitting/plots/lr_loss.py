@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from fitting.palette import ROLES, color_size, role_tone, size_tone
@@ -41,10 +41,14 @@ RING_HOVER = (
 
 
 def draw_lr_loss(
-    rows: Sequence[StudyRow], result: LrSweepDoc | None, mode: str = "log"
+    rows: Sequence[StudyRow],
+    result: LrSweepDoc | None,
+    mode: str = "log",
+    places: Mapping[str, int] | None = None,
+    others: Iterable[float] = (),
 ) -> dict[str, object]:
-    """Return data, layout, table and counts of the figure."""
-    picture = compose(rows, mode)
+    """Return data, layout, table and counts of the figure; `places` and `others` as in compose."""
+    picture = compose(rows, mode, places, others)
     if not picture.marks:
         return {"data": [], "layout": {}, **count_marks(picture)}
     optima = list_optima(result, picture)

@@ -79,6 +79,7 @@ class Picture:
     initial: float
     variants: list[str]
     sizes: dict[float, float]  # N -> u
+    places: Mapping[str, int]  # of variants, among the dashes
 
     @property
     def top(self) -> float:
@@ -103,17 +104,25 @@ class Picture:
 
     def dash(self, variant: str) -> str:
         """Return the dash of a variant."""
-        return DASHES[self.variants.index(variant) % len(DASHES)]
+        return DASHES[self.places[variant] % len(DASHES)]
 
     def symbol(self, n: float) -> str:
         """Return the marker of the size that n belongs to."""
         return SYMBOLS[self.ordered.index(self.sizes[n]) % len(SYMBOLS)]
 
 
-def compose(rows: Sequence[StudyRow], mode: str) -> Picture:
-    """Decide where each run stands."""
+def compose(
+    rows: Sequence[StudyRow],
+    mode: str,
+    places: Mapping[str, int] | None = None,
+    others: Iterable[float] = (),
+) -> Picture:
+    """Decide where each run stands; `places` of variants are those of their names if not given.
+
+    `others` are sizes of the study that are not drawn: all share one scale of colours.
+    """
     shown = [row for row in rows if not row.excluded and row.has_axes]
-    with_height = [row for row in shown if not row.has_no_height]
+    with_height = [row for row in rows if row.is_drawn]
     healthy = [row for row in with_height if row.is_finished and not row.diverged]
     initial = [row.loss_at_init for row in shown if math.isfinite(row.loss_at_init)]
     scale = Scale(mode, find_best(healthy))
@@ -121,14 +130,17 @@ def compose(rows: Sequence[StudyRow], mode: str) -> Picture:
     limit = find_limit([height for height in heights if math.isfinite(height)])
     placed = [_place(row, scale, limit) for row in with_height]
     marks = [mark for mark in placed if mark is not None]
+    variants = sorted({mark.row.variant for mark in marks})
+    by_name = {variant: place for place, variant in enumerate(variants)}
     return Picture(
         marks=marks,
         scale=scale,
         limit=limit,
         n_off_axis=len(placed) - len(marks),
         initial=median(initial) if initial else math.nan,
-        variants=sorted({mark.row.variant for mark in marks}),
-        sizes=place_sizes([mark.row.n for mark in marks]),
+        variants=variants,
+        sizes=place_sizes([*(mark.row.n for mark in marks), *others]),
+        places={**by_name, **(places or {})},
     )
 
 

@@ -48,21 +48,24 @@ HOVER = (
 )
 
 
-def draw_lr_optimum(result: LrSweepDoc | None, x_title: str) -> dict[str, object]:
-    """Return data, layout and counts of the figure."""
+def draw_lr_optimum(
+    result: LrSweepDoc | None, x_title: str, places: Mapping[str, int]
+) -> dict[str, object]:
+    """Return data, layout and counts of the figure; `places` give variants their colours."""
     known, laws = list_scales(result), list_laws(result)
     scales = [scale for scale in known if not as_refusal(scale["optimum"])]
     if not scales:
         return {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
     variants = sorted({scale["variant"] for scale in known})
     data: list[Trace] = []
-    for place, variant in enumerate(variants):
+    for nth, variant in enumerate(variants):
+        place = places.get(variant, 0)
         mine = [scale for scale in scales if scale["variant"] == variant]
         fitted = [scale["scale"] for scale in mine if not scale["optimum"]["censored"]]
         data += draw_law(laws.get(variant), place, max(fitted, default=0.0))
-        shift = (place - (len(variants) - 1) / 2) * DODGE
+        shift = (nth - (len(variants) - 1) / 2) * DODGE
         data += draw_optima(mine, Style(place, shift, plot_text(variant), len(variants) > 1))
-    notes = note_laws(laws, variants)
+    notes = note_laws(laws, variants, places)
     layout = make_layout(
         log_axis(x_title, *_span_sizes(scales, laws), format_quantity),
         log_axis("Best learning rate", *_span_rates(data, len(notes))),
@@ -178,11 +181,13 @@ def _describe(scale: ScaleDoc) -> list[str]:
     ]
 
 
-def note_laws(laws: Mapping[str, LawDoc], variants: Sequence[str]) -> list[dict[str, object]]:
+def note_laws(
+    laws: Mapping[str, LawDoc], variants: Sequence[str], places: Mapping[str, int]
+) -> list[dict[str, object]]:
     """Return the law of each variant in words, in its colour's place at the lower left."""
     found = [
-        (place, laws[variant])
-        for place, variant in enumerate(variants)
+        (places.get(variant, 0), laws[variant])
+        for variant in variants
         if variant in laws and not as_refusal(laws[variant])
     ]
     return [

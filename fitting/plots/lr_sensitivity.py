@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fitting.palette import (
     BAND_ALPHA,
@@ -20,6 +21,7 @@ from fitting.texts import format_interval, format_number
 from scaledash.lib.units import format_quantity
 
 COMPLETE = "complete"
+LEAST_RATIO = 1.3  # of the axis to its middle: values that hardly differ are shown as such
 HOVER = (
     "N = %{customdata[1]}: sensitivity %{customdata[2]} nats<br>"
     "%{customdata[3]} left, %{customdata[4]} right of the optimum<br>"
@@ -27,10 +29,16 @@ HOVER = (
 )
 
 
-def draw_lr_sensitivity(result: LrSweepDoc | None, x_title: str) -> dict[str, object]:
-    """Return data, layout and counts of the figure."""
+def draw_lr_sensitivity(
+    result: LrSweepDoc | None, x_title: str, places: Mapping[str, int]
+) -> dict[str, object]:
+    """Return data, layout and counts of the figure; `places` give variants their colours."""
     known = list_scales(result)
-    scales = [scale for scale in known if not as_refusal(scale["sensitivity"])]
+    scales = [
+        scale
+        for scale in known
+        if not as_refusal(scale["sensitivity"]) and scale["n_diverged"] < scale["n_runs"]
+    ]
     positive = [scale for scale in scales if scale["sensitivity"]["value"] > 0]
     zero = [scale for scale in scales if scale["sensitivity"]["value"] <= 0]
     counts = {"drawn": len(positive), "clipped": 0, "nonpositive": len(zero)}
@@ -38,11 +46,13 @@ def draw_lr_sensitivity(result: LrSweepDoc | None, x_title: str) -> dict[str, ob
         return {"data": [], "layout": {}, **counts}
     variants = sorted({scale["variant"] for scale in known})
     values = [scale["sensitivity"]["value"] for scale in positive] or [0.1]
-    low, high = pad_log(min(values), max(values), 0.15, 0.2)
+    middle = math.sqrt(min(values) * max(values))
+    ends = min(*values, middle / LEAST_RATIO), max(*values, middle * LEAST_RATIO)
+    low, high = pad_log(*ends, 0.15, 0.2)
     data: list[Trace] = []
-    for place, variant in enumerate(variants):
+    for variant in variants:
         mine = [scale for scale in positive if scale["variant"] == variant]
-        data += draw_variant(mine, place, plot_text(variant), len(variants) > 1)
+        data += draw_variant(mine, places.get(variant, 0), plot_text(variant), len(variants) > 1)
     sizes = [scale["scale"] for scale in scales]
     layout = make_layout(
         log_axis(x_title, *pad_log(min(sizes), max(sizes), 0.08, 0.08), format_quantity),

@@ -8,7 +8,6 @@ from typing import Any
 
 from fitting.compute_results import CellDoc, ComputeVariantDoc, decode
 from fitting.palette import ROLES, color_size, place_sizes, size_tone
-from fitting.plots.allocation import write_flops
 from fitting.plots.frame import (
     LEAST_HEIGHT,
     MARGIN,
@@ -18,6 +17,7 @@ from fitting.plots.frame import (
     make_layout,
     pad_log,
     spread_labels,
+    write_power,
 )
 from fitting.plots.frontier import mark_edge
 from fitting.plots.isoflop import format_flops
@@ -30,7 +30,7 @@ from scaledash.lib.units import format_quantity
 Doc = Mapping[str, Any]
 EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
 LABEL_GAP_PX, LABELLED = 14, 4
-ROOM_RIGHT = 0.13
+LABEL_PX = 84  # right of the frame, for the labels
 HOVER = (
     "%{customdata[1]} tokens per parameter<br>N = %{customdata[2]}, D = %{customdata[3]}<br>"
     "C = %{customdata[4]}, loss %{customdata[5]}<br>%{customdata[6]}<extra></extra>"
@@ -62,12 +62,13 @@ def draw_overtraining(variant: ComputeVariantDoc | None) -> dict[str, object]:
     low, high = pad_log(min(losses), max(losses), 0.05, 0.06)
     edge = max(spend(cell) for cell in cells)
     layout = make_layout(
-        log_axis("C = 6ND, FLOPs", *pad_log(min(flops), max(flops), 0.03, ROOM_RIGHT), write_flops),
+        log_axis("C = 6ND, FLOPs", *pad_log(min(flops), max(flops), 0.03, 0.0), write_power),
         log_axis("Final loss, nats per token", low, high),
         "overtraining",
         annotations=_label_lines(lines, shades, (low, high)),
     )
     layout["shapes"] = [mark_edge(edge)]
+    layout["margin"] = {**MARGIN, "r": LABEL_PX}
     return {
         "data": data,
         "layout": layout,
@@ -91,7 +92,8 @@ def _draw_line(line: Doc, shade: float) -> list[Trace]:
 
 
 def _name(multiplier: float) -> str:
-    return f"D/N = {format_number(multiplier, 2 if multiplier < 100 else 3)}"
+    rounded = float(f"{multiplier:.2g}")
+    return f"D/N = {rounded:,.0f}" if rounded >= 10 else f"D/N = {rounded:g}"
 
 
 def _draw_cells(cells: Sequence[CellDoc], law: Doc, shades: Mapping[float, float]) -> Trace:
@@ -181,8 +183,9 @@ def _label_lines(
     places = spread_labels(heights, gap)
     return [
         {
-            "x": math.log10(line["flops"][-1]),
-            "xshift": 5,
+            "xref": "paper",
+            "x": 1,
+            "xshift": 4,
             "xanchor": "left",
             "y": place,
             "yanchor": "middle",

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fitting.compute_results import PARAMETRIC, CellDoc, ComputeVariantDoc, decode
-from fitting.palette import ROLES, VIRIDIS, role_tone
+from fitting.palette import ROLES, SIZE_RANGE, interpolate_viridis, role_tone
 from fitting.plots import residuals
-from fitting.plots.allocation import write_flops
-from fitting.plots.frame import Trace, format_number, log_axis, make_layout
+from fitting.plots.frame import Trace, format_number, log_axis, make_layout, write_power
 from fitting.plots.isoflop import format_flops
 from fitting.results import as_refusal
 from scaledash.lib.units import format_quantity
 
 CONTOURS = 16
+SHADES = 12
 HEADROOM = 0.25  # of the span of the losses, above the highest one
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
@@ -49,7 +49,7 @@ def draw_surface(variant: ComputeVariantDoc | None, x_title: str) -> dict[str, o
     limits = (min(known), min(max(known), highest + HEADROOM * (highest - min(known))))
     data = [draw_contours(grid, z, limits), *draw_frontier(variant), draw_cells(variant)]
     layout = make_layout(
-        log_axis("Compute C, FLOPs", grid["flops"][0], grid["flops"][-1], write_flops),
+        log_axis("Compute C, FLOPs", grid["flops"][0], grid["flops"][-1], write_power),
         log_axis(x_title, grid["n_params"][0], grid["n_params"][-1], format_quantity),
         "surface",
     )
@@ -61,6 +61,8 @@ def draw_contours(
 ) -> Trace:
     """Return the filled contours: darkest where the loss is least, blank without support.
 
+    The lightest shade is that of the smallest size elsewhere: white labels read on it.
+
     The colours end a little above the worst run; the law far beyond it would use up the scale.
     """
     low, high = limits
@@ -71,7 +73,9 @@ def draw_contours(
         "x": grid["flops"],
         "y": grid["n_params"],
         "z": [[value if math.isfinite(value) else None for value in row] for row in z],
-        "colorscale": [[i / (len(VIRIDIS) - 1), color] for i, color in enumerate(VIRIDIS)],
+        "colorscale": [
+            [i / SHADES, interpolate_viridis(SIZE_RANGE[0] * i / SHADES)] for i in range(SHADES + 1)
+        ],
         "contours": {
             "coloring": "fill",
             "showlabels": True,

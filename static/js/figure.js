@@ -1,6 +1,6 @@
 /* Study figures: fetch, draw, say the state; the last good picture stays while anything fails. */
 import { exportFigure } from "./export.js";
-import { formatAge, formatCount } from "./format.js";
+import { formatAge, formatCount, polish } from "./format.js";
 import { get } from "./http.js";
 import { drawPlot, onMarkClick, resizePlot } from "./plot.js";
 import { isConcerned } from "./poll.js";
@@ -184,9 +184,9 @@ class StudyFigure {
     this.element.querySelector(".state-text").hidden = true;
     place.hidden = isDrawn;
     note.hidden = !(refusal && isDrawn);
-    note.textContent = refusal ? `No fit: ${refusal.sentence}.` : "";
-    place.querySelector(".sentence").textContent = refusal?.sentence ?? NOTHING_YET;
-    place.querySelector(".cure").textContent = refusal?.cure ?? "";
+    note.textContent = refusal ? `No fit. ${polish(refusal.sentence)}.` : "";
+    place.querySelector(".sentence").textContent = refusal ? polish(refusal.sentence) : NOTHING_YET;
+    place.querySelector(".cure").textContent = polish(refusal?.cure ?? "");
   }
 
   showError(error) {

@@ -35,3 +35,10 @@ export function formatNumber(value) {
 export function formatCount(value) {
   return Number(value).toLocaleString("en-US");
 }
+
+/** A stored sentence as a page writes it: ≥ for >=, and a capital unless it begins with a name. */
+export function polish(text) {
+  const plain = text.replaceAll(">=", "≥").replaceAll("<=", "≤");
+  const isName = /[_=.^/]/.test(plain.split(" ", 1)[0]);
+  return isName ? plain : plain.charAt(0).toUpperCase() + plain.slice(1);
+}

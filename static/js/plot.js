@@ -19,7 +19,10 @@ const STACKED_BELOW_PX = 560;
 const PANEL_PX = 210;
 const PANEL_GAP = 0.16;
 const PANEL_TITLE = 0.08;
-const EXPORT_SIZE = { width: 1200, height: 630 };
+const SHEET = { width: 800, height: 420 }; // as wide as two columns of a page; type reads when halved
+const EXPORT_WIDTH = 1200;
+const TITLE_PX = 38;
+const LEGEND_ROW_PX = 20;
 
 const plotly = () => globalThis.Plotly;
 
@@ -109,13 +112,15 @@ function thinTicks(axis, width) {
   });
 }
 
+const measureLegend = (named) =>
+  named.map(({ name }) => name).join("").length * LETTER_PX + named.length * LEGEND_MARK_PX;
+
 /** Where the legend and the note beside it would meet, give the legend a line of its own. */
 function makeHead(layout, data, width) {
   const notes = (layout.annotations ?? []).filter(({ yref, y }) => yref === "paper" && y === 1);
   const named = data.filter(({ showlegend }) => showlegend);
   if (!layout.showlegend || notes.length === 0) return;
-  const letters = [...notes.map(({ text }) => text), ...named.map(({ name }) => name)].join("").length;
-  const wanted = letters * LETTER_PX + named.length * LEGEND_MARK_PX;
+  const wanted = notes.map(({ text }) => text).join("").length * LETTER_PX + measureLegend(named);
   if (wanted > width - layout.margin.l - layout.margin.r) layout.margin.t += HEAD_LINE_PX;
 }
 
@@ -142,17 +147,25 @@ export function buildPlot(figure, dark) {
   return { data, layout: themeLayout(layout, dark) };
 }
 
-/** Draw into an area, or, with `size`, for a sheet of paper whatever the window. */
-export async function drawPlot(area, figure, dark, size = null) {
-  const { data, layout } = buildPlot(figure, dark);
-  const width = size?.width ?? area.clientWidth;
+/** Fit labels, head and ticks to a width. */
+function fitLayout(layout, data, width) {
   makeRoom(layout, width);
   makeHead(layout, data, width);
-  if (!size) stackPanels(layout, area);
+  thinAxes(layout, width);
+}
+
+function thinAxes(layout, width) {
   const room = width - layout.margin.l - layout.margin.r;
   for (const key of Object.keys(layout)) {
     if (/^xaxis\d*$/.test(key)) thinTicks(layout[key], room);
   }
+}
+
+/** Draw into an area, or, with `size`, for a sheet of paper whatever the window. */
+export async function drawPlot(area, figure, dark, size = null) {
+  const { data, layout } = buildPlot(figure, dark);
+  if (!size) stackPanels(layout, area);
+  fitLayout(layout, data, size?.width ?? area.clientWidth);
   const fitted = size ? { ...size, autosize: false } : { height: undefined, autosize: true };
   await plotly().react(area, data, { ...layout, ...fitted }, CONFIG);
   const drawn = area.querySelector(".main-svg").getBoundingClientRect();
@@ -171,14 +184,33 @@ export function resizePlot(area) {
   if (area.isConnected && area.clientWidth > 0) plotly().Plots.resize(area);
 }
 
-/** A data URL of the figure at share size; always light unless `dark` is asked for. */
+/** A data URL of the figure for paper: larger type, its title above, and its legend with it. */
 export function renderImage(figure, format, dark = false) {
   const { data, layout } = buildPlot(figure, dark);
-  const titled = {
+  const sheet = makeSheet(layout, data, figure.title, dark);
+  makeRoom(sheet, SHEET.width);
+  thinAxes(sheet, SHEET.width);
+  const options = { format, ...SHEET, scale: EXPORT_WIDTH / SHEET.width };
+  return plotly().toImage({ data, layout: sheet, config: CONFIG }, options);
+}
+
+function makeSheet(layout, data, title, dark) {
+  const named = data.filter(({ showlegend }) => showlegend);
+  const hasLegend = named.length > 1;
+  const hasNotes = (layout.annotations ?? []).some(({ yref, y }) => yref === "paper" && y === 1);
+  const room = SHEET.width - layout.margin.l - layout.margin.r;
+  const rows = hasLegend ? Math.ceil(measureLegend(named) / room) : 0;
+  const head = TITLE_PX + LEGEND_ROW_PX * rows + (hasNotes ? HEAD_LINE_PX : 0);
+  return {
     ...layout,
     autosize: false,
-    title: { text: figure.title, x: 0.02, font: { size: 17, color: roleColour("ink", dark) } },
-    margin: { ...layout.margin, t: 52 },
+    ...SHEET,
+    showlegend: hasLegend,
+    title: {
+      text: title, x: 0.015, xanchor: "left", yref: "container", y: 1, yanchor: "top", pad: { t: 12 },
+      font: { size: 16, color: roleColour("ink", dark) },
+    },
+    legend: { ...layout.legend, x: 0, xanchor: "left", yref: "container", y: 1 - TITLE_PX / SHEET.height },
+    margin: { ...layout.margin, t: head + LABEL_PAD_PX, r: Math.max(layout.margin.r, 20) },
   };
-  return plotly().toImage({ data, layout: titled, config: CONFIG }, { format, ...EXPORT_SIZE });
 }

@@ -147,14 +147,16 @@ def test_the_csv_holds_one_row_for_each_run_drawn(
     assert len([line for line in lines if not line.startswith("#")]) == total + 1
 
 
-def test_a_run_outside_the_study_of_the_table_can_be_left_out_and_taken_in(
+def test_one_click_leaves_a_run_out_and_one_takes_it_in_again(
     open_page: Callable[..., Page], logger: Logger
 ) -> None:
     log_cell(logger, 10_000, 1e-2, True, "lr-sweep")
     page = open_page("/p/tiny/s/lr-sweep?tab=runs")
-    page.click("text=leave out")
+    page.click("button:has-text('leave out')")
+    page.wait_for_selector("tr.excluded >> text=left out by hand")
+    page.click("tr.excluded summary:has-text('reason')")
     page.fill("[name=reason]", "bad node")
-    page.click("button:has-text('Leave out')")
+    page.click("tr.excluded button:has-text('Keep')")
     page.wait_for_selector("tr.excluded >> text=bad node")
     page.click("text=take in")
     page.wait_for_selector("[data-table=study-runs] tbody tr:not(.excluded)")

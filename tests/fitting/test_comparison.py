@@ -8,6 +8,7 @@ from fitting import contexts, tabs
 from fitting.figures import build_figure
 from fitting.models import Study
 from fitting.queries import StudyView, view_study
+from fitting.texts import polish
 from tests.fitting.factories import make_isoflops, make_ladders, make_study, settle
 
 Figure = dict[str, object]
@@ -143,3 +144,9 @@ def test_one_token_multiplier_is_refused_in_a_sentence(transactional_db: None) -
     settle()
     refusal = draw(view_study(study), "overtraining")["refusal"]
     assert "the law needs at least 2 values of D/N" in refusal["sentence"]
+
+
+def test_numbers_in_sentences_are_written_as_pages_write_them() -> None:
+    assert polish("highest at N = 5.91e+05, 6.34e+03x of it") == "Highest at N = 591k, 6,340x of it"
+    assert polish("needs >= 3 LRs") == "Needs ≥ 3 LRs"
+    assert polish("n_tokens spans a factor 1") == "n_tokens spans a factor 1"

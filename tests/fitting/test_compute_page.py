@@ -49,7 +49,7 @@ def test_each_budget_has_a_parabola_a_ring_and_a_label(view: StudyView) -> None:
     figure = draw(view, "isoflop")
     assert [len(traces(figure, part)) for part in ("cell", "fit", "ring")] == [4, 4, 4]
     labels = [note["text"] for note in figure["layout"]["annotations"]]
-    assert labels == ["C = 1e11", "C = 3e11", "C = 1e12", "C = 3e12"]
+    assert labels == ["C = 10¹¹", "C = 3·10¹¹", "C = 10¹²", "C = 3·10¹²"]
 
 
 def test_a_ring_stands_where_the_table_says(view: StudyView) -> None:

@@ -300,7 +300,7 @@ def test_hidden_runs_are_counted_by_reason(study: Study) -> None:
 
 def test_an_initial_loss_beyond_the_plot_is_said(fitted: StudyView) -> None:
     texts = [note["text"] for note in draw(fitted)["layout"]["annotations"]]
-    assert "loss at initialisation 5.8 ↑" in texts
+    assert "loss at initialisation 5.800 ↑" in texts
     assert traces(draw(fitted), "initial") == []
 
 

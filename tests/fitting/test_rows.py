@@ -209,6 +209,16 @@ def test_runs_of_different_length_are_not_silently_repeats(study: Study) -> None
     assert "200 to 600 steps" in warning
 
 
+def test_runs_that_differ_in_a_setting_are_not_silently_repeats(study: Study) -> None:
+    runs = [
+        make_run(study.project, 3.0, peak_lr=lr, config={"recipe": recipe, "data_seed": seed})
+        for lr in (1e-3, 1e-2)
+        for recipe, seed in (("plain", 1), ("packed", 2))
+    ]
+    (warning,) = join(study, *runs).warnings
+    assert warning.startswith("2 points average runs that differ in recipe as repeats")
+
+
 def test_reading_takes_two_queries_whatever_the_number_of_runs(
     study: Study, django_assert_num_queries: object
 ) -> None:

@@ -11,7 +11,14 @@ from fitting.figures import build_figure
 from fitting.queries import StudyView, view_study
 from fitting.rows import StudyRow
 from fitting.services import add_runs
-from fitting.variants import MANY, choose_drawn, describe_shared, list_undrawn, name_variants
+from fitting.variants import (
+    MANY,
+    choose_drawn,
+    describe_shared,
+    list_undrawn,
+    name_variants,
+    place_variants,
+)
 from tests.fitting.factories import make_run, make_study, settle
 
 BASE = "qk_norm=ln, z_loss_coef=0, adam_eps=1e-08"
@@ -103,6 +110,14 @@ def test_a_chosen_variant_is_drawn_beside_the_one_with_most_runs() -> None:
     rows = make_rows({"a=1": 9, "a=2": 3, **{f"a={n}": 1 for n in range(3, 8)}})
     assert choose_drawn(rows, "a=7") == ["a=1", "a=7"]
     assert choose_drawn(rows, "a=99") == ["a=1", "a=2", "a=3"]
+
+
+def test_a_variant_keeps_its_place_among_colours_as_runs_arrive() -> None:
+    few = place_variants(make_rows({"a=1": 1, "a=2": 2}))
+    assert few == place_variants(make_rows({"a=1": 9, "a=2": 2}))
+    many = place_variants(make_rows({"a=5": 9, **{f"a={n}": 1 for n in range(5)}, "a=6": 1}))
+    assert [label for label, place in many.items() if place == 0] == ["a=5"]
+    assert max(many.values()) < MANY
 
 
 @pytest.fixture
