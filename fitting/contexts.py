@@ -104,8 +104,8 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
     order = order_labels(rows)
     drawn = choose_drawn(rows, wanted)
     optima.sort(key=lambda row: order.index(row.variant) if row.variant in order else len(order))
-    shown = (item for item in variants if item["variant"] in drawn)
-    columns = sorted(shown, key=lambda item: order.index(item["variant"]))
+    chosen = (item for item in variants if item["variant"] in drawn)
+    columns = sorted(chosen, key=lambda item: order.index(item["variant"]))
     return {
         "study": _describe_head(view.study),
         "tab": tab,

@@ -320,6 +320,8 @@ def end_run(run: Run, ending: Mapping[str, object]) -> None:
     at = ending.get("ended_at")
     run.ended_at = run.changed_at if at is None else datetime.fromtimestamp(float(at), UTC)
     run.state, run.ending = str(ending["state"]), None
-    run.exit_code, run.finish_reason = ending.get("exit_code"), ending.get("reason") or ""
+    exit_code = ending.get("exit_code")
+    run.exit_code = None if exit_code is None else int(exit_code)
+    run.finish_reason = str(ending.get("reason") or "")
     run.save(update_fields=[*ENDED_FIELDS, "changed_at"])
     run_ended.send(sender=Run, run=run)

@@ -80,13 +80,13 @@ def _build_trash(request: HttpRequest, project: Project) -> dict[str, object]:
 
 
 def _describe(run: Run) -> dict[str, object]:
-    days = settings.PURGE_AFTER_DAYS
+    days, at = settings.PURGE_AFTER_DAYS, run.deleted_at
     return {
         "uid": run.uid,
         "name": run.name or run.uid,
         "state": run.state,
         "outcome": run.outcome,
         "last_step": run.last_step,
-        "deleted_at": run.deleted_at,
-        "erased_at": run.deleted_at + timedelta(days=days) if days else None,
+        "deleted_at": at,
+        "erased_at": at + timedelta(days=days) if days and at else None,
     }

@@ -14,7 +14,6 @@ from fitting.palette import (
     category_tone,
     color_category,
 )
-from fitting.plots.allocation import write_flops
 from fitting.plots.frame import (
     Trace,
     linear_axis,
@@ -23,6 +22,7 @@ from fitting.plots.frame import (
     pad_log,
     plot_text,
     spread_labels,
+    write_power,
 )
 from fitting.plots.lines import Line, LineStyle, draw_line
 from fitting.plots.residuals import Residual, Series, draw_residuals
@@ -52,7 +52,7 @@ def draw_sigmoid(curves: Sequence[Doc], unit: str) -> dict[str, object]:
     computes = [x for trace in data for x in trace["x"]]
     low, high = pad_log(min(computes), max(computes), 0.02, 0.02)
     bottom, top = _span_scores(shown)
-    write = write_flops if unit == "FLOPs" else format_quantity
+    write = write_power if unit == "FLOPs" else format_quantity
     layout = make_layout(
         log_axis(f"Compute C, {unit}", low, high, write),
         linear_axis("Score, fraction", bottom, top),
