@@ -192,6 +192,8 @@ def _tabulate_forecast(view: StudyView, options: Options) -> Figure:
         "low": "from",
         "high": "to",
         "held_out": "Hold-out ratio",
+        "held_out_low": "80 % from",
+        "held_out_high": "80 % to",
     }
     rows = [
         {

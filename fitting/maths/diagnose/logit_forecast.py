@@ -29,6 +29,7 @@ class LogitForecast(Record):
     excluded : sizes that are above the limit at this step already, left out of the fit
     crossing, low, high : size at which the fit reaches the limit, with its 80% interval
     held_out : predicted over measured at the largest size, fitted without it
+    held_out_low, held_out_high : its 80% prediction interval over the measured value
     x, y, y_low, y_high : the drawn line with its prediction interval, NaN where there is none
     """
 
@@ -45,6 +46,8 @@ class LogitForecast(Record):
     high: float | None
     ratio: float | None
     held_out: float | None
+    held_out_low: float | None
+    held_out_high: float | None
     is_extrapolation: bool
     severity: str
     sentence: str
@@ -127,7 +130,9 @@ def forecast_logits(
         interval[0] if interval else None,
         interval[1] if interval else None,
         ratio,
-        held_out,
+        held_out.ratio,
+        held_out.low,
+        held_out.high,
         is_far,
         WARN if is_reached else OK if target is not None else UNKNOWN,
         _describe(group, trend, interval, held_out, limit),
@@ -146,30 +151,59 @@ def average_by_size(n: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArra
     return sizes, np.asarray(10**logs, dtype=np.float64)
 
 
-def _hold_out(sizes: FloatArray, values: FloatArray) -> float | None:
+@dataclass(frozen=True)
+class HeldOutLogit:
+    """The largest size as the smaller ones put it, with its 80% interval, over the measured."""
+
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def text(self) -> str:
+        """Say by how much the smaller sizes miss the largest, and whether the interval holds it."""
+        if self.ratio is None:
+            return ""
+        error = f"; hold-out error {100 * (self.ratio - 1):+.0f}%"
+        if self.low is None or self.high is None:
+            return f"{error}, interval unknown"
+        place = "inside" if self.low <= 1.0 <= self.high else "outside"
+        return f"{error}, the largest size is {place} its 80% interval"
+
+
+def _hold_out(sizes: FloatArray, values: FloatArray) -> HeldOutLogit:
     if len(sizes) <= MIN_SIZES:
-        return None
+        return HeldOutLogit()
     smaller = fit_trend(sizes[:-1], values[:-1])
-    return None if smaller is None else smaller.predict(float(sizes[-1])) / float(values[-1])
+    if smaller is None:
+        return HeldOutLogit()
+    n, measured = float(sizes[-1]), float(values[-1])
+    low, high = smaller.predict_interval(n) or (math.nan, math.nan)
+    known = math.isfinite(low) and math.isfinite(high)
+    return HeldOutLogit(
+        smaller.predict(n) / measured,
+        low / measured if known else None,
+        high / measured if known else None,
+    )
 
 
 def _describe(
     group: Group,
     trend: Trend,
     interval: tuple[float, float] | None,
-    held_out: float | None,
+    held_out: HeldOutLogit,
     limit: float,
 ) -> str:
     largest = float(10 ** trend.x[-1])
     crossing = trend.find_crossing(limit)
     if crossing is None:
-        return f"At LR {group.lr:g} attention logits do not grow with size."
+        return f"At LR {group.lr:g} attention logits do not grow with size{held_out.text}."
     if crossing > 1e3 * largest:
-        return f"At LR {group.lr:g} attention logits stay below {limit:g} far beyond these sizes."
+        far = f"attention logits stay below {limit:g} far beyond these sizes"
+        return f"At LR {group.lr:g} {far}{held_out.text}."
     known = f"80% {interval[0]:.2g} to {interval[1]:.2g}" if interval else "interval unknown"
-    error = f"; hold-out error {100 * (held_out - 1):+.0f}%" if held_out is not None else ""
     label = ", an extrapolation" if crossing > DECADE * largest else ""
     return (
         f"At LR {group.lr:g} attention logits reach {limit:g} at N = {crossing:.2g} ({known}), "
-        f"{crossing / largest:.2g}x the largest run{label}{error}."
+        f"{crossing / largest:.2g}x the largest run{label}{held_out.text}."
     )

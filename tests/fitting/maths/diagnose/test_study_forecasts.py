@@ -47,6 +47,25 @@ def test_three_sizes_get_a_line_without_interval() -> None:
     assert "interval unknown" in found.sentence
 
 
+@pytest.mark.parametrize(("last", "place"), [(1.02, "inside"), (2.0, "outside")])
+def test_largest_size_is_said_to_be_inside_or_outside(last: float, place: str) -> None:
+    sizes = np.geomspace(1e4, 1e6, 6)
+    wobble = np.array([1.05, 0.96, 1.03, 0.97, 1.02, last])
+    found = forecast((10 * (sizes / 1e4) ** 0.7 * wobble).tolist(), sizes)
+    assert isinstance(found, LogitForecast)
+    assert f"the largest size is {place} its 80% interval" in found.sentence
+    assert found.held_out is not None
+    assert found.held_out_low is not None and found.held_out_high is not None
+    assert found.held_out_low < found.held_out < found.held_out_high
+    assert (found.held_out_low <= 1.0 <= found.held_out_high) == (place == "inside")
+
+
+def test_held_out_size_on_three_points_has_no_interval() -> None:
+    found = forecast([10.0, 20.0, 40.0, 80.0], np.geomspace(1e4, 1e6, 4))
+    assert isinstance(found, LogitForecast)
+    assert "hold-out error +0%, interval unknown" in found.sentence
+
+
 def test_target_beyond_the_crossing_is_a_warning() -> None:
     assert forecast([246.7, 1486.6, 5613.4], target=TARGET).severity == "warn"
     assert forecast([246.7, 1486.6, 5613.4], target=1e5).severity == "ok"
