@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import msgspec
-from django.db.models import Func, JSONField, QuerySet, TextField
+from django.db.models import BooleanField, F, Func, JSONField, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 
 from runs.facts import COLUMNS
@@ -60,9 +61,16 @@ def read_page(runs: QuerySet[Run], order: Order, columns: Sequence[str], limit: 
     shown = found[:limit]
     following = order.write_cursor(*reversed(shown[-1])) if len(found) > limit else None
     ids = [pk for pk, _ in shown]
-    page = Run.objects.filter(pk__in=ids)
+    page = Run.objects.filter(_is_among(ids))
     documents = _read_columns(page, columns) if columns else _read_all(page)
     return Page([documents[pk] for pk in ids if pk in documents], following)
+
+
+def _is_among(ids: Sequence[int]) -> Func:
+    """Return the condition of having one of these ids: one parameter, not one for each."""
+    array = Value("{" + ",".join(map(str, ids)) + "}")
+    options = {"template": "%(expressions)s::bigint[])", "arg_joiner": " = ANY("}
+    return Func(F("pk"), array, output_field=BooleanField(), **options)
 
 
 def _read_all(runs: QuerySet[Run]) -> dict[int, Document]:
@@ -77,13 +85,15 @@ def _read_columns(runs: QuerySet[Run], columns: Sequence[str]) -> dict[int, Docu
     rows = _read_keyed(runs, keyed).values_list(
         "pk", "uid", KEYED, *(PLAIN.get(name, name) for name in plain)
     )
+    read = [*plain, *keyed]
+    shown = [name for name in names if name in read]
+    choose = itemgetter(*(read.index(name) for name in shown))
     found = {}
     for pk, uid, cells, *values in rows:
-        document = dict(zip(plain, values, strict=True))
-        document |= zip(keyed, msgspec.json.decode(cells), strict=True)
+        document = dict(zip(shown, choose(values + msgspec.json.decode(cells)), strict=True))
         if document.get("name") == "":
             document["name"] = uid
-        found[pk] = {name: document[name] for name in names if name in document}
+        found[pk] = document
     _add_made(runs, found, [name for name in names if name in MADE])
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 
+from django.conf import settings
 from django.db import IntegrityError
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -71,7 +72,9 @@ class Runs(RunView):
         """List runs, newest first unless ordered otherwise."""
         params = request.query_params
         project = self.get_project(params["project"]) if params.get("project") else None
-        limit, columns = read_limit(request), self._read_columns(params.get("columns", ""))
+        columns = self._read_columns(params.get("columns", ""))
+        most = settings.MAX_CHOSEN_PAGE_SIZE if columns else settings.MAX_PAGE_SIZE
+        limit = read_limit(request, most)
         with answer_bad_filters():
             order = Order.read(params.get("order") or DEFAULT_ORDER)
             runs = list_runs(self.principal, project, params, order)

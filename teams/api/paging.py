@@ -42,13 +42,13 @@ def paginate(
     return {"items": items, "next": following}
 
 
-def read_limit(request: Request) -> int:
+def read_limit(request: Request, most: int = settings.MAX_PAGE_SIZE) -> int:
     """Return the size of a page, clamped to what the server gives at once."""
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
     digits = text.isascii() and text.isdigit() and len(text) <= MAX_LIMIT_DIGITS
     if not digits or int(text) < 1:
         raise ApiError(422, "out_of_range", f"limit is {text[:20]!r}; send 1 or more.", "limit")
-    return min(int(text), settings.MAX_PAGE_SIZE)
+    return min(int(text), most)
 
 
 def _encode(value: object) -> str:

@@ -57,6 +57,19 @@ def test_t20_page_of_a_list_is_bounded(api: Api) -> None:
     assert answer["next"]
 
 
+def test_t20_page_of_chosen_columns_is_larger_and_bounded(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [Run(project=api.project, uid=f"r{number}") for number in range(520)]
+    Run.objects.bulk_create(runs)
+    path = f"runs?project={api.project.slug}&columns=state&limit=99999"
+    assert len(api.get(path).json()["items"]) == 520
+    monkeypatch.setattr(settings, "MAX_CHOSEN_PAGE_SIZE", 510)
+    answer = api.get(path).json()
+    assert len(answer["items"]) == 510
+    assert answer["next"]
+
+
 def test_t20_series_is_reduced_on_the_server(api: Api) -> None:
     run = open_run(api, "long")
     Job(api, run).log(range(20_000), loss=[1.0] * 20_000)
