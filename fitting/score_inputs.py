@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 MAX_RUNS = 200  # a pair of curves takes 2 ms to read
 # In the order in which they are looked for; the first one that runs log is read.
-SCORES = tuple(
-    re.compile(rf"(.*[./_-])?{name}", re.IGNORECASE)
-    for name in (r"pass_?rate", r"pass[@_](at_)?1", r"success_?rate", "mean_?reward", "accuracy")
+SCORES = (
+    re.compile(r"(.*[./_-])?pass_?rate", re.IGNORECASE),
+    re.compile(r"(.*[./_-])?pass[@_](at_)?1", re.IGNORECASE),
+    re.compile(r"(.*[./_-])?success_?rate", re.IGNORECASE),
+    re.compile(r"(.*[./_-])?mean_?reward", re.IGNORECASE),
+    re.compile(r"(.*[./_-])?accuracy", re.IGNORECASE),
 )
 NAMES = "pass|rate|reward|accuracy|gpu"  # parts of names that are looked at
 GPU_HOURS = re.compile(r"(.*[./_-])?gpu_?hours", re.IGNORECASE)

@@ -20,8 +20,8 @@ GUARDS = (
     Guard(
         "T1: a revoked token is nobody",
         "teams/store.py",
-        "t.key = %(key)s AND t.revoked_at IS NULL AND u.is_active",
-        "t.key = %(key)s AND u.is_active",
+        "t.key = %(key)s::text AND t.revoked_at IS NULL AND u.is_active",
+        "t.key = %(key)s::text AND u.is_active",
         ("tests/teams/test_tokens.py", "-k", "revoked"),
     ),
     Guard(

@@ -39,7 +39,7 @@ def test_page_shows_every_verdict_the_unknown_ones_with_their_reason(job: Job) -
     page = browser(job, Role.VIEWER).get(address(job)).content.decode()
     assert page.count('class="verdict"') == 15
     assert "Attention logits grow: layer 0 reached 2e+04 at step 510." in page
-    assert "not logged: attn.entropy.L*" in page
+    assert "Not logged: attn.entropy.L*" in page
     assert "Wortsman et al. 2023, section 3.3" in page
     assert "set by hand" not in page
 
@@ -48,8 +48,8 @@ def test_only_what_asks_for_attention_stands_open(job: Job) -> None:
     page = browser(job, Role.VIEWER).get(address(job)).content.decode()
     before, _, folded = page.partition('class="verdict-rest"')
     assert "Attention-logit growth" in before
-    assert "not logged: attn.entropy.L*" not in before
-    assert "not logged: attn.entropy.L*" in folded
+    assert "Not logged: attn.entropy.L*" not in before
+    assert "Not logged: attn.entropy.L*" in folded
 
 
 def test_page_of_a_run_without_metrics_says_so(job: Job) -> None:
@@ -57,7 +57,7 @@ def test_page_of_a_run_without_metrics_says_so(job: Job) -> None:
     while refit.run_next(1):
         pass
     page = browser(job).get(f"/p/{job.run.project.slug}/r/{other.uid}").content.decode()
-    assert "not logged: loss.train" in page
+    assert "Not logged: loss.train" in page
 
 
 def test_twin_and_api_answer_with_the_same_rows(job: Job) -> None:

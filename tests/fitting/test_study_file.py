@@ -45,7 +45,7 @@ def test_every_figure_every_table_and_the_provenance_are_inside(study: Study, te
     assert held["figures/lr_loss.json?ys=lin"]["plot"] == "lr_loss"
     assert all(fit.input_digest in text for fit in study.fits.all())
     assert 'data-table="study-runs"' in text
-    assert "left out by hand: bad node" in text
+    assert "Left out by hand: bad node" in text
 
 
 def test_no_text_ends_a_script_or_becomes_markup(text: str) -> None:
