@@ -65,24 +65,25 @@ class World:
 
     # --- our own programs ----------------------------------------------------------------------
     def start_worker(self) -> None:
-        command = programs.worker(self._environment(), self.logs, f"faults-{os.getpid()}@localhost")
+        command = programs.worker(self.environment(), self.logs, f"faults-{os.getpid()}@localhost")
         lines_before = _count(command.log_path, " ready.")
         self._start(command)
         ready = " ready."
         wait_until(lambda: _count(command.log_path, ready) > lines_before, "the worker")
 
     def start_sweeper(self) -> None:
-        self._start(programs.sweeper(self._environment(), self.logs))
+        self._start(programs.sweeper(self.environment(), self.logs))
 
     def start_web(self, port: int | None = None) -> str:
         port = port or find_free_port()
-        self._start(programs.web(self._environment(), self.logs, "127.0.0.1", port))
+        self._start(programs.web(self.environment(), self.logs, "127.0.0.1", port))
         return f"http://127.0.0.1:{port}"
 
     def _start(self, command: Command) -> None:
         self.running[command.name] = Child(command)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """The environment of a program of this installation."""
         own = {**self.env, "SCALEDASH_REFIT_LEASE_SECONDS": LEASE_SECONDS}
         return programs.inherit_environment(own)
 
