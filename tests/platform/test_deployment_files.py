@@ -190,6 +190,46 @@ def test_compose_variables_stand_in_the_example() -> None:
     assert used == offered
 
 
+def test_example_leaves_what_must_be_chosen_empty() -> None:
+    # docker-compose takes a comment behind an empty value for the value: a known password.
+    example = (ROOT / ".env.example").read_text()
+    values = dict(re.findall(r"(?m)^([A-Z_]+)=(.*)$", example))
+    compose = (ROOT / "docker-compose.yml").read_text()
+    required = set(re.findall(r"\$\{([A-Z_]+):\?", compose))
+    assert required >= {"SCALEDASH_SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
+    assert {values[name] for name in required} == {""}
+    assert [line for line in example.splitlines() if "=" in line and "#" in line[1:]] == []
+
+
+def test_compose_sets_only_variables_that_are_documented(
+    compose: dict[str, dict[str, object]],
+) -> None:
+    documented = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs/operations.md").read_text()))
+    prepare = compose["services"]["prepare"]["environment"]
+    given = set(compose["x-server"]["environment"]) | set(prepare) - {"<<"}
+    threads = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}
+    assert given - threads <= documented
+
+
+def test_who_waits_for_a_healthy_service_waits_for_one_with_a_check(
+    compose: dict[str, dict[str, object]],
+) -> None:
+    services = compose["services"]
+    awaited = {
+        name
+        for service in services.values()
+        for name, wish in service.get("depends_on", {}).items()
+        if wish["condition"] == "service_healthy"
+    }
+    assert awaited == {"postgres", "redis", "web"}
+    assert all("healthcheck" in services[name] for name in awaited)
+    images = [service["image"] for service in services.values() if "image" in service]
+    assert all(re.fullmatch(r"[a-z]+:\d+", image) for image in images)
+    kept = {volume for service in services.values() for volume in service.get("volumes", [])}
+    named = {volume.split(":")[0] for volume in kept if not volume.startswith(".")}
+    assert named == set(compose["volumes"])
+
+
 def test_the_image_copies_only_what_exists() -> None:
     text = (ROOT / "Dockerfile").read_text()
     sources = re.findall(r"^COPY (?!--)(.+) \S+$", text, re.MULTILINE)
