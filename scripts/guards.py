@@ -221,6 +221,13 @@ GUARDS = (
         ("tests/teams/test_password_mail.py", "-k", "t19 and mailbox"),
     ),
     Guard(
+        "T25: nobody else makes the first administrator",
+        "teams/signin.py",
+        "    return not here or settings.TRUSTED_PROXIES > 0",
+        "    return not is_loopback(settings.SCALEDASH_BIND)",
+        ("tests/teams/test_signin.py", "-k", "setup_behind_a_proxy"),
+    ),
+    Guard(
         "T26: tokens are not logged",
         "scaledash/lib/logs.py",
         'r"sd_[A-Za-z0-9]+_[A-Za-z0-9_-]+"',

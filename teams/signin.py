@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
@@ -31,8 +33,7 @@ def show_setup(request: HttpRequest) -> HttpResponse:
     """Make the first administrator; afterwards there is no such page."""
     if User.objects.exists():
         raise Http404
-    needs_code = not is_loopback(settings.SCALEDASH_BIND)
-    form = SetupForm(read_form(request), needs_code=needs_code)
+    form = SetupForm(read_form(request), needs_code=_is_open_to_others())
     if request.method != "POST" or not form.is_valid():
         return _show(request, "teams/setup.html", {"form": form})
     fields = form.cleaned_data
@@ -42,6 +43,13 @@ def show_setup(request: HttpRequest) -> HttpResponse:
         raise Http404
     login(request, user, BACKEND)
     return redirect(settings.LOGIN_REDIRECT_URL)
+
+
+def _is_open_to_others() -> bool:
+    """Say whether strangers may come: by the address bound, or through a proxy in front of it."""
+    public = urlsplit(settings.SCALEDASH_BASE_URL).hostname or "localhost"
+    here = is_loopback(settings.SCALEDASH_BIND) and is_loopback(public)
+    return not here or settings.TRUSTED_PROXIES > 0
 
 
 @sensitive_post_parameters()

@@ -342,6 +342,18 @@ def test_setup_beyond_loopback_needs_the_code(settings: object, code: str) -> No
     assert User.objects.count() == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SCALEDASH_BASE_URL", "https://runs.example.org"), ("TRUSTED_PROXIES", 1)],
+)
+def test_setup_behind_a_proxy_on_this_machine_needs_the_code(
+    settings: object, name: str, value: object
+) -> None:
+    setattr(settings, name, value)
+    assert Client().post("/setup", SETUP).context["form"].errors["code"]
+    assert User.objects.count() == 0
+
+
 def test_setup_beyond_loopback_accepts_the_code(settings: object) -> None:
     settings.SCALEDASH_BIND = "0.0.0.0"
     form = {**SETUP, "code": services.compute_setup_code()}
