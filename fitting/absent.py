@@ -8,6 +8,8 @@ from typing import Any
 from fitting.batch_figures import list_cells
 from fitting.comparison import choose_pair
 from fitting.compute_results import ENVELOPE, ISOFLOP, PARAMETRIC, find_refusal, find_variant
+from fitting.critical_figures import find_refusal as find_critical_refusal
+from fitting.critical_figures import list_families as list_critical
 from fitting.queries import StudyView
 from fitting.results import RefusalDoc, as_refusal
 from fitting.schedule_figures import find_refusal as find_schedule_refusal
@@ -40,6 +42,7 @@ def _list_refusals(view: StudyView) -> Iterator[tuple[str, RefusalDoc | None]]:
         yield "Over-training", as_refusal(law["fit"]) if law else None
         yield "Variants", choose_pair(view, {}).refusal
     yield "Learning rate x batch", (view.lr_batch or {}).get("refusal")
+    yield "Critical batch size", find_critical_refusal(view, {})
     yield "Schedules", find_schedule_refusal(view, {})
     yield "RL sigmoid", find_score_refusal(view)
 
@@ -61,6 +64,8 @@ def drop_absent(view: StudyView, names: Iterable[str], kept: str = "") -> list[s
         absent.add("compare")
     if not list_families(view):
         absent.add("schedule")
+    if not list_critical(view):
+        absent.add("critical")
     if not list_curves(view):
         absent.add("sigmoid")
     if not list_cells(view):

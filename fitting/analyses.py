@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from fitting.curve_inputs import ScheduleInput, read_schedule
+from fitting.curve_inputs import CriticalInput, ScheduleInput, read_critical, read_schedule
 from fitting.diagnoses.publishing import describe
 from fitting.diagnoses.study import read_instability, run_instability
 from fitting.inputs import (
@@ -25,6 +25,8 @@ from fitting.inputs import (
     read_lr_sweep,
 )
 from fitting.maths.compute_optimal import ComputeSettings, LossCurve, analyse_compute_optimal
+from fitting.maths.critical_batches import LAW as CRITICAL_LAW
+from fitting.maths.critical_batches import analyse_critical_batches, refuse_batches
 from fitting.maths.diagnose.study_lr import STABLE, judge_sweep
 from fitting.maths.lr_batch import LAWS as BATCH_LAWS
 from fitting.maths.lr_batch import BatchSettings, analyse_lr_batch
@@ -39,6 +41,7 @@ from fitting.maths.score_curves import analyse_scores
 from fitting.models import FitKind, Study
 from fitting.queries import (
     COMPUTE_OPTIMAL,
+    CRITICAL_BATCH,
     INSTABILITY,
     LR_BATCH,
     LR_SCHEDULE,
@@ -150,6 +153,18 @@ def run_lr_schedule(data: ScheduleInput, study: Study, kind: FitKind) -> Result:
     return {**analyse_schedules(data.curves, chosen).to_dict(), "laws": laws}
 
 
+def run_critical_batch(data: CriticalInput, study: Study, kind: FitKind) -> Result:
+    """Fit the steps to a loss against batch size; a fast fit has not read the curves."""
+    options = _known_options(study.settings.get(CRITICAL_BATCH, {}), ("seed",))
+    chosen = Settings(LR_REPLICAS[FitKind.FAST], **options)
+    laws = describe_laws([CRITICAL_LAW])
+    if data.curves:
+        return {**analyse_critical_batches(data.curves, chosen).to_dict(), "laws": laws}
+    refusal = NO_CURVES if data.curves is None else refuse_batches(data.most_batches)
+    counts = {"n_runs": data.n_runs, "n_used": 0, "settings": chosen.to_dict()}
+    return {"families": [], "refusal": refusal.to_dict(), "laws": laws, **counts}
+
+
 def run_rl_sigmoid(data: ScoreInput, study: Study, kind: FitKind) -> Result:
     """Fit the sigmoid to every score curve; a fast fit has not read them."""
     wished = study.settings.get(RL_SIGMOID, {})
@@ -200,6 +215,7 @@ ANALYSES = {
     LR_SWEEP: Analysis(LR_SWEEP, 2, read_lr_sweep, run_lr_sweep),
     COMPUTE_OPTIMAL: Analysis(COMPUTE_OPTIMAL, 3, read_compute_optimal, run_compute_optimal),
     LR_BATCH: Analysis(LR_BATCH, 1, read_lr_batch, run_lr_batch),
+    CRITICAL_BATCH: Analysis(CRITICAL_BATCH, 1, read_critical, run_critical_batch),
     LR_SCHEDULE: Analysis(LR_SCHEDULE, 2, read_schedule, run_lr_schedule),
     RL_SIGMOID: Analysis(RL_SIGMOID, 1, read_scores, run_rl_sigmoid),
     INSTABILITY: Analysis(INSTABILITY, 3, read_instability, run_instability),

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from fitting.batch_figures import BATCH_FIGURES
 from fitting.comparison_figures import COMPARISON_FIGURES
 from fitting.compute_figures import COMPUTE_FIGURES
+from fitting.critical_figures import CRITICAL_FIGURES
 from fitting.instability_figures import INSTABILITY_FIGURES
 from fitting.lr_figures import LR_FIGURES, MODES
 from fitting.queries import StudyView
@@ -27,6 +28,7 @@ FIGURES = {
     **BATCH_FIGURES,
     **COMPUTE_FIGURES,
     **COMPARISON_FIGURES,
+    **CRITICAL_FIGURES,
     **SCHEDULE_FIGURES,
     **SCORE_FIGURES,
     **INSTABILITY_FIGURES,

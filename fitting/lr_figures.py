@@ -67,6 +67,19 @@ def count_runs(view: StudyView) -> dict[str, int]:
     }
 
 
+def count_states(view: StudyView) -> dict[str, int]:
+    """Return how many runs there are and how many take no part: for laws of whole curves."""
+    rows, included = view.rows.rows, view.rows.included
+    return {
+        "n": len(rows),
+        "drawn": 0,
+        "clipped": 0,
+        "excluded": len(rows) - len(included),
+        "held_out": 0,
+        "unfinished": sum(not row.is_finished for row in included),
+    }
+
+
 def name_scale(view: StudyView) -> str:
     """Return the title of the axis of sizes."""
     source = view.rows.sources["n"]

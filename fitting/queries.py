@@ -21,8 +21,17 @@ from teams.models import Project
 from teams.principals import Principal
 
 LR_SWEEP, COMPUTE_OPTIMAL, INSTABILITY = "lr_sweep", "compute_optimal", "instability"
-LR_BATCH, LR_SCHEDULE, RL_SIGMOID = "lr_batch", "lr_schedule", "rl_sigmoid"
-ANALYSES = (LR_SWEEP, COMPUTE_OPTIMAL, LR_BATCH, LR_SCHEDULE, RL_SIGMOID, INSTABILITY)
+LR_BATCH, LR_SCHEDULE = "lr_batch", "lr_schedule"
+CRITICAL_BATCH, RL_SIGMOID = "critical_batch", "rl_sigmoid"
+ANALYSES = (
+    LR_SWEEP,
+    COMPUTE_OPTIMAL,
+    LR_BATCH,
+    CRITICAL_BATCH,
+    LR_SCHEDULE,
+    RL_SIGMOID,
+    INSTABILITY,
+)
 CELL_ORDER = ("done", "running", "diverged", "failed", "excluded")
 
 
@@ -58,6 +67,7 @@ class StudyView:
     lr_batch_fit: Fit | None = None
     schedule_fit: Fit | None = None
     sigmoid_fit: Fit | None = None
+    critical_fit: Fit | None = None
 
     @property
     def compute(self) -> ComputeDoc | None:
@@ -88,6 +98,11 @@ class StudyView:
     def sigmoid(self) -> dict[str, Any] | None:
         """Return the newest sigmoids that read the score curves, else that they are pending."""
         return self.sigmoid_fit.result if self.sigmoid_fit else None
+
+    @property
+    def critical(self) -> dict[str, Any] | None:
+        """Return the newest critical batch sizes that read the curves, else that they pend."""
+        return self.critical_fit.result if self.critical_fit else None
 
     @property
     def is_envelope_old(self) -> bool:
@@ -136,7 +151,7 @@ def view_study(study: Study) -> StudyView:
     envelope = compute if is_deep else find_newest(study, COMPUTE_OPTIMAL, FitKind.DEEP)
     rows, progress = fill_losses(study, rows, fit), read_progress(study, fit)
     instability, batch = (find_current_fit(study, name) for name in (INSTABILITY, LR_BATCH))
-    curves = (find_deepest(study, name) for name in (LR_SCHEDULE, RL_SIGMOID))
+    curves = (find_deepest(study, name) for name in (LR_SCHEDULE, RL_SIGMOID, CRITICAL_BATCH))
     return StudyView(study, rows, fit, progress, compute, envelope, instability, batch, *curves)
 
 

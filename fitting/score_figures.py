@@ -10,6 +10,7 @@ from typing import Any
 
 from fitting.compute_results import decode
 from fitting.law_table import Document, describe_law_fit, summarise_fit
+from fitting.lr_figures import count_states
 from fitting.palette import SYMBOLS, category_tone
 from fitting.plots.compute_tables import make_columns
 from fitting.plots.contract import Figure, Options, Plot
@@ -51,19 +52,6 @@ def list_curves(view: StudyView) -> list[Doc]:
         }
         for curve in curves
     ]
-
-
-def count_scores(view: StudyView) -> dict[str, int]:
-    """Return how many runs there are, and in which state."""
-    rows, included = view.rows.rows, view.rows.included
-    return {
-        "n": len(rows),
-        "drawn": 0,
-        "clipped": 0,
-        "excluded": len(rows) - len(included),
-        "held_out": 0,
-        "unfinished": sum(not row.is_finished for row in included),
-    }
 
 
 def choose_drawn(view: StudyView) -> list[Doc]:
@@ -286,7 +274,7 @@ def _draw_residuals(view: StudyView, options: Options) -> Figure:
 
 SCORE_FIGURES: Mapping[str, Plot] = {
     "sigmoid": Plot(
-        "Score against compute", _draw, _caption, _tabulate, _law, count_scores, _refuse
+        "Score against compute", _draw, _caption, _tabulate, _law, count_states, _refuse
     ),
     "score_residuals": Plot(
         "Predicted against measured score",
@@ -294,7 +282,7 @@ SCORE_FIGURES: Mapping[str, Plot] = {
         _caption_residuals,
         _tabulate,
         _law,
-        count_scores,
+        count_states,
         _refuse,
     ),
 }

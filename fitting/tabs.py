@@ -14,6 +14,7 @@ from fitting.batch_figures import build_batch
 from fitting.comparison import build_comparison, summarise_comparison
 from fitting.comparison_figures import COMPARISON_FIGURES
 from fitting.compute_page import describe_overtraining
+from fitting.critical_figures import CRITICAL_FIGURES, build_critical, summarise_critical
 from fitting.diagnoses.tab import build_instabilities
 from fitting.forecast_page import build_forecasts
 from fitting.queries import COMPUTE_OPTIMAL, LR_SWEEP, StudyView
@@ -77,6 +78,9 @@ TABS: Mapping[str, Tab] = {
     "schedule": Tab(
         "Schedules", tuple(SCHEDULE_FIGURES), "schedule", build_schedules, summarise_schedules
     ),
+    "critical": Tab(
+        "Critical batch", tuple(CRITICAL_FIGURES), "critical", build_critical, summarise_critical
+    ),
     "sigmoid": Tab(
         "RL sigmoid",
         tuple(SCORE_FIGURES),
@@ -108,6 +112,7 @@ OPTION_KEYS = {
     "lr_loss": ("ys",),
     "lr_batch": ("cell",),
     **dict.fromkeys(COMPARISON_FIGURES, ("reference",)),
+    **dict.fromkeys(CRITICAL_FIGURES, ("model",)),
     **dict.fromkeys(SCHEDULE_FIGURES, ("family", "law")),
 }
 

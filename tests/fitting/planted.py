@@ -30,6 +30,25 @@ def make_batches(study: Study) -> None:
     add_runs(study, runs)
 
 
+CRITICAL = 4096.0  # tokens
+
+
+def make_batch_sizes(study: Study, open_job: Callable[[dict[str, object]], Job]) -> list[Run]:
+    """Log runs at seven batch sizes and two rates, whose loss is a law of S / (1 + B_crit / B)."""
+    runs = []
+    for batch, (lr, slower) in product(2.0 ** np.arange(9, 16), ((1e-3, 1.4), (3e-3, 1.0))):
+        job = open_job(
+            {"scale": {"n_params_non_embedding": 1e6, "batch_tokens": batch, "peak_lr": lr}}
+        )
+        steps = np.unique(np.geomspace(10, 20_000 * (1 + CRITICAL / batch), 120).astype(int))
+        done = steps / (1 + CRITICAL / batch) / slower
+        job.log(steps.tolist(), metrics={"loss.val": (1.5 + 20 * done**-0.5).tolist()})
+        job.api.post(f"runs/{job.run.uid}/finish", {"state": "finished"})
+        runs.append(job.run)
+    add_runs(study, runs)
+    return runs
+
+
 SIGMOIDS = {"fp32": (0.61, 3000.0, 1.9), "bf16": (0.52, 3000.0, 1.9)}
 START = 0.3
 

@@ -11,22 +11,16 @@ from fitting import contexts, tabs
 from fitting.figures import build_figure
 from fitting.queries import StudyView, view_study
 from tests.fitting.factories import make_run, make_study, make_sweep, settle
-from tests.fitting.planted import SIGMOIDS, make_scores
-from tests.runs.factories import Job, make_api, open_run
+from tests.fitting.planted import SIGMOIDS
+from tests.fitting.planted_views import know
+from tests.runs.factories import Job, make_api
 
 Figure = dict[str, object]
-KNOWN: dict[str, StudyView] = {}  # pages are pure: a view that was read once serves them all
 
 
 @pytest.fixture
 def view(transactional_db: None) -> StudyView:
-    if "scores" not in KNOWN:
-        api = make_api()
-        study = make_study(api.project, variant_keys=["logits"])
-        make_scores(study, lambda fields: Job(api, open_run(api, **fields)))
-        settle()
-        KNOWN["scores"] = view_study(study)
-    return KNOWN["scores"]
+    return know("scored")
 
 
 def draw(view: StudyView, name: str = "sigmoid") -> Figure:
