@@ -124,9 +124,10 @@ def read_critical(target: Doc) -> tuple[float, float, float]:
         return math.nan, math.nan, math.nan
     found = target["fit"]["derived"]["B_crit"]
     interval = found["interval"] or {}
-    ends = (decode([interval.get(key, "NaN")])[0] for key in ("low", "high"))
-    value = decode([found["value"]])[0]
-    return value, *ends
+    value, low, high = decode(
+        [found["value"], interval.get("low", "NaN"), interval.get("high", "NaN")]
+    )
+    return value, low, high
 
 
 def _mark_critical(target: Doc) -> list[dict[str, object]]:
