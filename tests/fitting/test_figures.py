@@ -15,7 +15,7 @@ from fitting.plots.frame import MINUS
 from fitting.queries import StudyView, view_study
 from fitting.services import add_runs, set_exclusion
 from scaledash.lib import jsonsafe
-from tests.fitting.factories import LRS, SIZES, make_run, make_study, make_sweep, settle
+from tests.fitting.factories import LRS, SIZES, make_run, make_study, settle
 from tests.fitting.planted_views import KINDS, know, make_fitted
 
 Figure = dict[str, object]
