@@ -7,9 +7,12 @@ from typing import Any
 
 from fitting.batch_figures import list_cells
 from fitting.comparison import choose_pair
+from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.compute_results import ENVELOPE, ISOFLOP, PARAMETRIC, find_refusal, find_variant
 from fitting.critical_figures import find_refusal as find_critical_refusal
 from fitting.critical_figures import list_families as list_critical
+from fitting.instability_figures import NOT_LOGGED
+from fitting.plots.overtraining import find_law
 from fitting.queries import StudyView
 from fitting.results import RefusalDoc, as_refusal
 from fitting.schedule_figures import find_refusal as find_schedule_refusal
@@ -18,6 +21,7 @@ from fitting.score_figures import find_refusal as find_score_refusal
 from fitting.score_figures import list_curves
 
 PENDING = "pending"  # comes with the deep fit; nothing is missing
+LOGGED = {"gradient_rms": "Gradient RMS against size", "log_z": "log Z against step"}
 APPROACHES = {ISOFLOP: "IsoFLOP", PARAMETRIC: "Parametric L(N, D)", ENVELOPE: "Envelope"}
 
 
@@ -45,6 +49,8 @@ def _list_refusals(view: StudyView) -> Iterator[tuple[str, RefusalDoc | None]]:
     yield "Critical batch size", find_critical_refusal(view, {})
     yield "Schedules", find_schedule_refusal(view, {})
     yield "RL sigmoid", find_score_refusal(view)
+    absent = set(_find_absent_instability(view))
+    yield from ((name, NOT_LOGGED[slug]) for slug, name in LOGGED.items() if slug in absent)
 
 
 def _refuse_lr(view: StudyView) -> RefusalDoc | None:
@@ -57,9 +63,14 @@ def _refuse_lr(view: StudyView) -> RefusalDoc | None:
     return laws[0] if laws and all(laws) else None
 
 
-def drop_absent(view: StudyView, names: Iterable[str], kept: str = "") -> list[str]:
-    """Return tabs or figures without those for which the study has nothing; `kept` stays."""
-    absent = set()
+def drop_absent(
+    view: StudyView, names: Iterable[str], kept: str = "", variant: str = ""
+) -> list[str]:
+    """Return tabs or figures without those for which the study has nothing; `kept` stays.
+
+    Where no law of compute can be fitted to anything, the coverage stands in the figures' place.
+    """
+    absent = {*_find_absent_instability(view)}
     if len((view.compute or {}).get("ladders", [])) < 2:
         absent.add("compare")
     if not list_families(view):
@@ -70,4 +81,21 @@ def drop_absent(view: StudyView, names: Iterable[str], kept: str = "") -> list[s
         absent.add("sigmoid")
     if not list_cells(view):
         absent.add("lr_batch")
+    if find_law(find_variant(view.compute, variant)) is None:
+        absent |= {"overtraining", "overtraining_residuals"}
+    if view.compute and view.compute["refusal"]:
+        absent |= set(COMPUTE_FIGURES)
     return [name for name in names if name not in absent or name == kept]
+
+
+def _find_absent_instability(view: StudyView) -> Iterator[str]:
+    """Yield the figures of what no run logs, beside the one that says so."""
+    result: Mapping[str, Any] | None = view.instability
+    if result is None:
+        return
+    if not result.get("values"):
+        yield "logit_forecast"
+    if not result.get("gradients"):
+        yield "gradient_rms"
+    if not any(curve["logz"] for curve in result.get("curves", [])):
+        yield "log_z"

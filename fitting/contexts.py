@@ -271,7 +271,7 @@ def build_study_page(
 ) -> dict[str, object]:
     """Return what the HTML of the page needs beside its document: URLs, tabs, figures."""
     study, rows = view.study, view.rows.rows
-    place = [study.project.slug, study.slug]
+    place, variant = [study.project.slug, study.slug], str(document["shown_variant"])
     here, twin = reverse("study", args=place), reverse("study-json", args=place)
     is_running = any(row.state == RunState.RUNNING for row in rows)
     first = choose_tab(view)
@@ -293,11 +293,11 @@ def build_study_page(
                 "key": key,
                 "label": TABS[key].label,
                 "count": len(rows) if key == "runs" else None,
-                "url": _build_url(here, key, first, str(document["shown_variant"])),
+                "url": _build_url(here, key, first, variant),
             }
             for key in list_tabs(view, tab)
         ],
-        "figures": [_describe_figure(place, name, bool(links)) for name in list_figures(view, tab)],
+        "figures": [_describe_figure(place, name, bool(links)) for name in list_figures(view, tab, variant)],
         "is_active": is_running or view.progress.state == "stale",
     }
 

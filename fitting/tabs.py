@@ -134,9 +134,9 @@ def list_tabs(view: StudyView, tab: str) -> list[str]:
     return drop_absent(view, TABS, tab)
 
 
-def list_figures(view: StudyView, tab: str) -> list[str]:
-    """Return the figures of a tab that the study has something for."""
-    return drop_absent(view, TABS[tab].figures if tab in TABS else ())
+def list_figures(view: StudyView, tab: str, variant: str = "") -> list[str]:
+    """Return the figures of a tab that the study has something for; `variant` is the shown one."""
+    return drop_absent(view, TABS[tab].figures if tab in TABS else (), variant=variant)
 
 
 def find_analysis(tab: str) -> str:

@@ -43,23 +43,29 @@ class Change:
 # --- the list ------------------------------------------------------------------------------------
 def build_histories(study: Study) -> dict[str, object]:
     """Return the document of the tab."""
-    return {"history": [build_history(study, name) for name in HISTORY]}
+    names = dict(study.study_runs.values_list("run__uid", "run__name"))
+    return {"history": [build_history(study, name, names) for name in HISTORY]}
 
 
-def build_history(study: Study, analysis: str) -> dict[str, object]:
-    """Return the newest versions of an analysis, each with what changed from the one before."""
+def build_history(
+    study: Study, analysis: str, names: Mapping[str, str] | None = None
+) -> dict[str, object]:
+    """Return the newest versions of an analysis, each with what changed from the one before.
+
+    `names` are those of the study's runs by their ids.
+    """
     fits = list(list_fits(study, analysis)[: SHOWN + 1])
     pairs = zip(fits[:SHOWN], [*fits[1:], None], strict=False)
     return {
         "analysis": analysis,
         "title": HISTORY[analysis],
         "total": fits[0].version if fits else 0,
-        "versions": [_describe(fit, before) for fit, before in pairs],
+        "versions": [_describe(fit, before, names or {}) for fit, before in pairs],
     }
 
 
-def _describe(fit: Fit, before: Fit | None) -> dict[str, object]:
-    change = describe_change(before, fit)
+def _describe(fit: Fit, before: Fit | None, names: Mapping[str, str]) -> dict[str, object]:
+    change = describe_change(before, fit, names)
     return {
         "version": fit.version,
         "kind": fit.kind,
@@ -77,11 +83,13 @@ def _describe(fit: Fit, before: Fit | None) -> dict[str, object]:
 
 
 # --- one change ----------------------------------------------------------------------------------
-def describe_change(before: Fit | None, after: Fit) -> Change:
-    """Say why a fit differs from the one before it, and in what."""
+def describe_change(
+    before: Fit | None, after: Fit, names: Mapping[str, str] | None = None
+) -> Change:
+    """Say why a fit differs from the one before it, and in what; runs go by their names."""
     if before is None:
         return Change(("the first fit",), ())
-    why = [*_compare_runs(before.result, after.result)]
+    why = [*_compare_runs(before.result, after.result, names or {})]
     if not why or before.kind == after.kind:  # else more replicas are what a deep fit is
         why += _compare_settings(before, after)
     if not why:
@@ -91,19 +99,22 @@ def describe_change(before: Fit | None, after: Fit) -> Change:
     return Change(tuple(why), tuple(what))
 
 
-def _compare_runs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+def _compare_runs(
+    before: Mapping[str, Any], after: Mapping[str, Any], names: Mapping[str, str]
+) -> Iterator[str]:
     old, new = before["losses"], after["losses"]
-    yield from _name_runs("joined", sorted(set(new) - set(old)))
-    yield from _name_runs("left", sorted(set(old) - set(new)))
+    yield from _name_runs("joined", sorted(set(new) - set(old)), names)
+    yield from _name_runs("left", sorted(set(old) - set(new)), names)
     moved = [uid for uid in new if uid in old and new[uid][1] != old[uid][1]]
-    yield from _name_runs("with another final loss", sorted(moved))
+    yield from _name_runs("with another final loss", sorted(moved), names)
 
 
-def _name_runs(text: str, uids: list[str]) -> Iterator[str]:
+def _name_runs(text: str, uids: list[str], names: Mapping[str, str]) -> Iterator[str]:
     if uids:
         rest = f" and {len(uids) - NAMED} more" if len(uids) > NAMED else ""
         plural = "s" if len(uids) > 1 else ""
-        yield f"{len(uids)} run{plural} {text}: {', '.join(uids[:NAMED])}{rest}"
+        shown = [names.get(uid) or uid for uid in uids[:NAMED]]
+        yield f"{len(uids)} run{plural} {text}: {', '.join(shown)}{rest}"
 
 
 def _compare_settings(before: Fit, after: Fit) -> Iterator[str]:

@@ -39,8 +39,8 @@ if (document.querySelector("[data-quickstart]")) {
 if (document.querySelector("details[id]")) {
   import("./target.js").then((module) => module.mount(document));
 }
-if (document.querySelector("[data-about-more]")) {
-  import("./about.js").then((module) => module.mount(document));
+if (document.querySelector("[data-tabs]")) {
+  import("./study.js").then((module) => module.mount(document));
 }
 if (document.querySelector("[data-bell]")) {
   import("./bell.js").then((module) => module.mount(document));
