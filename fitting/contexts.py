@@ -297,7 +297,9 @@ def build_study_page(
             }
             for key in list_tabs(view, tab)
         ],
-        "figures": [_describe_figure(place, name, bool(links)) for name in list_figures(view, tab, variant)],
+        "figures": [
+            _describe_figure(place, name, bool(links)) for name in list_figures(view, tab, variant)
+        ],
         "is_active": is_running or view.progress.state == "stale",
     }
 
