@@ -69,11 +69,8 @@ def write_file(view: StudyView, base_url: str) -> Iterator[bytes]:
     yield head.encode()
     for number, (tab, variant) in enumerate(list_sections(view)):
         context = build_section(view, tab, variant)
-        section = render_section(view.study, context, number)
-        yield section.encode()
+        yield render_section(view.study, context, number).encode()
         for figure in context["figures"]:
-            if f"{FIGURES}{figure['name']}.json" not in section:
-                continue  # the tab says why there is none
             for name, document in list_figure(view, figure, [variant]):
                 yield embed_document(name, document)
     for script in scripts:

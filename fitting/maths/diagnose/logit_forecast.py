@@ -114,8 +114,6 @@ def forecast_logits(
     is_far = crossing is None or crossing > DECADE * largest
     ratio = crossing / largest if crossing is not None else None
     is_reached = target is not None and crossing is not None and target >= crossing
-    grid = np.geomspace(sizes[0], DECADE * largest, DRAWN)
-    bands = [trend.predict_interval(float(n)) or (math.nan, math.nan) for n in grid]
     held_out = _hold_out(sizes, values)
     return LogitForecast(
         group.lr,
@@ -136,11 +134,17 @@ def forecast_logits(
         is_far,
         WARN if is_reached else OK if target is not None else UNKNOWN,
         _describe(group, trend, interval, held_out, limit),
-        grid,
-        np.array([trend.predict(float(n)) for n in grid]),
-        np.array([low for low, _ in bands]),
-        np.array([high for _, high in bands]),
+        *_sample(trend, np.geomspace(sizes[0], DECADE * largest, DRAWN)),
     )
+
+
+def _sample(
+    trend: Trend, grid: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return sizes, the line over them, and its prediction interval."""
+    bands = [trend.predict_interval(float(n)) or (math.nan, math.nan) for n in grid]
+    line = np.array([trend.predict(float(n)) for n in grid])
+    return grid, line, np.array([low for low, _ in bands]), np.array([high for _, high in bands])
 
 
 def average_by_size(n: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
