@@ -70,12 +70,13 @@ def load_run(server: Connection, run: Run) -> str:
 
 
 def describe_run(run: Run) -> Document:
-    """The body that creates a run."""
+    """The body that creates a run; the part of the grid is its group."""
     return {
         "request_id": make_id(run["id"], "create"),
         "project": PROJECT["slug"],
         "resume": "allow",
-        **{key: run[key] for key in ("id", "name", "group", "tags", "config", "started_at")},
+        **{key: run[key] for key in ("id", "name", "group", "tags", "started_at")},
+        "config": {key: value for key, value in run["config"].items() if key != "part"},
         "study": run["studies"] or None,
     }
 

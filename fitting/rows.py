@@ -35,6 +35,15 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 KnownLosses = Mapping[str, list[object]]
+# What a run found, and how often it was looked at: no setting that makes another training of it.
+NO_SETTINGS = frozenset(
+    {
+        "loss_at_init",
+        *("log_every", "log_interval", "log_freq", "logging_steps"),
+        *("eval_every", "eval_interval", "eval_freq", "eval_steps"),
+        *("save_every", "save_interval", "save_freq", "save_steps"),
+    }
+)
 MOST_NAMED = 3  # config keys in a warning
 LOSS_METRICS = (LOSS_VAL, LOSS_TRAIN)  # in the order in which they are read
 RUN_COLUMNS = (
@@ -329,7 +338,8 @@ def find_mixed_configs(
     for configs in cells.values():
         for name in {name for config in configs for name in config} if len(configs) > 1 else ():
             values = {format_value(config.get(name)) for config in configs}
-            if len(values) > 1 and "seed" not in name:
+            last = name.rpartition(".")[2]
+            if len(values) > 1 and "seed" not in last and last not in NO_SETTINGS:
                 mixed[name].update(values)
                 n_mixed[name] += 1
     found = {name.rpartition(".")[2] for name in mixed if _recurs(mixed[name])}

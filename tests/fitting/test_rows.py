@@ -219,6 +219,15 @@ def test_runs_that_differ_in_a_setting_are_not_silently_repeats(study: Study) ->
     assert warning.startswith("2 points average runs that differ in recipe as repeats")
 
 
+def test_how_often_a_run_was_looked_at_makes_it_no_other_run(study: Study) -> None:
+    runs = [
+        make_run(study.project, 3.0, peak_lr=lr, config={"train": {"log_every": every}})
+        for lr in (1e-3, 1e-2)
+        for every in (10, 20)
+    ]
+    assert join(study, *runs).warnings == ()
+
+
 def test_reading_takes_two_queries_whatever_the_number_of_runs(
     study: Study, django_assert_num_queries: object
 ) -> None:
