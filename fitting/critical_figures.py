@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fitting.compute_results import decode
-from fitting.law_table import Document, describe_held_out, describe_law_fit, summarise_fit
+from fitting.law_table import Document, describe_law_fit, summarise_fit
 from fitting.lr_figures import count_states
 from fitting.plots.compute_tables import make_columns
 from fitting.plots.contract import Figure, Options, Plot
@@ -109,7 +109,7 @@ def describe_target(target: Doc) -> Document:
         "interval": f"{format_quantity(low)} {DASH} {format_quantity(high)}" if bounded else "",
         "s_min_text": format_quantity(params["S_min"]["value"]),
         "e_min_text": format_quantity(params["K"]["value"]),
-        "held_out": describe_held_out(target["fit"], "batch sizes"),
+        "held_out": _describe_error(target),
     }
 
 
@@ -126,7 +126,7 @@ def summarise_critical(view: StudyView, options: Mapping[str, str]) -> list[Docu
         "e_min": ("Least tokens E_min", row.get("e_min_text", ""), "at a small batch"),
         "critical_held_out": (
             "Held-out error",
-            _read_error(family) if row else "",
+            str(row.get("held_out", "")),
             "steps of the largest batch from the others",
         ),
     }
@@ -142,10 +142,12 @@ def summarise_critical(view: StudyView, options: Mapping[str, str]) -> list[Docu
     ]
 
 
-def _read_error(family: Doc | None) -> str:
-    held = family["targets"][0]["fit"]["held_out"] if family else {}
-    if not held or as_refusal(held):
-        return ""
+def _describe_error(target: Doc) -> str:
+    """Return how the others predict the largest batch, or why nothing was held out."""
+    held = target["fit"]["held_out"]
+    refusal = as_refusal(held)
+    if refusal:
+        return refusal["sentence"]
     return f"{100 * abs(decode(held['relative_error'])[0]):.2g} %"
 
 
@@ -169,7 +171,7 @@ def _caption(view: StudyView, options: Options) -> str:
 
 
 def _caption_loss(view: StudyView, options: Options) -> str:
-    return "Critical batch size at each loss, with 95 % intervals; it grows as the loss falls."
+    return "At each loss, with 95 % intervals; as a rule it grows as the loss falls."
 
 
 def _caption_residuals(view: StudyView, options: Options) -> str:

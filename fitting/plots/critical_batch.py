@@ -217,4 +217,4 @@ def draw_critical_residuals(family: Doc | None) -> dict[str, object]:
             )
             points = [Residual(*pair, words[-1]) for pair in pairs]
             series.append(Series(name, place, points, True, False))
-    return draw_residuals(series, "critical_residuals", "steps")
+    return draw_residuals(series, "critical_residuals", "steps", is_log=True)

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fitting.palette import ROLES, category_tone, color_category, role_tone
-from fitting.plots.frame import MINUS, Trace, linear_axis, make_layout, pad_linear, plot_text
+from fitting.plots.frame import (
+    MINUS,
+    Trace,
+    linear_axis,
+    log_axis,
+    make_layout,
+    pad_linear,
+    pad_log,
+    plot_text,
+)
 
 CROWDED = 60  # points; more are drawn smaller
 HOVER = (
@@ -36,18 +45,22 @@ class Series:
 
 
 def draw_residuals(
-    series: Sequence[Series], revision: str, quantity: str = "loss, nats"
+    series: Sequence[Series], revision: str, quantity: str = "loss, nats", is_log: bool = False
 ) -> dict[str, object]:
-    """Return data, layout and counts; nothing where there is no point."""
+    """Return data, layout and counts; nothing where there is no point.
+
+    `is_log` is for positive values that span decades.
+    """
     shown = [item for item in series if item.points]
     if not shown:
         return {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
     points = [point for item in shown for point in item.points]
     values = [value for point in points for value in (point.observed, point.predicted)]
-    low, high = pad_linear(min(values), max(values), 0.05, 0.05)
+    pad, axis = (pad_log, log_axis) if is_log else (pad_linear, linear_axis)
+    low, high = pad(min(values), max(values), 0.05, 0.05)
     layout = make_layout(
-        linear_axis(f"Observed {quantity}", low, high),
-        linear_axis(f"Predicted {quantity}", low, high),
+        axis(f"Observed {quantity}", low, high),
+        axis(f"Predicted {quantity}", low, high),
         revision,
         n_legend=sum(item.in_legend for item in shown),
     )
