@@ -14,8 +14,8 @@ class FittingConfig(AppConfig):
         from fitting import receivers  # noqa: F401
         from fitting.diagnoses.fields import list_fields
         from fitting.share_study import StudyShare
-        from runs.fields import offer_fields
+        from runs.fields import MEMBER, Field, offer_fields
         from teams.sharing import register_kind
 
-        offer_fields(list_fields())
+        offer_fields({**list_fields(), "study": Field(MEMBER, "study_runs__study__slug")})
         register_kind(StudyShare())

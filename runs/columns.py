@@ -130,7 +130,7 @@ def find_column(key: str) -> Column | None:
         field = find_field(key, tuple)
     except UnknownField:
         return None
-    if field.kind in (fields.TAGS, fields.AGE):
+    if field.kind in (fields.TAGS, fields.AGE, fields.MEMBER):
         return None
     is_number, is_level = field.kind == fields.NUMBER, field.kind == fields.LEVEL
     write = _find_writer(key) if is_number else None

@@ -38,7 +38,7 @@ from runs import fields, store
 from runs.expressions import BadExpression, Comparison, Junction, Node, Not, Token
 from runs.facts import COLUMNS
 from runs.fields import Field, LossNames, UnknownField, find_field, join_tags
-from runs.models import Outcome, RunState
+from runs.models import Outcome, Run, RunState
 from scaledash.lib.units import parse_quantity
 
 MAX_PATTERN_LENGTH = 64
@@ -104,11 +104,12 @@ def _compare_one(field: Field, node: Comparison, operator: str, value: Token) ->
         fields.AGE: _compare_age,
         fields.JSON: _compare_json,
         fields.LEVEL: _compare_level,
+        fields.MEMBER: _compare_member,
     }[field.kind]
     if operator == "~" and field.kind in (fields.NUMBER, fields.TIME, fields.AGE, fields.LEVEL):
         message = f"{node.field.text} is no text; ~ searches text."
         raise BadExpression(message, node.field.position)
-    if _is_null(value) and field.kind != fields.TAGS:
+    if _is_null(value) and field.kind not in (fields.TAGS, fields.MEMBER):
         return _compare_null(field, operator, value)
     return compare(field, operator, value)
 
@@ -179,6 +180,16 @@ def _compare_tags(field: Field, operator: str, value: Token) -> Q:
         return Q(Regex(join_tags(), Value(_read_pattern(value))))
     message = 'Tags are compared by =, !=, in and ~: tags = "ablation".'
     raise BadExpression(message, value.position)
+
+
+def _compare_member(field: Field, operator: str, value: Token) -> Q:
+    if operator not in ("=", "~") or _is_null(value):
+        message = 'It is compared by =, !=, in and ~: study = "lr-sweep".'
+        raise BadExpression(message, value.position)
+    wanted = {field.column: value.text}
+    if operator == "~":
+        wanted = {f"{field.column}__regex": _read_pattern(value)}
+    return Q(pk__in=Run.objects.filter(**wanted).values("pk"))
 
 
 def _compare_time(field: Field, operator: str, value: Token) -> Q:

@@ -24,8 +24,8 @@ from django.db.models.lookups import In, Regex
 
 from runs.facts import COLUMNS
 
-NUMBER, TEXT, CHOICE, TAGS, TIME, AGE, JSON, LEVEL = (
-    *("number", "text", "choice", "tags", "time", "age", "json", "level"),
+NUMBER, TEXT, CHOICE, TAGS, TIME, AGE, JSON, LEVEL, MEMBER = (
+    *("number", "text", "choice", "tags", "time", "age", "json", "level", "member"),
 )
 UNKNOWN = "unknown"  # of a level: nothing could be judged
 STATISTICS = ("last", "min", "max", "count", "last_step")
@@ -90,7 +90,8 @@ class Field:
     """A field: what kind of values it has, its column, or the JSON under a key.
 
     `levels` are the words of a LEVEL from the least to the worst; `measure` is a number that no
-    column holds; label and title are those of a column of the table.
+    column holds; the column of a MEMBER names what a run belongs to, which may be several; label
+    and title are those of a column of the table.
     """
 
     kind: str
