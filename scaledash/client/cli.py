@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -31,12 +32,20 @@ from scaledash.client.transport import Transport
 DONE, FAILED, USAGE, PENDING, AUTH = 0, 1, 2, 4, 5
 NO_SERVER = "no server is known: `scaledash login URL`, or set SCALEDASH_URL and SCALEDASH_TOKEN"
 
+NO_SPOOL = "There is no spool here; name the directories that hold some."
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status."""
-    options = _make_parser().parse_args(arguments)
+    parser = _make_parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return USAGE
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
     except AuthError as error:
         _complain(str(error))
         return AUTH
@@ -51,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read has seen enough: `scaledash runs p | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -58,7 +70,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"scaledash {__version__}")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    commands = parser.add_subparsers(required=True, metavar="command")
+    commands = parser.add_subparsers(dest="command", metavar="command")
 
     command = commands.add_parser("login", parents=[shared], help="check a token and keep it")
     command.add_argument("url", nargs="?", help="address of the server")
@@ -125,7 +137,8 @@ def _status(options: argparse.Namespace) -> int:
     states = [describe_spool(path) for path in find_spools(options.directories)]
     if options.dead:
         return _list_dead(options, states)
-    _print(options, [state.to_json() for state in states], "\n".join(map(_describe, states)))
+    text = "\n".join(map(_describe, states)) or NO_SPOOL
+    _print(options, [state.to_json() for state in states], text)
     return PENDING if any(state.pending for state in states) else DONE
 
 
@@ -160,7 +173,7 @@ def _list_dead(options: argparse.Namespace, states: Sequence[SpoolState]) -> int
 def _sync(options: argparse.Namespace) -> int:
     spools = find_spools(options.directories)
     if not spools:
-        _complain("there is no spool here; name the directories to send")
+        _print(options, [], NO_SPOOL)
         return DONE
     if options.dry_run:
         return _status(argparse.Namespace(**{**vars(options), "dead": False}))
@@ -217,7 +230,9 @@ def _describe(state: SpoolState) -> str:
 
 def _describe_answer(answer: dict[str, object]) -> str:
     facts = ((name, answer.get(name)) for name in ("version", "scope", "project", "user"))
-    return ", ".join(f"{name} {value}" for name, value in facts if value) + "."
+    ends = answer.get("expires_at")
+    end = f" The token ends {str(ends)[:10]}." if ends else ""
+    return ", ".join(f"{name} {value}" for name, value in facts if value) + "." + end
 
 
 def _find_skew(server_time: object) -> float | None:

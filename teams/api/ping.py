@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from teams.api.base import ApiView
 from teams.api.serializers import PingDocument
-from teams.models import Project, User
+from teams.models import ApiToken, Project, User
 
 
 class Ping(ApiView):
@@ -24,11 +24,13 @@ class Ping(ApiView):
         """Say who the caller is; any valid token will do."""
         principal = self.principal
         project = Project.objects.visible_to(principal).filter(pk=principal.project_id).first()
+        token = ApiToken.objects.filter(pk=principal.token_id).first()
         document = {
             "version": settings.VERSION,
             "scope": principal.scope,
             "project": project.slug if project else None,
             "user": User.objects.get(pk=principal.user_id).username,
+            "expires_at": token.expires_at if token else None,
             "time": time.time(),
         }
         return Response(document)

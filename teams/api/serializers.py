@@ -225,6 +225,7 @@ class PingDocument(serializers.Serializer):
     scope = serializers.ChoiceField(Scope.choices, allow_null=True)
     project = serializers.CharField(allow_null=True)
     user = serializers.CharField()
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="When the token ends.")
     time = serializers.FloatField(help_text="The server's clock, seconds since 1970.")
 
 

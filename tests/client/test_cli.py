@@ -6,6 +6,7 @@ import io
 import json
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,33 @@ def test_ping_tells_who_we_are(
     assert cli.main(["ping", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["scope"], answer["user"]) == ("write", "peer")
+
+
+def test_a_call_without_a_command_shows_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    assert "send what is spooled" in capsys.readouterr().err
+
+
+def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
+    command = [sys.executable, "-m", "scaledash.client.cli", "completion", "bash"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("command", ["status", "sync"])
+def test_where_there_is_no_spool_it_is_said_and_json_is_a_list(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([command]) == 0
+    assert "There is no spool here" in capsys.readouterr().out
+    assert cli.main([command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
 
 
 def test_ping_without_a_server_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:

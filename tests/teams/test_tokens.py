@@ -226,7 +226,8 @@ def test_ping_names_what_the_token_is_good_for() -> None:
     project = make_project("alpha", ann="editor")
     answer = api_of(get_user("ann"), Scope.WRITE, project).get("ping").json()
     assert (answer["scope"], answer["project"], answer["user"]) == ("write", "alpha", "ann")
-    assert set(answer) == {"version", "scope", "project", "user", "time"}
+    assert answer["expires_at"] is None
+    assert set(answer) == {"version", "scope", "project", "user", "expires_at", "time"}
 
 
 def test_ping_of_a_browser_has_no_scope() -> None:
