@@ -9,7 +9,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fitting.maths.types import FloatArray, Refusal, Rows
+from fitting.maths.types import FloatArray, LawOption, Options, Params, Refusal, Review, Rows
+
+LATE = 1.5  # usual distances between logged steps, from which on a curve begins late
+
+WARMUP = LawOption(
+    "warmup",
+    None,
+    "warm-up steps of schedules rebuilt from logged rows; None = those before the first row, "
+    "where rows begin late",
+    least=0,
+)
 
 
 def make_warmup(peak: float, steps: int) -> FloatArray:
@@ -83,21 +93,53 @@ def make_two_stage(peak: float, later: float, switch: int, total: int, warmup: i
     return rates
 
 
-def rebuild_schedule(steps: FloatArray, lr: FloatArray, warmup: int) -> FloatArray:
+def read_warmup(options: Options) -> int | None:
+    """Return the option of the schedule laws.
+
+    Parameters
+    ----------
+    options : all options of the law
+
+    Returns
+    -------
+    steps of the warm-up; None = see `rebuild_schedule`
+    """
+    return None if options["warmup"] is None else int(float(str(options["warmup"])))
+
+
+def find_hidden_start(steps: FloatArray) -> int:
+    """Return how many steps come before the first logged one, where logging begins late.
+
+    Parameters
+    ----------
+    steps : ndarray, shape (n,), logged steps in any order
+
+    Returns
+    -------
+    the first step where it is later than 1.5 times the usual distance between two, else 0
+    """
+    logged = np.unique(steps)
+    usual = float(np.median(np.diff(logged))) if logged.size > 1 else np.inf
+    return int(logged[0]) if logged[0] > LATE * usual else 0
+
+
+def rebuild_schedule(steps: FloatArray, lr: FloatArray, warmup: int | None) -> FloatArray:
     """Return the rate of every step from the logged ones: linear between them.
 
-    Steps before the first logged one are a linear warm-up over `warmup` steps to the first rate.
+    The first steps are a linear warm-up; the rates between its end and the first logged step are
+    that of the first logged step.
 
     Parameters
     ----------
     steps : ndarray, shape (n,), logged steps in any order
     lr : ndarray, shape (n,), learning rates there
-    warmup : steps of the warm-up
+    warmup : steps of the warm-up; None = all before the first logged one, where logging begins late
 
     Returns
     -------
     ndarray, shape (last step + 1,)
     """
+    warmup = find_hidden_start(steps) if warmup is None else warmup
     order = np.argsort(steps)
     logged, rates = steps[order], lr[order]
     every = np.arange(int(logged[-1]) + 1, dtype=np.float64)
@@ -107,13 +149,13 @@ def rebuild_schedule(steps: FloatArray, lr: FloatArray, warmup: int) -> FloatArr
     return schedule
 
 
-def read_schedules(rows: Rows, warmup: int) -> Mapping[str, FloatArray] | Refusal:
+def read_schedules(rows: Rows, warmup: int | None) -> Mapping[str, FloatArray] | Refusal:
     """Return each curve's schedule: given, or rebuilt from the logged learning rate.
 
     Parameters
     ----------
     rows : step, groups = curve; schedules, or the column lr
-    warmup : steps of the warm-up, for rebuilt schedules
+    warmup : as `rebuild_schedule` takes it, for rebuilt schedules
 
     Returns
     -------
@@ -133,6 +175,36 @@ def read_schedules(rows: Rows, warmup: int) -> Mapping[str, FloatArray] | Refusa
                 "log lr at every row, or give the schedule",
             )
     return found
+
+
+def review_schedules(rows: Rows, params: Mapping[str, float], replicas: Params) -> Review:
+    """Say which rates nobody has logged.
+
+    Parameters
+    ----------
+    rows : step, groups = curve; schedules, or the column lr
+    params, replicas : not looked at
+
+    Returns
+    -------
+    one warning where curves begin late
+    """
+    starts = {
+        name: find_hidden_start(rows.columns["step"][places])
+        for name, places in rows.split_groups().items()
+        if name not in rows.schedules
+    }
+    hidden = {name: start for name, start in starts.items() if start}
+    if not hidden:
+        return Review()
+    first = next(iter(hidden))
+    others = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
+    return Review(
+        (
+            f"curve {first or 'without a name'}{others}: no rate before step {hidden[first]}; "
+            "those steps are a linear warm-up, unless the option warmup gives its length",
+        )
+    )
 
 
 def find_warmup_end(schedule: FloatArray) -> int:

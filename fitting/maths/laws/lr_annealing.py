@@ -7,7 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from fitting.maths.schedules import read_schedules, sum_momentum
+from fitting.maths.schedules import (
+    WARMUP,
+    read_schedules,
+    read_warmup,
+    review_schedules,
+    sum_momentum,
+)
 from fitting.maths.types import (
     Columns,
     FloatArray,
@@ -36,7 +42,7 @@ def make_terms(columns: Columns, options: Options) -> Terms:
 
 def prepare(rows: Rows, options: Options) -> Rows | Refusal:
     """Add S1 and S2 at each row; rows at or beyond the end of a schedule have no rate."""
-    schedules = read_schedules(rows, int(str(options["warmup"])))
+    schedules = read_schedules(rows, read_warmup(options))
     if isinstance(schedules, Refusal):
         return schedules
     s1, s2 = np.full(rows.n, np.nan), np.full(rows.n, np.nan)
@@ -145,8 +151,9 @@ LAW = Law(
             most=1.0,
             is_above=True,
         ),
-        LawOption("warmup", 0, "warm-up steps, for schedules rebuilt from logged rows", least=0),
+        WARMUP,
     ),
+    review=review_schedules,
     prepare=prepare,
     profile=("lambda", DECAYS),
 )

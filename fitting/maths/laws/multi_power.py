@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fitting.maths.schedules import read_schedules
+from fitting.maths.schedules import WARMUP, read_schedules, read_warmup, review_schedules
 from fitting.maths.types import (
     FloatArray,
     IntArray,
@@ -119,7 +119,7 @@ class _Problem:
         return linear / scale, np.log(self.loss) - np.log(predicted)
 
 
-def _gather(rows: Rows, warmup: int, bins: int, thin: int) -> _Problem | Refusal:
+def _gather(rows: Rows, warmup: int | None, bins: int, thin: int) -> _Problem | Refusal:
     schedules = read_schedules(rows, warmup)
     if isinstance(schedules, Refusal):
         return schedules
@@ -140,7 +140,7 @@ def run(rows: Rows, options: Options) -> Point | Refusal:
     """Search the four shape parameters from twelve starts; project the linear ones out."""
     from scipy.optimize import least_squares
 
-    warmup, bins = int(str(options["warmup"])), int(str(options["bins"]))
+    warmup, bins = read_warmup(options), int(str(options["bins"]))
     delta = float(str(options["delta"]))
     coarse = _gather(rows, warmup, COARSE_BINS, COARSE_ROWS)
     fine = _gather(rows, warmup, bins, 0)
@@ -179,7 +179,7 @@ def run(rows: Rows, options: Options) -> Point | Refusal:
 
 def predict_rows(params: Mapping[str, float], rows: Rows, options: Options) -> FloatArray:
     """Return the predicted loss of every row from its curve's schedule."""
-    schedules = read_schedules(rows, int(str(options["warmup"])))
+    schedules = read_schedules(rows, read_warmup(options))
     predicted = np.full(rows.n, np.nan)
     if isinstance(schedules, Refusal):
         return predicted
@@ -230,7 +230,7 @@ def drop_rateless(rows: Rows, options: Options) -> Rows | Refusal:
     -------
     the rows inside their schedules, or a Refusal without any rate
     """
-    schedules = read_schedules(rows, int(str(options["warmup"])))
+    schedules = read_schedules(rows, read_warmup(options))
     if isinstance(schedules, Refusal):
         return schedules
     inside = np.zeros(rows.n, dtype=np.bool_)
@@ -276,8 +276,9 @@ LAW = Law(
     ),
     options=(
         LawOption("delta", 1e-3, "Huber threshold on log residuals", least=0.0, is_above=True),
-        LawOption("warmup", 0, "warm-up steps, for schedules rebuilt from logged rows", least=0),
+        WARMUP,
         LawOption("bins", 1000, "pooled changes of the rate per schedule", least=10, most=100_000),
     ),
+    review=review_schedules,
     prepare=drop_rateless,
 )

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from fitting.maths.laws import lr_annealing, multi_power
-from fitting.maths.schedules import make_constant, make_cosine, make_two_stage
+from fitting.maths.schedules import (
+    find_hidden_start,
+    make_constant,
+    make_cosine,
+    make_two_stage,
+)
 from fitting.maths.types import FloatArray, HeldOut, Rows, Settings
 from tests.fitting.maths.reference import read_reference
 from tests.fitting.maths.synthetic import fit_rows, refuse_rows
@@ -58,11 +63,26 @@ def test_golden_h2_profile_over_lambda() -> None:
     assert fit.options["lambda"] == 0.9985
 
 
-def test_golden_h3_rate_taken_from_the_rows() -> None:
-    options = {"lambda": 0.999, "warmup": 2160}
+@pytest.mark.parametrize("warmup", [2160, None])
+def test_golden_h3_rate_taken_from_the_rows(warmup: int | None) -> None:
+    options = {"lambda": 0.999, "warmup": warmup}
     fit = fit_rows("lr_annealing", read_curves(False), POINT.with_options(**options))
     golden = {"L0": 2.78890, "A": 0.59257, "C": 0.48122, "alpha": 0.45498}
     assert fit.values() == pytest.approx(golden, abs=3e-3)
+
+
+def test_steps_before_the_first_row_are_said_to_be_a_warm_up() -> None:
+    fit = fit_rows("lr_annealing", read_curves(False), POINT.with_options(**{"lambda": 0.999}))
+    (said,) = [text for text in fit.warnings if "no rate before step 2176" in text]
+    assert "and 2 more" in said
+    given = fit_rows("lr_annealing", read_curves(), POINT.with_options(**{"lambda": 0.999}))
+    assert not any("no rate before" in text for text in given.warnings)
+
+
+def test_logging_from_the_start_hides_no_warm_up() -> None:
+    assert find_hidden_start(np.arange(100.0, 2000.0, 100.0)) == 0
+    assert find_hidden_start(np.array([0.0])) == 0
+    assert find_hidden_start(np.arange(500.0, 2000.0, 100.0)) == 500
 
 
 def test_golden_h4_each_curve_from_the_others() -> None:
