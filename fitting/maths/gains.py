@@ -89,7 +89,7 @@ def measure_gain(
     gain = _invert(curve, grid, target) / flops
     draws = None
     if reference.replica_params and new.replica_params:
-        draws = _gain_replicas(reference, new, flops, grid)
+        draws = draw_gains(reference, new, flops, reference_range)
     return Gain(flops, gain, None if draws is None else take_interval(draws))
 
 
@@ -152,7 +152,25 @@ def _invert_line(curve: FloatArray, grid: FloatArray, targets: FloatArray) -> Fl
     return inside
 
 
-def _gain_replicas(reference: Fit, new: Fit, flops: float, grid: FloatArray) -> FloatArray:
+def draw_gains(
+    reference: Fit, new: Fit, flops: float, reference_range: tuple[float, float]
+) -> FloatArray:
+    """Return the compute-equivalent gain of each pair of replicas.
+
+    Parameters
+    ----------
+    reference, new, flops, reference_range : as for `measure_gain`
+
+    Returns
+    -------
+    ndarray, shape (B,); NaN where a replica of the reference does not reach the loss
+
+    References
+    ----------
+    Davidson et al. 2023, arXiv 2312.07413
+    """
+    low, high = reference_range
+    grid = np.geomspace(low / DECADE, high * DECADE, N_SAMPLES)
     curves = evaluate_curve_replicas(reference, grid)
     targets = evaluate_curve_replicas(new, np.array([flops]))[:, 0]
     n = min(curves.shape[0], targets.size)

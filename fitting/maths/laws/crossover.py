@@ -106,22 +106,31 @@ def _gain(rows: Rows, fits: tuple[Fit, Fit], options: Options) -> dict[str, floa
 
     if options["gain_at"] is None:
         return {}
-    first = rows.columns["flops"][rows.split_groups()[sorted(set(rows.groups))[0]]]
-    ends = (float(first.min()), float(first.max()))
-    gain = measure_gain(fits[0], fits[1], float(str(options["gain_at"])), ends)
+    gain = measure_gain(*fits, float(str(options["gain_at"])), _read_reference(rows))
     return {"gain": gain.gain if isinstance(gain, Gain) else np.nan}
+
+
+def _read_reference(rows: Rows) -> tuple[float, float]:
+    """Return the least and largest compute of the first ladder, the reference of the gain."""
+    first = rows.columns["flops"][next(iter(rows.split_groups().values()))]
+    return float(first.min()), float(first.max())
 
 
 def replicate(rows: Rows, settings: Settings) -> Params:
     """Return the crossing of each pair of replicas; NaN where they do not cross once."""
     from fitting.maths.compare import cross_replicas
+    from fitting.maths.gains import draw_gains
 
     fits = fit_ladders(rows, settings.replicas, settings.seed)
     if isinstance(fits, Refusal):
         return {}
     low, high = float(rows.columns["flops"].min()), float(rows.columns["flops"].max())
     log_c: FloatArray = cross_replicas(fits[0], fits[1], low, high)
-    return {"crossing": np.exp(log_c)}
+    at = LAW.read_options(settings.options)["gain_at"]
+    if at is None:
+        return {"crossing": np.exp(log_c)}
+    gains = draw_gains(*fits, float(str(at)), _read_reference(rows))
+    return {"crossing": np.exp(log_c), "gain": gains}
 
 
 def review(rows: Rows, params: Mapping[str, float], replicas: Params) -> Review:

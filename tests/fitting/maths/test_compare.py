@@ -119,6 +119,9 @@ def test_crossover_as_a_law_gives_the_same_crossing() -> None:
     groups = tuple(str(name) for name in data["family"])
     rows = Rows({"flops": data["compute"]}, data["loss"], groups=groups)
     fit = fit_rows("crossover", rows, Settings(options={"gain_at": 1e20}))
+    interval = fit.params["gain"].interval
+    assert interval is not None
+    assert interval.low < 1.9160 < interval.high  # the truth of the file
     assert fit.values()["crossing"] == pytest.approx(7.753e18, rel=0.01)
     assert fit.values()["gain"] == pytest.approx(1.9160, rel=0.03)
     interval = fit.params["crossing"].interval
