@@ -22,6 +22,7 @@ COPY runs ./runs
 COPY fitting ./fitting
 COPY templates ./templates
 COPY static ./static
+COPY docs/laws.md ./docs/laws.md
 RUN python manage.py assets \
     && useradd --system --uid 10001 scaledash \
     && install -d -o scaledash -m 0700 /var/lib/scaledash \

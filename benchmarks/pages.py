@@ -45,7 +45,7 @@ REDRAW = """async (repeats) => {
   return times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
 }"""
 ASSETS = """() => performance.getEntriesByType("resource")
-  .filter((entry) => /\\.(js|css)/.test(entry.name))
+  .filter((entry) => /\\.(js|css)(\\?|$)/.test(entry.name))
   .reduce((sum, entry) => sum + entry.encodedBodySize, 0)"""
 PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 

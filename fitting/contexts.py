@@ -58,7 +58,11 @@ ESTIMATOR_TEXTS = {
     Estimator.BEST: "best value",
 }
 AXIS_LABELS = {"n": "N", "d": "D", "c": "C", "lr": "LR"}
-LOSS_AXIS = {"key": "ys", "label": "Loss axis", "choices": (("", "log"), ("lin", "linear"))}
+LOSS_AXIS = {
+    "key": "ys",
+    "label": "Loss axis",
+    "choices": (("", "log"), ("lin", "linear"), ("excess", "excess"), ("relative", "%")),
+}
 
 
 # --- list ----------------------------------------------------------------------------------------

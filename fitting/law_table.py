@@ -34,6 +34,7 @@ def describe_law_fit(fit: FitDoc | None, law: Mapping[str, Any], unit: str = "ce
     texts = law.get("params", {})
     return {
         **head,
+        "slug": fit["law"],
         "refusal": None,
         "rows": [
             {**_read(item), "key": name, "text": texts.get(name, name)}

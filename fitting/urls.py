@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from fitting import views
+from fitting import law_docs, views
 from fitting.alerts import hook_views as hooks
 from fitting.alerts import views as alerts
 from fitting.diagnoses import settings_views as rules
@@ -15,6 +15,7 @@ RULES = "p/<slug:slug>/settings/diagnostics"
 
 urlpatterns = [
     path("", views.show_projects, name="projects"),
+    path("docs/laws", law_docs.show_laws, name="law-docs"),
     path("status", status_views.show_status, name="status"),
     path("status.json", status_views.read_status, name="status-json"),
     path("alerts", alerts.show_alerts, name="alerts"),

@@ -14,6 +14,7 @@ from fitting.compute_results import (
     decode,
     find_refusal,
     list_fits,
+    list_frontiers,
     name_approach,
 )
 from fitting.law_table import describe_held_out, summarise_fit
@@ -54,7 +55,7 @@ def caption_allocation(variant: Variant) -> str:
     """Say what the lines are."""
     if variant is None:
         return "Compute-optimal allocation by each approach."
-    named = [name_approach(item["approach"]) for item in variant["frontiers"]]
+    named = [name_approach(item["approach"]) for item in list_frontiers(variant)]
     return (
         f"{_join(named)}; solid within the fitted budgets, dashed beyond them, band: 95 % "
         "interval. Dots: isoFLOP minima. Where the approaches differ, no interval says so: the "
@@ -157,7 +158,7 @@ def _warn(variant: ComputeVariantDoc) -> str:
 
 
 def _join(names: list[str]) -> str:
-    return ", ".join(names) if names else "No approach could be fitted"
+    return "; ".join(names) if names else "No approach could be fitted"
 
 
 def _write(flops: float) -> str:

@@ -19,7 +19,7 @@ from fitting.plots.frame import (
     spread_labels,
 )
 from fitting.plots.instability_curves import NOTHING, draw_level, name_line, read_positive
-from fitting.plots.lines import Line, LineStyle, draw_line
+from fitting.plots.lines import Line, LineStyle, draw_line, label_end
 from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.units import format_quantity
 
@@ -27,7 +27,7 @@ Doc = Mapping[str, Any]
 Figure = dict[str, object]
 POINT_HOVER = "%{customdata[1]}<br>N = %{customdata[2]}: %{y:.4g}<extra></extra>"
 LABEL_SHARE = 0.075  # of the height of a small figure, a line of text
-LABEL_PX = 72  # right of the frame, for the labels
+LABEL_PX = 82  # right of the frame, for the labels
 FAR = 1e3  # times the largest size: a crossing beyond it is no reason for a heavy line
 
 
@@ -125,18 +125,13 @@ def _label_rates(
     places = spread_labels(heights, LABEL_SHARE * math.log10(high / low))
     lift = max(0.0, math.log10(low) - min(places, default=math.inf))
     return [
-        {
-            "xref": "paper",
-            "x": 1,
-            "xshift": 4,
-            "xanchor": "left",
-            "y": place + lift,
-            "yanchor": "middle",
-            "showarrow": False,
-            "text": name,
-            "font": {"size": 11, "color": color_size(names[name])},
-        }
+        note
         for name, place in zip(known, places, strict=True)
+        for note in label_end(
+            name,
+            color_size(names[name]),
+            {"xref": "paper", "x": 1, "xshift": 4, "y": place + lift},
+        )
     ]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fitting.palette import BAND_ALPHA, Tone, add_alpha
+from fitting.palette import BAND_ALPHA, ROLES, Tone, add_alpha
 from fitting.plots.frame import Trace
+
+DOT_PX = 11
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,16 @@ def draw_line(line: Line, style: LineStyle) -> list[Trace]:
             }
         )
     return traces
+
+
+def label_end(text: str, color: str, note: Mapping[str, object]) -> list[dict[str, object]]:
+    """Return the label of a line at its right end: a dot of its colour, and text that reads."""
+    shared = {"xanchor": "left", "yanchor": "middle", "showarrow": False, **note}
+    shift = DOT_PX + int(str(note.get("xshift", 0)))
+    return [
+        {**shared, "text": "●", "font": {"size": 8, "color": color}},
+        {**shared, "text": text, "xshift": shift, "font": {"size": 11, "color": ROLES["ink2"]}},
+    ]
 
 
 def draw_band(line: Line, style: LineStyle) -> list[Trace]:

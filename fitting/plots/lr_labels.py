@@ -27,7 +27,7 @@ def label_sizes(picture: Picture, y: Axis) -> list[dict[str, object]]:
             same = [m.y for m in mine if m.row.lr == first.row.lr and m.series == first.series]
             ends.append((min(m.row.n for m in mine), first.row.lr, fmean(same)))
     low, high = y["range"]
-    inner = LEAST_HEIGHT - HEAD_PX - MARGIN["b"]
+    inner = LEAST_HEIGHT - measure_head(picture) - MARGIN["b"]
     heights = [
         inner * ((math.log10(top) if picture.scale.is_log else top) - low) / (high - low)
         for _, _, top in ends

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from statistics import fmean
 
 from fitting.palette import ROLES, color_size, role_tone, size_tone
@@ -28,6 +29,7 @@ from fitting.rows import StudyRow
 from fitting.texts import format_interval, format_lr, format_number
 from scaledash.lib.units import format_quantity
 
+MOST_LENGTHS = 1.05  # of the shortest run of a cell, for its runs to be repeats
 LABEL_ROOM = 0.13  # of the width, left of the data
 HOVER = (
     "%{customdata[1]}<br>N = %{customdata[2]}, LR = %{customdata[3]}<br>"
@@ -96,19 +98,17 @@ def draw_lines(picture: Picture) -> list[Trace]:
 
     A bar spans the losses of a cell's seeds: what lies within it is noise.
     """
-    cells: dict[tuple[str, float], dict[float, list[float]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
+    cells: dict[tuple[str, float], dict[float, list[Mark]]] = defaultdict(lambda: defaultdict(list))
     for mark in picture.marks:
         if mark.row.takes_part and math.isfinite(mark.loss):
-            cells[mark.series][mark.row.lr].append(mark.loss)
+            cells[mark.series][mark.row.lr].append(mark)
     lines = []
     for (variant, n), by_lr in sorted(cells.items()):
         lrs = sorted(by_lr)
         u = picture.sizes[n]
         means, lows, highs = (
             [picture.scale.place((variant, n), measure(by_lr[lr])) for lr in lrs]
-            for measure in (fmean, min, max)
+            for measure in (_mean, partial(_end, min), partial(_end, max))
         )
         bars = make_whiskers(means, lows, highs)
         lines.append(
@@ -126,6 +126,18 @@ def draw_lines(picture: Picture) -> list[Trace]:
             }
         )
     return lines
+
+
+def _mean(marks: Sequence[Mark]) -> float:
+    return fmean(mark.loss for mark in marks)
+
+
+def _end(choose: Callable[[Iterable[float]], float], marks: Sequence[Mark]) -> float:
+    """Return an end of the bar; runs of different length are no repeats and have none."""
+    steps = [mark.row.last_step or 0 for mark in marks]
+    if max(steps) > MOST_LENGTHS * min(steps):
+        return _mean(marks)
+    return choose(mark.loss for mark in marks)
 
 
 def draw_runs(picture: Picture) -> list[Trace]:

@@ -21,7 +21,7 @@ from fitting.plots.frame import (
 )
 from fitting.plots.frontier import mark_edge
 from fitting.plots.isoflop import format_flops
-from fitting.plots.lines import Line, LineStyle, draw_line
+from fitting.plots.lines import Line, LineStyle, draw_line, label_end
 from fitting.plots.residuals import Series, write_error
 from fitting.plots.surface import list_residuals as list_cells
 from fitting.results import as_refusal
@@ -30,7 +30,7 @@ from scaledash.lib.units import format_quantity
 Doc = Mapping[str, Any]
 EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
 LABEL_GAP_PX, LABELLED = 14, 4
-LABEL_PX = 84  # right of the frame, for the labels
+LABEL_PX = 92  # right of the frame, for the labels
 HOVER = (
     "%{customdata[1]} tokens per parameter<br>N = %{customdata[2]}, D = %{customdata[3]}<br>"
     "C = %{customdata[4]}, loss %{customdata[5]}<br>%{customdata[6]}<extra></extra>"
@@ -182,18 +182,13 @@ def _label_lines(
     heights = [math.log10(decode(line["loss"])[-1]) for line in lines]
     places = spread_labels(heights, gap)
     return [
-        {
-            "xref": "paper",
-            "x": 1,
-            "xshift": 4,
-            "xanchor": "left",
-            "y": place,
-            "yanchor": "middle",
-            "showarrow": False,
-            "text": _name(line["multiplier"]),
-            "font": {"size": 11, "color": color_size(shades[line["multiplier"]])},
-        }
+        note
         for line, place in zip(lines, places, strict=True)
+        for note in label_end(
+            _name(line["multiplier"]),
+            color_size(shades[line["multiplier"]]),
+            {"xref": "paper", "x": 1, "xshift": 4, "y": place},
+        )
     ]
 
 

@@ -96,7 +96,7 @@ def _label(curve: Doc, shade: float) -> dict[str, object]:
         "showarrow": False,
         "text": format_quantity(curve["total_steps"]),
         "bgcolor": add_alpha(ROLES["panel"], 0.8),
-        "font": {"size": 11, "color": color_size(shade)},
+        "font": {"size": 11, "color": ROLES["ink2"]},
     }
 
 

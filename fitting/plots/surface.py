@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fitting.compute_results import PARAMETRIC, CellDoc, ComputeVariantDoc, decode
-from fitting.palette import ROLES, SIZE_RANGE, interpolate_viridis, role_tone
+from fitting.palette import ROLES, SIZE_RANGE, add_alpha, interpolate_viridis, role_tone
 from fitting.plots import residuals
 from fitting.plots.frame import Trace, format_number, log_axis, make_layout, write_power
 from fitting.plots.isoflop import format_flops
 from fitting.results import as_refusal
 from scaledash.lib.units import format_quantity
 
+# On the surface, whatever the theme: a page swaps the very colours of its own roles.
+WHITE, BLACK = "#fffffe", "#000001"
 CONTOURS = 16
 SHADES = 12
 HEADROOM = 0.25  # of the span of the losses, above the highest one
@@ -79,14 +81,14 @@ def draw_contours(
         "contours": {
             "coloring": "fill",
             "showlabels": True,
-            "labelfont": {"size": 10.5, "color": "#ffffff"},
+            "labelfont": {"size": 10.5, "color": WHITE},
             "start": start,
             "end": high,
             "size": step,
         },
         "zmin": low,
         "zmax": high,
-        "line": {"color": "rgba(255,255,255,0.6)", "width": 0.6},
+        "line": {"color": add_alpha(WHITE, 0.6), "width": 0.6},
         "colorbar": {
             "title": {"text": "loss", "side": "right", "font": {"size": 11.5}},
             "thickness": 10,
@@ -148,7 +150,7 @@ def draw_cells(variant: ComputeVariantDoc) -> Trace:
         "y": [cell["n_params"] for cell in cells],
         "customdata": [_describe(variant, cell) for cell in cells],
         "hovertemplate": RUN_HOVER,
-        "marker": {"size": 6, "color": "#ffffff", "line": {"color": "#14181f", "width": 1.2}},
+        "marker": {"size": 6, "color": WHITE, "line": {"color": BLACK, "width": 1.2}},
         "name": "runs",
         "meta": {"part": "cell"},
     }

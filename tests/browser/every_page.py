@@ -18,7 +18,7 @@ SETTLED = "() => !document.querySelector('main figure[data-seen=true][data-state
 TABS = ("isoflop", "parametric", "frontier", "compare", "instab", "forecasts", "runs")
 OF_ALL = (
     *("projects", "views", "alerts", "tokens", "login", "password", "devices"),
-    *("people", "server-audit", "status"),
+    *("people", "server-audit", "status", "law-docs"),
 )
 OF_PROJECT = (
     *("runs", "explore", "studies", "study-new", "activity"),

@@ -12,6 +12,7 @@ from fitting.figures import FIGURES, build_figure
 from fitting.models import Study
 from fitting.palette import ROLES, color_size
 from fitting.plots.frame import MINUS
+from fitting.plots.surface import WHITE
 from fitting.queries import StudyView, view_study
 from fitting.services import add_runs, set_exclusion
 from scaledash.lib import jsonsafe
@@ -77,7 +78,7 @@ def test_every_trace_has_a_part_and_those_of_one_colour_a_tone(view: StudyView, 
         assert trace["meta"]["part"]
         if trace["type"] == "scatter":
             assert trace["mode"]
-            assert trace["meta"].get("tone") or trace["marker"]["color"] == "#ffffff"
+            assert trace["meta"].get("tone") or trace["marker"]["color"] == WHITE
 
 
 @pytest.mark.parametrize("name", sorted(FIGURES))

@@ -26,6 +26,7 @@ HOOK = {"name": "chat", "url": "https://hooks.example/x", "format": "json", "lea
 STUDY_FORM = {"name": "Another", "kind": "list", "estimator": "last", "tail_fraction": "0.05"}
 FITTING = {
     "projects": {"GET": Call(OWN_PAGE)},
+    "law-docs": {"GET": Call(OWN_PAGE)},
     "projects-json": {"GET": Call(OWN_TWIN)},
     "status": {"GET": Call(SITE_ADMIN_PAGE)},
     "status-json": {"GET": Call(page(401, stranger=404, viewer=404, editor=404, admin=404))},
