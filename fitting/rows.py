@@ -323,15 +323,15 @@ def find_mixed_lengths(rows: Sequence[StudyRow]) -> list[str]:
 def find_mixed_configs(
     rows: Sequence[StudyRow], records: Sequence[Mapping[str, object]]
 ) -> list[str]:
-    """Warn of runs of one seed, or of none, that would count as repeats but are no such.
+    """Warn of runs that would count as repeats but differ in more than their seed.
 
-    A key counts where two of its values each stand in several cells: a host or a path has other
-    values in every run, or the same ones everywhere.
+    A key counts where two of its values each stand in several cells: a seed, a host or a path
+    has other values in every run, or the same ones everywhere.
     """
     cells: dict[tuple[object, ...], list[Config]] = defaultdict(list)
     for row, record in zip(rows, records, strict=True):
         if row.takes_part and not row.diverged:
-            key = (row.variant, row.n, row.lr, row.last_step, str(row.seed))
+            key = (row.variant, row.n, row.lr, row.last_step)
             cells[key].append(index_config(record["config"]))
     mixed: dict[str, Counter[str]] = defaultdict(Counter)
     n_mixed: Counter[str] = Counter()

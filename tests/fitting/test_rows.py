@@ -211,27 +211,19 @@ def test_runs_of_different_length_are_not_silently_repeats(study: Study) -> None
 
 def test_runs_that_differ_in_a_setting_are_not_silently_repeats(study: Study) -> None:
     runs = [
-        make_run(study.project, 3.0, peak_lr=lr, seed=seed, config={"recipe": recipe, "run": lr})
+        make_run(study.project, 3.0, peak_lr=lr, config={"recipe": recipe, "data_seed": seed})
         for lr in (1e-3, 1e-2)
-        for recipe, seed in (("plain", 0), ("packed", 0), ("packed", 1))
+        for recipe, seed in (("plain", 1), ("packed", 2))
     ]
     (warning,) = join(study, *runs).warnings
     assert warning.startswith("2 points average runs that differ in recipe as repeats")
 
 
-<<<<<<< HEAD
 def test_how_often_a_run_was_looked_at_makes_it_no_other_run(study: Study) -> None:
     runs = [
         make_run(study.project, 3.0, peak_lr=lr, config={"train": {"log_every": every}})
         for lr in (1e-3, 1e-2)
         for every in (10, 20)
-=======
-def test_runs_of_other_seeds_are_repeats(study: Study) -> None:
-    runs = [
-        make_run(study.project, 3.0, peak_lr=lr, seed=seed, config={"part": f"part {seed}"})
-        for lr in (1e-3, 1e-2)
-        for seed in (0, 1)
->>>>>>> 2011af1 (fitting: Document the laws in the product; mend dark and narrow plots.)
     ]
     assert join(study, *runs).warnings == ()
 
