@@ -43,7 +43,7 @@ class Rows:
 
     def names(self) -> tuple[str, ...]:
         """Return the ids, or the place of each row where it has none."""
-        return self.ids or tuple(f"{place:09d}" for place in range(self.n))
+        return self.ids or tuple(f"row {place:06d}" for place in range(self.n))
 
     def take(self, where: BoolArray | IntArray) -> Rows:
         """Return the chosen rows in the order given."""

@@ -17,8 +17,8 @@ RUN, OTHER = "n10000-lr0p01-on", "n10000-lr0p01-off"
 SETTLED = "() => !document.querySelector('main figure[data-seen=true][data-state=loading]')"
 TABS = ("isoflop", "parametric", "frontier", "compare", "instab", "forecasts", "runs")
 OF_ALL = (
-    *("projects", "views", "alerts", "tokens", "login", "password", "devices"),
-    *("people", "server-audit", "status", "law-docs"),
+    *("projects", "views", "alerts", "tokens", "login", "forgot", "password"),
+    *("devices", "people", "server-audit", "status", "law-docs"),
 )
 OF_PROJECT = (
     *("runs", "explore", "studies", "study-new", "activity"),

@@ -16,6 +16,7 @@ IMPORT = re.compile(r"""(?:\bfrom\s*|\bimport\s*\(?\s*)["']([^"']+)["']""")
 HASHED = re.compile(r"\.[0-9a-f]{12}\.js$")
 MODULE = re.compile(r"[\w-]+\.[0-9a-f]{12}\.js")
 STATIC_IMPORT = re.compile(r"""(?:^import|^\}) (?:[^"']*from )?["']\./([\w-]+\.js)["']""", re.M)
+STYLESHEET = re.compile(r"css/([\w-]+\.css)")
 LATE_IMPORT = re.compile(r"""import\(["']\./([\w-]+\.js)["']\)""")
 MAX_OWN_BYTES = 50_000
 MAX_PLAIN_PAGE_BYTES = 80_000
@@ -77,7 +78,8 @@ def list_late_modules() -> list[str]:
 
 def measure_own(late: str) -> int:
     """Bytes of our own that a page with one late module loads, gzipped."""
-    styles = (ROOT / "static/css").glob("*.css")
+    linked = (ROOT / "templates/partials/styles.html").read_text()
+    styles = [ROOT / "static/css" / name for name in STYLESHEET.findall(linked)]
     scripts = list_modules("page.js") | list_modules(late)
     return sum(len(gzip.compress(path.read_bytes())) for path in styles) + read_sizes(scripts)
 

@@ -103,7 +103,9 @@ def test_mailed_link_ends_after_an_hour_and_stands_in_the_audit_log() -> None:
     link = ResetLink.objects.get(user=ann)
     assert (link.expires_at - link.created_at).total_seconds() == pytest.approx(3600, abs=5)
     entry = AuditEntry.objects.get(action="password_link.mailed")
-    assert (entry.target, entry.address) == ("ann", "127.0.0.1")
+    assert (entry.target, entry.address, entry.actor_name) == ("ann", "127.0.0.1", "")
+    audit = sign_in(make_user("root", is_superuser=True)).get("/settings/audit").text
+    assert "somebody not signed in" in audit
 
 
 def test_t23_link_never_follows_the_host_header(settings: object) -> None:
@@ -165,6 +167,7 @@ def test_server_that_is_away_changes_no_answer_and_is_logged(
 
 
 def test_new_people_may_give_an_address_where_e_mail_is_sent(settings: object) -> None:
+    settings.SCALEDASH_BASE_URL = "http://127.0.0.1:8000"
     assert 'name="email"' in Client().get("/setup").text
     account = {"username": "root", "email": "root@example.org", **NEW}
     assert Client().post("/setup", account).status_code == 302
