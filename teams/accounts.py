@@ -131,6 +131,7 @@ def reset_password(link: ResetLink, password: str) -> bool:
     user.set_password(password)
     user.save(update_fields=["password"])
     Session.objects.filter(user=user).delete()
+    audit.act_as(user)
     audit.record("password.set_by_link", None, user.username)
     return True
 

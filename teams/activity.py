@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q, QuerySet
 
-from teams.audit import describe_action, list_hidden_nouns
+from teams.audit import LINK, describe_action, list_hidden_nouns
 from teams.models import AuditEntry, Project, Role
 
 PAGE_SIZE = 100
@@ -43,7 +43,18 @@ def describe_event(entry: AuditEntry) -> dict[str, object]:
         "target": entry.target,
         "details": entry.details,
         "text": describe_action(entry),
+        "url": entry.details.get(LINK),
     }
+
+
+def name_actor(entry: AuditEntry) -> str:
+    """Return who acted, in words; whoever has an address and no name was not signed in."""
+    return entry.actor_name or ("somebody not signed in" if entry.address else "the server")
+
+
+def is_mentioned(entry: AuditEntry, username: str) -> bool:
+    """Say whether an entry is a comment that names somebody."""
+    return username in str(entry.details.get("mentions", "")).split(", ")
 
 
 def read_page(entries: QuerySet[AuditEntry], before: str) -> tuple[list[AuditEntry], int | None]:

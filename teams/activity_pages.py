@@ -13,8 +13,10 @@ from django.views.decorators.http import require_safe
 from teams.activity import (
     describe_entry,
     describe_event,
+    is_mentioned,
     list_activity,
     list_audit,
+    name_actor,
     read_page,
 )
 from teams.models import AuditEntry, Project, Role
@@ -93,7 +95,12 @@ def _build(
     describe: Callable[[AuditEntry], dict[str, object]],
 ) -> dict[str, object]:
     shown, following = read_page(entries, request.GET.get("before", ""))
-    return {"entries": [describe(entry) for entry in shown], "next": following}
+    name = request.user.username
+    entries_shown = [
+        {**describe(entry), "who": name_actor(entry), "names_you": is_mentioned(entry, name)}
+        for entry in shown
+    ]
+    return {"entries": entries_shown, "next": following}
 
 
 def _frame(project: Project, title: str) -> dict[str, object]:

@@ -23,6 +23,18 @@ READERS = {
     "webhook": Role.ADMIN,
     "share": Role.EDITOR,
 }
+# Where "verbed the noun target" would be no sentence.
+SENTENCES = {
+    "email_address.changed": "changed their e-mail address",
+    "forecast.frozen": "froze a forecast of {}",
+    "invitation.used": "joined by an invitation",
+    "password.changed": "changed their password",
+    "password.set_by_link": "set a new password by a link",
+    "password_link.mailed": "asked for a password link by e-mail for {}",
+    "run_comment.added": "commented on the run {}",
+    "study_comment.added": "commented on the study {}",
+}
+LINK = "url"  # the detail that is no word of the sentence: where to read what was said
 
 _request: ContextVar[HttpRequest | None] = ContextVar("request", default=None)
 
@@ -60,6 +72,13 @@ def record(action: str, project: Project | None, target: object = "", **details:
     )
 
 
+def act_as(user: User) -> None:
+    """Let what follows in this request be the doing of somebody who came in by a link."""
+    request = _request.get()
+    if request is not None:
+        request.newcomer = user
+
+
 def find_principal(request: HttpRequest | None) -> Principal:
     """Return who makes the request: its token, else whom its browser is signed in as."""
     if request is None:
@@ -67,7 +86,7 @@ def find_principal(request: HttpRequest | None) -> Principal:
     token = getattr(request, "auth", None)
     if isinstance(token, Principal):
         return token
-    user = getattr(request, "user", None)
+    user = getattr(request, "newcomer", None) or getattr(request, "user", None)
     return Principal(user_id=user.pk if user else None)
 
 
@@ -75,10 +94,12 @@ def describe_action(entry: AuditEntry) -> str:
     """Return the entry as the rest of a sentence that begins with the actor."""
     noun, _, verb = entry.action.partition(".")
     words = [verb.replace("_", " "), "the", noun.replace("_", " "), entry.target]
+    usual = " ".join(word for word in words if word)
     details = ", ".join(
-        f"{name.replace('_', ' ')} {value}" for name, value in entry.details.items()
+        f"{name.replace('_', ' ')} {value}" for name, value in entry.details.items() if name != LINK
     )
-    return " ".join(word for word in words if word) + (f" ({details})" if details else "")
+    sentence = SENTENCES.get(entry.action, usual).replace("{}", entry.target)
+    return sentence + (f" ({details})" if details else "")
 
 
 def list_hidden_nouns(role: Role) -> list[str]:

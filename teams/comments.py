@@ -49,7 +49,10 @@ def add_comment(project: Project, author: User, remark: Remark) -> Comment:
         step=remark.step,
         author=author,
     )
-    details = {"mentions": ", ".join(find_mentions(project, remark.body))}
+    details = {
+        "mentions": ", ".join(find_mentions(project, remark.body)),
+        audit.LINK: f"{find_address(comment)}#comment-{comment.pk}",
+    }
     audit.record(f"{remark.kind}_comment.added", project, remark.title, **drop_empty(details))
     return comment
 

@@ -79,6 +79,7 @@ def join_with_account(
 ) -> User | None:
     """Make the account of a new person and let it join; None where somebody was faster."""
     user = User.objects.create_user(username, email, password)
+    audit.act_as(user)
     if not accept_invitation(invitation, user):
         transaction.set_rollback(True)
         return None

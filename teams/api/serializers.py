@@ -209,6 +209,7 @@ class ActivityDocument(serializers.Serializer):
     target = serializers.CharField()
     details = serializers.DictField()
     text = serializers.CharField(help_text="The action in words.")
+    url = serializers.CharField(allow_null=True, help_text="Where a comment stands.")
 
 
 class AuditDocument(ActivityDocument):

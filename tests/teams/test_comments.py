@@ -136,9 +136,14 @@ def test_t02_comment_of_another_project_is_absent(project: Project) -> None:
 def test_feed_tells_of_comments_and_whom_they_mention(project: Project) -> None:
     write("ed", "@vi. look, and @nobody too")
     entry = AuditEntry.objects.get(action="run_comment.added")
-    assert entry.details == {"mentions": "vi"}
-    feed = sign_in(get_user("vi")).get("/p/alpha/activity.json").json()["entries"]
-    assert feed[0]["action"] == "run_comment.added"
+    assert entry.details["mentions"] == "vi"
+    vi = sign_in(get_user("vi"))
+    (first, *_) = vi.get("/p/alpha/activity.json").json()["entries"]
+    assert first["action"] == "run_comment.added"
+    assert first["text"].startswith("commented on the run ")
+    assert first["url"] == f"/p/alpha/r/run-1#comment-{Comment.objects.get().pk}"
+    assert "names you" in vi.get("/p/alpha/activity").text
+    assert "names you" not in sign_in(get_user("ann")).get("/p/alpha/activity").text
 
 
 # --- API -----------------------------------------------------------------------------------------
