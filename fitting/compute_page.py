@@ -14,6 +14,7 @@ from fitting.compute_results import (
     ComputeVariantDoc,
     FrontierDoc,
     decode,
+    describe_design,
     find_variant,
     interpolate,
     list_fits,
@@ -38,6 +39,11 @@ from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.units import format_quantity, parse_quantity
 
 Document = dict[str, object]
+OPTIMUM_LABELS = {
+    "n_exponent": "Exponent of N* in C",
+    "n_opt": "N* at the budget",
+    "tokens_per_param": "Tokens per parameter",
+}
 NO_BUDGET = "needs runs with parameters, tokens and FLOPs"
 PARAM_TEXTS = {
     "E": "irreducible loss E, nats",
@@ -61,6 +67,7 @@ def build_compute(view: StudyView, name: str, asked: str) -> Document:
         "shown_variant": variant["variant"] if variant else "",
         "compute_variants": [item["variant"] for item in result["variants"]] if result else [],
         "compute_refusal": result["refusal"] if result else None,
+        "compute_design": describe_design(variant),
         "compute_warnings": [_start(text) for text in variant["warnings"]] if variant else [],
         "compute_fit": describe_compute_fit(view),
         "budgets": describe_budgets(variant),
@@ -313,6 +320,13 @@ def _recommend(frontier: FrontierDoc, flops: float) -> dict[str, Any]:
 def summarise_compute(view: StudyView, document: Mapping[str, Any]) -> list[Document]:
     """Return the four KPI of the compute-optimal tabs."""
     variant = find_variant(view.compute, str(document["shown_variant"]))
+    if describe_design(variant):
+        basis = "all runs have the same tokens: see below"
+        labels = (*OPTIMUM_LABELS.items(), ("held_out", "Held-out error"))
+        return [
+            {"key": key, "label": label, "value": "", "interval": "", "basis": basis}
+            for key, label in labels
+        ]
     return [
         _show_exponent(document["exponents"]),
         *_show_optimum(document["what_if"], variant),
@@ -321,7 +335,7 @@ def summarise_compute(view: StudyView, document: Mapping[str, Any]) -> list[Docu
 
 
 def _show_exponent(exponents: list[Mapping[str, Any]]) -> Document:
-    kpi: Document = {"key": "n_exponent", "label": "Exponent of N* in C"}
+    kpi: Document = {"key": "n_exponent", "label": OPTIMUM_LABELS["n_exponent"]}
     fitted = [row for row in exponents if "a" in row]
     if not fitted:
         remark = exponents[0]["remark"] if exponents else ""
@@ -344,8 +358,8 @@ def _show_exponent(exponents: list[Mapping[str, Any]]) -> Document:
 def _show_optimum(
     what_if: Mapping[str, Any], variant: ComputeVariantDoc | None
 ) -> tuple[Document, Document]:
-    best: Document = {"key": "n_opt", "label": "N* at the budget"}
-    ratio: Document = {"key": "tokens_per_param", "label": "Tokens per parameter"}
+    best: Document = {"key": "n_opt", "label": OPTIMUM_LABELS["n_opt"]}
+    ratio: Document = {"key": "tokens_per_param", "label": OPTIMUM_LABELS["tokens_per_param"]}
     rows = what_if["rows"]
     row = next((row for row in rows if row["approach"] == PARAMETRIC), rows[0] if rows else None)
     if row is None:

@@ -11,6 +11,7 @@ from typing import Any, NotRequired, TypedDict
 
 from fitting.results import IntervalDoc, Number, RefusalDoc, as_refusal
 from scaledash.lib.jsonsafe import decode_float
+from scaledash.lib.units import format_quantity
 
 FitDoc = Mapping[str, Any]  # a fit as fitting.maths.results.Fit.to_dict gives it, or a Refusal
 ISOFLOP, PARAMETRIC, SECOND, ENVELOPE = (
@@ -19,6 +20,7 @@ ISOFLOP, PARAMETRIC, SECOND, ENVELOPE = (
     "chinchilla_vpnls",
     "chinchilla_envelope",
 )
+LEAST_SPAN = 2.0  # of tokens, for compute to differ by more than the size
 # slug of the law -> its member of a variant, and what pages call it
 APPROACHES = {
     ENVELOPE: ("envelope", "Approach 1, envelope"),
@@ -183,3 +185,21 @@ def interpolate(x: Sequence[float], y: Sequence[float], at: float) -> float:
     if not (first > 0 and last > 0):
         return math.nan
     return math.exp((1 - share) * math.log(first) + share * math.log(last))
+
+
+def describe_design(variant: ComputeVariantDoc | None) -> str:
+    """Say where the design of a study alone makes an envelope look like an optimum; "" elsewhere.
+
+    Runs of one number of tokens differ in compute by their size alone: C = 6ND makes N* follow C.
+    """
+    found = [item["approach"] for item in variant["frontiers"]] if variant else []
+    if variant is None or found != [ENVELOPE]:
+        return ""
+    tokens = [cell["n_tokens"] for cell in variant["cells"]]
+    if max(tokens) > LEAST_SPAN * min(tokens):
+        return ""
+    return (
+        f"All runs have about {format_quantity(max(tokens))} tokens, so compute differs by size "
+        "alone: the envelope's N* follows C by design, and is no compute-optimal size. Train some "
+        "sizes for several numbers of tokens."
+    )

@@ -42,6 +42,7 @@ NO_SETTINGS = frozenset(
         *("log_every", "log_interval", "log_freq", "logging_steps"),
         *("eval_every", "eval_interval", "eval_freq", "eval_steps"),
         *("save_every", "save_interval", "save_freq", "save_steps"),
+        *("part", "group", "name", "tag", "notes"),  # labels
     }
 )
 MOST_NAMED = 3  # config keys in a warning

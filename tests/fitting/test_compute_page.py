@@ -7,6 +7,7 @@ import math
 import pytest
 
 from fitting import contexts
+from fitting.compute_results import describe_design
 from fitting.figures import build_figure
 from fitting.models import FitKind, Study
 from fitting.queries import COMPUTE_OPTIMAL, StudyView, find_newest, view_study
@@ -177,3 +178,11 @@ def test_variants_have_a_link_each_and_figures_follow(transactional_db: None) ->
     assert build(view)["compute_variants"] == ["qk_norm=ln", "qk_norm=none"]
     assert build(view)["shown_variant"] == "qk_norm=ln"
     assert draw(view, "surface", variant="qk_norm=none")["counts"]["drawn"] == 16
+
+
+def test_an_envelope_of_one_token_count_is_no_optimum() -> None:
+    cells = [{"n_tokens": 6.1e5}, {"n_tokens": 6.2e5}]
+    alone = {"cells": cells, "frontiers": [{"approach": "chinchilla_envelope"}]}
+    assert describe_design(alone).startswith("All runs have about 620k tokens")
+    cells[1]["n_tokens"] = 2.4e6
+    assert describe_design(alone) == ""

@@ -221,7 +221,9 @@ def test_runs_that_differ_in_a_setting_are_not_silently_repeats(study: Study) ->
 
 def test_how_often_a_run_was_looked_at_makes_it_no_other_run(study: Study) -> None:
     runs = [
-        make_run(study.project, 3.0, peak_lr=lr, config={"train": {"log_every": every}})
+        make_run(
+            study.project, 3.0, peak_lr=lr, config={"train": {"log_every": every, "part": every}}
+        )
         for lr in (1e-3, 1e-2)
         for every in (10, 20)
     ]
