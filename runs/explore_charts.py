@@ -23,6 +23,7 @@ from runs.series import (
     round_digits,
 )
 
+EXACT_CURVES = 25  # with all their digits; of 100 these would be three quarters of a megabyte
 MOST_RAW_BEHIND = 200  # curves; with more of them the raw ones would only darken the chart
 Document = dict[str, object]
 
@@ -81,7 +82,7 @@ def _build_chart(
 
 def _make_view(wish: ExploreWish) -> View:
     y_scale = "log" if wish.y_scale == "log" else "lin"
-    return View(x_scale=wish.x_scale, y_scale=y_scale, window=wish.window)
+    return View(wish.x_scale, y_scale, wish.window, exact_curves=EXACT_CURVES)
 
 
 def describe_line(line: Line, n_runs: int) -> Document:

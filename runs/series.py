@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,7 @@ class View:
     y_scale: str = "lin"
     window: tuple[float, float] | None = None
     pixels: int = MAX_BUCKETS
+    exact_curves: int | None = None  # more than these carry five digits each; None: all are exact
 
 
 def build_payload(curves: Mapping[str, Curve], view: View, x_axis: str) -> dict[str, object]:
@@ -77,6 +78,9 @@ def build_payload(curves: Mapping[str, Curve], view: View, x_axis: str) -> dict[
     if view.x_scale == "log" and hidden:
         head["x_nonpositive"] = hidden
     if x is not None:
+        if view.exact_curves is not None and len(shown) > view.exact_curves:
+            head["digits"] = DIGITS
+            shown = {name: round_curve(curve) for name, curve in shown.items()}
         series = {name: describe_raw(curve, x, view) for name, curve in shown.items()}
         return {"method": "raw", **head, "x": x.tolist(), "points_sent": total, "series": series}
     grid = make_grid(list(shown.values()), buckets, view)
@@ -139,6 +143,11 @@ def find_common_x(curves: Sequence[Curve], buckets: int) -> Floats | None:
 def has_ties(x: Floats) -> bool:
     """Say whether two points share their x, as several steps may share a time."""
     return bool(np.any(x[1:] == x[:-1]))
+
+
+def round_curve(curve: Curve) -> Curve:
+    """Return a curve whose values have as many digits as those of buckets."""
+    return replace(curve, y=round_digits(curve.y))
 
 
 def describe_raw(curve: Curve, x: Floats, view: View) -> dict[str, object]:

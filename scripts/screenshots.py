@@ -164,13 +164,16 @@ def list_project_pages(here: str, uids: Sequence[str]) -> Iterator[tuple[str, st
     yield "study-new", f"{here}/studies/new"
     yield "activity", f"{here}/activity"
     yield "settings", f"{here}/settings"
+    yield "diagnostics", f"{here}/settings/diagnostics"
+    yield "webhooks", f"{here}/settings/webhooks"
     yield "audit", f"{here}/settings/audit"
+    yield "trash", f"{here}/trash"
     for uid in uids[:1]:
         yield "run", f"{here}/r/{uid}"
         yield "share-new", f"{here}/shares/new?kind=run&id={uid}"
     if len(uids) > 1:
-        chosen = "&".join(f"run={uid}" for uid in uids[:2])
-        yield "compare", f"{here}/compare?{chosen}"
+        yield "compare", f"{here}/compare?sel={','.join(uids[:2])}"
+        yield "compare-none", f"{here}/compare"
 
 
 def list_study_pages(page: Page, here: str, slug: str) -> Iterator[tuple[str, str]]:

@@ -29,12 +29,17 @@ function* listRows({ payload, exported: lines }) {
   }
 }
 
+/** Many curves are read with fewer digits than were logged; a file says so. */
+function digitsOf({ method, digits = method === "raw" ? null : 5 }) {
+  return digits ? `, ${digits} digits` : "";
+}
+
 export function buildCurvesCsv(chart) {
   const { payload, element } = chart;
   const filter = new URLSearchParams(location.search).get("f") ?? "";
   const comments = [
     `# ${titleOf(chart)}`,
-    `# x: ${payload.x_axis}; ${payload.method === "raw" ? "every point" : "first, least, greatest and last value of each bucket"}`,
+    `# x: ${payload.x_axis}; ${payload.method === "raw" ? "every point" : "first, least, greatest and last value of each bucket"}${digitsOf(payload)}`,
     `# filter: ${filter || "none"}; ${formatCount(payload.points_total)} points`,
     `# ${location.href}`,
     `# ${new Date().toISOString()}`,
@@ -48,9 +53,9 @@ export function buildCurvesCsv(chart) {
 export function buildCurvesJson(chart) {
   const { payload, element } = chart;
   const { metric, facet = "" } = element.dataset;
-  const { x_axis, method, points_total } = payload;
+  const { x_axis, method, points_total, digits } = payload;
   const columns = ["curve", "x_from", "x_to", "value"];
-  const head = { metric, facet, url: location.href, made_at: new Date(), x_axis, method, points_total };
+  const head = { metric, facet, url: location.href, made_at: new Date(), x_axis, method, points_total, digits };
   return JSON.stringify({ ...head, columns, rows: [...listRows(chart)] });
 }
 

@@ -129,6 +129,14 @@ def test_few_points_are_sent_as_they_are() -> None:
     assert found["series"]["r"]["marks"] == [[1, "NaN", 1, 0.1]]
 
 
+@pytest.mark.parametrize(("exact", "value"), [(None, 0.123456789), (2, 0.123456789), (1, 0.12346)])
+def test_only_many_curves_lose_digits_and_say_so(exact: int | None, value: float) -> None:
+    curve = Curve(np.array([1.0, 2.0]), np.array([0.123456789, np.nan]))
+    found = build_payload({"a": curve, "b": curve}, View(exact_curves=exact), "step")
+    assert found["series"]["a"]["y"] == [value, None]
+    assert found.get("digits") == (5 if value == 0.12346 else None)
+
+
 def test_window_counts_and_shows_only_its_points() -> None:
     curve = Curve(np.arange(100_000.0), np.arange(100_000.0))
     found = build_payload({"r": curve}, View(window=(10.0, 19.0)), "step")

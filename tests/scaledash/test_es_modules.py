@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from scaledash.lib.es_modules import join_modules
+from scaledash.templatetags.modules import preload_modules
 
 MODULES = {
     "a.js": 'import { half as cut } from "./b.js";\nimport { one } from "./c.js";\ncut(one);\n',
@@ -39,3 +42,11 @@ def test_another_module_can_stand_in() -> None:
 def test_a_style_it_cannot_read_is_refused_by_name(line: str) -> None:
     with pytest.raises(ValueError, match=r"a\.js: .*another style"):
         join_modules("a.js", {"a.js": line}.__getitem__)
+
+
+def test_a_page_links_to_every_module_that_is_imported_at_once() -> None:
+    links = preload_modules("page", "explore")
+    names = re.findall(r"js/(\w+)(?:\.[0-9a-f]{12})?\.js", links)
+    assert {"page", "poll", "http", "explore", "explore_chart", "chart", "payload"} <= set(names)
+    assert "explore_export" not in names
+    assert len(names) == len(set(names)) == links.count('rel="modulepreload"')
