@@ -62,6 +62,7 @@ COMPUTE_REPLICAS = {
     FitKind.FAST: settings.REFIT_BOOTSTRAPS // 5,
     FitKind.DEEP: 4 * settings.REFIT_BOOTSTRAPS,
 }
+WITH_LOSSES = (LR_SWEEP, COMPUTE_OPTIMAL)  # whose versions are compared run by run
 NO_CURVES = Refusal(
     "pending", "the law reads whole curves and comes with the deep fit", "wait a moment"
 )
@@ -95,7 +96,7 @@ class Analysis:
         assert isinstance(chosen, dict)
         return {
             **result,
-            **data.describe(),
+            **data.describe(self.name in WITH_LOSSES),
             "settings": {
                 **chosen,
                 "estimator": study.estimator,

@@ -44,9 +44,13 @@ class AnalysisInput:
         """Return the number of runs that are not excluded."""
         return len(self.rows.included)
 
-    def describe(self) -> dict[str, object]:
-        """Return what is stored beside the result, so that it can be judged and repeated."""
+    def describe(self, has_losses: bool = True) -> dict[str, object]:
+        """Return what is stored beside the result, so that it can be judged and repeated.
+
+        The final losses stand with the analyses whose versions are compared run by run.
+        """
         rows = self.rows
+        losses = {row.uid: [row.stamp, row.loss] for row in rows.included if row.has_ended}
         return {
             "sources": dict(rows.sources),
             "loss_metric": rows.loss_metric,
@@ -56,7 +60,7 @@ class AnalysisInput:
                 for row in rows.rows
                 if row.excluded
             ],
-            "losses": {row.uid: [row.stamp, row.loss] for row in rows.included if row.has_ended},
+            **({"losses": losses} if has_losses else {}),
         }
 
 

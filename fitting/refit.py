@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 OUTAGES = (OperationalError, InterfaceError)
 MAX_ERROR_LENGTH = 500
+# After so long a deep fit publishes what it has and is claimed again for the rest: on a busy
+# machine all analyses of a large study together would run into the soft limit, again and again.
+SLICE_SECONDS = {FitKind.DEEP: 5.0}
 TIME_LIMITS = ("SoftTimeLimitExceeded", "TookTooLong")  # of Celery, of the sweeper's child
 
 
@@ -52,6 +55,10 @@ class Snapshot:
         """Say whether the newest fit of this analysis and kind is of exactly these data."""
         last = self.last[name]
         return last is not None and last.input_digest == self.data[name].digest
+
+    def list_unfitted(self) -> list[str]:
+        """Return the analyses without a fit of these data, in their order."""
+        return [name for name in self.data if not self.is_fitted(name)]
 
 
 class _Superseded(Exception):
@@ -128,21 +135,29 @@ def read_snapshot(held: outbox.Claim) -> Snapshot:
 
 
 def analyse(snapshot: Snapshot, kind: FitKind) -> dict[str, Result]:
-    """Return the results by analysis, without those whose newest fit is of these data already."""
+    """Return the results by analysis, without those whose newest fit is of these data already.
+
+    A deep fit stops between two analyses when its slice of time is over.
+    """
     study = snapshot.study
     if study is None:
         return {}
-    return {
-        name: item.analyse(snapshot.data[name], study, kind)
-        for name, item in ANALYSES.items()
-        if not snapshot.is_fitted(name)
-    }
+    results: dict[str, Result] = {}
+    until = time.monotonic() + SLICE_SECONDS.get(kind, math.inf)
+    for name in snapshot.list_unfitted():
+        if results and time.monotonic() > until:
+            break
+        results[name] = ANALYSES[name].analyse(snapshot.data[name], study, kind)
+    return results
 
 
 def publish(
     held: outbox.Claim, snapshot: Snapshot, results: Mapping[str, Result], seconds: float
 ) -> bool:
-    """Store the fits and delete the changes they cover, in one transaction, if the token holds."""
+    """Store the fits and delete the changes they cover, in one transaction, if the token holds.
+
+    Where analyses are left for another slice the changes stay, so that the study is claimed again.
+    """
     try:
         with transaction.atomic():
             stored = [
@@ -153,7 +168,8 @@ def publish(
             progress = {"fit": max(known, default=None), "data_at": snapshot.data_at.isoformat()}
             if not outbox.release(held, seconds, json.dumps(progress)):
                 raise _Superseded
-            outbox.delete_dirty(snapshot.dirty_ids)
+            if not set(snapshot.list_unfitted()) - set(results):
+                outbox.delete_dirty(snapshot.dirty_ids)
             if stored:
                 tell_of_fits(snapshot.study, results)
             if stored and held.kind == FitKind.FAST:

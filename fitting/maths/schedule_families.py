@@ -23,7 +23,7 @@ MAX_POINTS = 32  # of a curve: means of blocks of steps
 MIN_POINTS = 8
 END_BLOCKS = 3  # a single one carries the noise of its batches
 MAX_FAMILIES = 8  # the largest; one takes 0.3 s
-MAX_MULTI_POWER = 3  # of them, the largest: one takes 0.7 s with two curves, 1.9 s with four
+MAX_MULTI_POWER = 1  # of them, the largest: one takes 1 s of CPU with two curves, 2 s with four
 DIFFERENT = 1.05  # lengths further apart than this are different schedules
 
 
@@ -125,7 +125,7 @@ def analyse_schedules(
     Returns
     -------
     one family per variant and size: the learning rate with the most curves, then the least loss;
-    the three largest sizes under the multi-power law too
+    the largest size under the multi-power law too
 
     Notes
     -----

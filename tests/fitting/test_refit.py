@@ -76,6 +76,17 @@ def test_a_deep_fit_follows_and_is_the_one_shown(study: Study) -> None:
     assert shown.result["settings"]["replicas"] == analyses.LR_REPLICAS[FitKind.DEEP]
 
 
+def test_a_deep_fit_that_takes_too_long_goes_on_in_further_slices(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(refit.SLICE_SECONDS, FitKind.DEEP, 0.0)
+    settle()
+    deep = Fit.objects.filter(study=study, kind=FitKind.DEEP).order_by("token")
+    assert [fit.analysis for fit in deep] == list(analyses.ANALYSES)
+    assert len({fit.token for fit in deep}) == len(analyses.ANALYSES)
+    assert Dirty.objects.count() == 0
+
+
 def test_changes_that_arrive_during_a_fit_stay_in_the_outbox(study: Study) -> None:
     held = claim()
     snapshot = refit.read_snapshot(held)

@@ -31,7 +31,7 @@ STARTS = [
     for beta in (0.3, 0.6, 1.0)
     for gamma in (0.4, 0.7)
 ]
-COARSE_BINS, COARSE_ROWS, N_POLISHED = 150, 40, 2
+COARSE_BINS, COARSE_ROWS, N_POLISHED = 80, 30, 2
 
 
 @dataclass(frozen=True)
