@@ -122,7 +122,7 @@ def run_compute_optimal(data: ComputeInput, study: Study, kind: FitKind) -> Resu
     """Fit approaches 1 to 3; the curves are kept as the envelope's figure draws them."""
     options = _known_options(study.settings.get(COMPUTE_OPTIMAL, {}), ("seed", "delta"))
     chosen = ComputeSettings(replicas=COMPUTE_REPLICAS[kind], **options)
-    result = analyse_compute_optimal(data.table, chosen, data.curves)
+    result = analyse_compute_optimal(data.table, chosen, data.curves, data.guests)
     size_of = {row.uid: row for row in data.rows.included}
     curves = [
         {"run": uid, "variant": size_of[uid].variant, "n_params": size_of[uid].n, **_thin(curve)}

@@ -23,6 +23,7 @@ def describe_study(study: Study) -> dict[str, object]:
         "mapping": study.mapping,
         "variant_keys": study.variant_keys if study.has_chosen_variants else None,
         "loss_metric": study.loss_metric,
+        "compared_with": study.compared_with,
         "estimator": study.estimator,
         "tail_fraction": study.tail_fraction,
         "rev": study.rev,

@@ -69,6 +69,13 @@ class StudyForm(forms.Form):
         help_text="config keys, with commas; empty: found from the runs",
         widget=forms.TextInput(attrs={"class": "mono", "list": "sources"}),
     )
+    compared_with = forms.CharField(
+        label="Compare with study",
+        required=False,
+        max_length=SLUG_LENGTH,
+        help_text="slug of another study of the project: its variants join this one's in Variants",
+        widget=forms.TextInput(attrs={"class": "mono"}),
+    )
     runs = forms.CharField(required=False, widget=forms.HiddenInput())
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -129,6 +136,7 @@ class StudyForm(forms.Form):
             "selection": selection,
             "mapping": {axis: source for axis, source in mapping.items() if source},
             "variant_keys": keys or None,
+            "compared_with": fields["compared_with"].strip(),
             "loss_metric": fields["loss_metric"],
             "estimator": fields["estimator"],
             "tail_fraction": fields["tail_fraction"],
@@ -143,6 +151,7 @@ def read_study(study: Study) -> Mapping[str, object]:
         "description": study.description,
         "kind": study.selection.get("kind", "list"),
         "group": study.selection.get("group", ""),
+        "compared_with": study.compared_with,
         "loss_metric": study.loss_metric,
         "estimator": study.estimator,
         "tail_fraction": study.tail_fraction,

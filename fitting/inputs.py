@@ -20,6 +20,7 @@ from fitting.maths.final_loss import estimate_final_loss
 from fitting.maths.lr_batch import BatchTable
 from fitting.maths.lr_sweep import LrSweepTable
 from fitting.models import Fit, FitKind, Study
+from fitting.queries import LR_SWEEP, find_newest
 from fitting.rows import StudyRow, StudyRows, find_known_losses, read_rows, take_known_loss
 
 MAX_CURVES = 400  # a curve takes 1 to 2 ms to read
@@ -80,6 +81,7 @@ class ComputeInput(AnalysisInput):
 
     table: ComputeTable
     curves: Mapping[str, LossCurve] | None
+    guests: Mapping[str, ComputeTable] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,22 @@ def read_compute_optimal(
     choices["curves"] = {row.uid: [row.stamp, row.total_steps] for row in counted}
     curves = read_curves(counted) if kind == FitKind.DEEP else None
     n_points = sum(row.n_values for row in counted)
-    return ComputeInput(rows, digest_choices(table.digest(), choices), n_points, table, curves)
+    guests = read_guests(study)
+    choices["guests"] = {name: guest.digest() for name, guest in guests.items()}
+    digest = digest_choices(table.digest(), choices)
+    return ComputeInput(rows, digest, n_points, table, curves, guests)
+
+
+def read_guests(study: Study) -> dict[str, ComputeTable]:
+    """Return the runs of the study that this one is compared with, by its slug."""
+    if not study.compared_with:
+        return {}
+    others = Study.objects.filter(project=study.project_id, deleted_at=None)
+    other = others.filter(slug=study.compared_with).exclude(pk=study.pk).first()
+    if other is None:
+        return {}
+    last = find_newest(other, LR_SWEEP, FitKind.FAST)
+    return {other.slug: make_compute_table(read_study_rows(other, last).included)}
 
 
 def make_compute_table(rows: list[StudyRow]) -> ComputeTable:

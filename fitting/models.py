@@ -43,6 +43,9 @@ class StudyQuerySet(models.QuerySet["Study"]):
         return self.filter(deleted_at=None, project__in=projects)
 
 
+COMPARED_WITH = "compared_with"  # among the settings of a study
+
+
 class Study(models.Model):
     """A named selection of runs with the meaning of its axes.
 
@@ -80,6 +83,16 @@ class Study(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def compared_with(self) -> str:
+        """Return the slug of the study of this project whose ladders stand beside its own."""
+        return str(self.settings.get(COMPARED_WITH, ""))
+
+    @compared_with.setter
+    def compared_with(self, slug: str) -> None:
+        """Keep the slug with the other settings."""
+        self.settings = {**self.settings, COMPARED_WITH: slug}
 
     @property
     def has_chosen_variants(self) -> bool:

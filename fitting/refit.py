@@ -29,6 +29,7 @@ from fitting.diagnoses.work import diagnose
 from fitting.inputs import AnalysisInput, read_study_rows
 from fitting.models import Fit, FitKind, Study
 from fitting.queries import LR_SWEEP, find_newest
+from fitting.services import mark_followers
 from scaledash.lib.jsonsafe import make_safe
 
 logger = logging.getLogger(__name__)
@@ -174,6 +175,7 @@ def publish(
                 tell_of_fits(snapshot.study, results)
             if stored and held.kind == FitKind.FAST:
                 outbox.mark_studies([held.subject], FitKind.DEEP)
+                mark_followers(snapshot.study)
     except _Superseded:
         logger.info("a newer owner has %s of study %s; discarded", held.kind, held.subject)
         return False

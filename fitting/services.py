@@ -14,7 +14,7 @@ from fitting import outbox
 from fitting.axes import AXES, CONFIG_PREFIX, SCALE_FACTS
 from fitting.forecasting import Prediction, Target, predict
 from fitting.hints import hints
-from fitting.models import Estimator, Forecast, Study, StudyRun
+from fitting.models import COMPARED_WITH, Estimator, Forecast, Study, StudyRun
 from fitting.queries import StudyView
 from runs.models import NAME_LENGTH, Run
 from teams import audit
@@ -30,6 +30,7 @@ EDITABLE = (
     "selection",
     "mapping",
     "variant_keys",
+    "compared_with",
     "loss_metric",
     "estimator",
     "tail_fraction",
@@ -54,6 +55,7 @@ class StudyWish:
     selection: Mapping[str, str] = field(default_factory=lambda: {"kind": "list"})
     mapping: Mapping[str, str] = field(default_factory=dict)
     variant_keys: Iterable[str] | None = None
+    compared_with: str = ""
     loss_metric: str = ""
     estimator: str = Estimator.LAST
     tail_fraction: float = 0.05
@@ -106,7 +108,7 @@ def edit_study(study: Study, changes: Mapping[str, object]) -> Study:
     locked = Study.objects.select_for_update().get(pk=study.pk)
     _apply(locked, changes)
     locked.rev += 1
-    locked.save(update_fields=[*changes, "settings", "rev"])
+    locked.save(update_fields=[*set(changes) - {COMPARED_WITH}, "settings", "rev"])
     if "selection" in changes:
         _leave_unselected(locked)
         _join_selected(locked)
@@ -126,6 +128,13 @@ def delete_study(study: Study) -> None:
     if deleted:
         audit.record("study.deleted", study.project, study.name)
     _mark(study)  # the worker that finds it gone clears its outbox
+
+
+def mark_followers(study: Study) -> None:
+    """Let the studies that compare themselves with this one be analysed again."""
+    live = Study.objects.filter(project=study.project_id, deleted_at=None)
+    mine = live.filter(settings__compared_with=study.slug).exclude(pk=study.pk)
+    outbox.mark_studies(sorted(mine.values_list("pk", flat=True)))
 
 
 # --- runs of a study ---------------------------------------------------------------------------
@@ -212,6 +221,7 @@ def _taken(slug: str) -> Refused:
 
 
 def _apply(study: Study, changes: Mapping[str, object]) -> None:
+    _check_compared(study, str(changes.get(COMPARED_WITH, "")))
     for name, value in changes.items():
         check = CHECKS.get(name)
         if check is not None:
@@ -220,6 +230,13 @@ def _apply(study: Study, changes: Mapping[str, object]) -> None:
     if "variant_keys" in changes:
         chosen = "guessed" if changes["variant_keys"] is None else "chosen"
         study.settings = {**study.settings, "variants": chosen}
+
+
+def _check_compared(study: Study, slug: str) -> None:
+    others = Study.objects.filter(project=study.project_id, deleted_at=None).exclude(pk=study.pk)
+    if slug and not others.filter(slug=slug).exists():
+        message = f"This project has no other study {slug[:SLUG_LENGTH]!r}."
+        raise Refused("unknown_value", message, f"/{COMPARED_WITH}")
 
 
 def _check_selection(value: object) -> None:

@@ -59,6 +59,7 @@ class StudyChange(StrictSerializer):
         required=False,
         allow_null=True,
     )
+    compared_with = Text(max_length=SLUG_LENGTH, allow_blank=True, required=False)
     loss_metric = Text(max_length=NAME_LENGTH, allow_blank=True, required=False)
     estimator = Choice(Estimator.choices, required=False)
     tail_fraction = Number(required=False)
@@ -99,6 +100,7 @@ class StudyDocument(serializers.Serializer):
     selection = serializers.DictField()
     mapping = serializers.DictField()
     variant_keys = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    compared_with = serializers.CharField(help_text="Slug of another study, or empty.")
     loss_metric = serializers.CharField(help_text="Empty: the recognised one.")
     estimator = serializers.ChoiceField(Estimator.choices)
     tail_fraction = serializers.FloatField()

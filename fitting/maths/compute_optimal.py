@@ -145,6 +145,7 @@ def analyse_compute_optimal(
     table: ComputeTable,
     settings: ComputeSettings | None = None,
     curves: Mapping[str, LossCurve] | None = None,
+    guests: Mapping[str, ComputeTable] | None = None,
 ) -> ComputeResult:
     """Fit approaches 1, 2 and 3 and draw their frontiers, for each variant.
 
@@ -153,6 +154,7 @@ def analyse_compute_optimal(
     table : one row per run
     settings : None = the defaults
     curves : loss curve of each run, for approach 1; None leaves approach 1 out
+    guests : name -> runs of another study, whose ladders are compared with those of this one
 
     Notes
     -----
@@ -172,6 +174,8 @@ def analyse_compute_optimal(
         for name in names
     )
     cells = {item.variant: item.cells for item in variants}
+    for name, guest in (guests or {}).items():
+        cells |= _gather_guest(name, guest)
     ladders = make_ladders(cells, settings.replicas, settings.seed)
     return ComputeResult(
         variants=variants,
@@ -184,6 +188,16 @@ def analyse_compute_optimal(
         digest=table.digest(),
         settings=settings,
     )
+
+
+def _gather_guest(name: str, table: ComputeTable) -> dict[str, tuple[Cell, ...]]:
+    """Return the cells of each variant of another study, under names of their own."""
+    taken = table.has_axes & table.finished & ~table.is_lost
+    labels = sorted({table.variant[place] for place in np.flatnonzero(taken)})
+    return {
+        f"{name}: {label}" if label else name: gather_cells(table.take(_find(table, taken, label)))
+        for label in labels
+    }
 
 
 def _find(table: ComputeTable, taken: BoolArray, variant: str) -> IntArray:

@@ -20,11 +20,10 @@ from fitting.maths.diagnose.logit_forecast import (
 from fitting.maths.diagnose.study_runs import (
     RunFacts,
     judge_comparability,
-    judge_forecasts,
-    judge_gradients,
     judge_singular_values,
     judge_stalled,
 )
+from fitting.maths.diagnose.study_trends import judge_forecasts, judge_gradients
 from fitting.maths.diagnose.verdict import Verdict
 from fitting.maths.records import Record, Refusal
 

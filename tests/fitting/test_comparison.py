@@ -8,11 +8,50 @@ from fitting import contexts, tabs
 from fitting.figures import build_figure
 from fitting.models import Study
 from fitting.queries import StudyView, view_study
+from fitting.services import Refused, add_runs, edit_study
 from fitting.texts import polish
-from tests.fitting.factories import make_isoflops, make_ladders, make_study, settle
+from tests.fitting.factories import log_loss, make_isoflops, make_ladders, make_study, settle
 
 Figure = dict[str, object]
 KNOWN: dict[str, StudyView] = {}  # pages are pure: a view that was read once serves them all
+
+
+def make_rivals() -> Study:
+    """Two studies of one variant each that cross at 1e18 FLOPs; the first looks at the second."""
+    both = make_study(variant_keys=["qk_norm"])
+    runs = make_ladders(both)
+    rival = make_study(both.project, "rival")
+    add_runs(rival, [run for run in runs if run.config["qk_norm"] == "ln"])
+    mine = make_study(both.project, "mine", compared_with="rival")
+    add_runs(mine, [run for run in runs if run.config["qk_norm"] == "none"])
+    return mine
+
+
+def test_two_studies_cross_where_they_were_planted(transactional_db: None) -> None:
+    study = make_rivals()
+    settle()
+    view = view_study(study)
+    assert "compare" in tabs.list_tabs(view, "lr")
+    chosen = {"reference": view.compute["ladders"][0]["variant"], "variant": "rival"}
+    pairs = contexts.build_study(view, "compare", chosen)["comparison"]["pairs"]
+    crossing = next(pair["crossing"] for pair in pairs if "rival" in pair["second"])
+    assert crossing == pytest.approx(1e18, rel=0.3)
+
+
+def test_the_other_study_moves_the_comparison(transactional_db: None) -> None:
+    study = make_rivals()
+    settle()
+    before = view_study(study).compute_fit.input_digest
+    log_loss(Study.objects.get(slug="rival").runs.first(), 1.9)
+    settle()
+    assert view_study(study).compute_fit.input_digest != before
+
+
+def test_a_study_is_compared_with_one_that_exists(transactional_db: None) -> None:
+    study = make_study()
+    for slug in ("absent", study.slug):
+        with pytest.raises(Refused, match="no other study"):
+            edit_study(study, {"compared_with": slug})
 
 
 @pytest.fixture

@@ -11,11 +11,10 @@ from fitting.maths.diagnose.study_lr import judge_sweep
 from fitting.maths.diagnose.study_runs import (
     RunFacts,
     judge_comparability,
-    judge_forecasts,
-    judge_gradients,
     judge_singular_values,
     judge_stalled,
 )
+from fitting.maths.diagnose.study_trends import judge_forecasts, judge_gradients
 from fitting.maths.diagnose.verdict import Threshold
 from fitting.maths.instability import InstabilitySettings, RunCurve, analyse_instability
 from fitting.maths.lr_sweep import LrSweepTable, analyse_lr_sweep
