@@ -134,7 +134,7 @@ def find_column(key: str) -> Column | None:
         return None
     is_number, is_level = field.kind == fields.NUMBER, field.kind == fields.LEVEL
     write = _find_writer(key) if is_number else None
-    if field.measure is not None:
+    if field.is_step:
         write = _write_step
     label, title = field.label or _shorten(key), field.title or key
     return Column(key, label, title, key, False, is_number, is_level, write)

@@ -117,8 +117,8 @@ def _compare_one(field: Field, node: Comparison, operator: str, value: Token) ->
 def _compare_null(field: Field, operator: str, value: Token) -> Q:
     if operator != "=":
         raise BadExpression("null is compared by = and != only.", value.position)
-    if field.kind == fields.JSON or field.measure is not None:
-        return Q(IsNull(field.text or field.measure, True))
+    if field.kind == fields.JSON:
+        return Q(IsNull(field.text, True))
     return Q(**{f"{field.column}__isnull": True})
 
 

@@ -89,9 +89,9 @@ class UnknownField(Exception):
 class Field:
     """A field: what kind of values it has, its column, or the JSON under a key.
 
-    `levels` are the words of a LEVEL from the least to the worst; `measure` is a number that no
-    column holds; the column of a MEMBER names what a run belongs to, which may be several; label
-    and title are those of a column of the table.
+    `levels` are the words of a LEVEL from the least to the worst; the column of a MEMBER names
+    what a run belongs to, which may be several; `is_step` writes a number in full; label and title
+    are those of a column of the table.
     """
 
     kind: str
@@ -99,15 +99,13 @@ class Field:
     json: Expression | None = None
     text: Expression | None = None
     levels: tuple[str, ...] = ()
-    measure: Expression | None = None
+    is_step: bool = False
     label: str = ""
     title: str = ""
 
     @property
     def value(self) -> Expression | F:
         """Return what a cell shows of the field."""
-        if self.measure is not None:
-            return self.measure
         return F(self.column) if self.json is None else self.json
 
     @property

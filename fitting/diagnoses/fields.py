@@ -23,6 +23,7 @@ def list_fields() -> dict[str, Field]:
         "first_bad_step": Field(
             NUMBER,
             "diagnosis__first_bad_step",
+            is_step=True,
             label="First bad step",
             title="earliest step since which a diagnostic is at warn or critical",
         ),
