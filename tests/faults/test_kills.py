@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from fitting.hints import hints
 from fitting.models import Dirty, Fit, FitState, Study
+from fitting.queries import LR_SWEEP
 from tests.faults.checker import check
 from tests.faults.load import Load, make_studies
 from tests.faults.world import World
@@ -131,7 +132,7 @@ def test_a_worker_takes_hints_again_after_redis_was_killed(world: World) -> None
     hints.reset()
     run = study.runs.first()
     log_loss(run, 1.75)
-    fits = Fit.objects.filter(study=study).order_by("-id")
+    fits = Fit.objects.filter(study=study, analysis=LR_SWEEP).order_by("-id")
     wait_until(lambda: fits.first().result["losses"][run.uid][1] == 1.75, "a fit by the worker")
 
 

@@ -14,6 +14,7 @@ from django.conf import settings
 
 from fitting import refit, sweeper
 from fitting.models import Dirty, Fit, FitKind, Study
+from fitting.queries import LR_SWEEP
 from scaledash import programs
 from scaledash.processes import Child
 from tests.fitting.factories import log_loss, make_study, make_sweep
@@ -121,7 +122,7 @@ def test_a_killed_child_is_replaced(study: Study, start_sweeper: StartSweeper) -
     os.kill(old, signal.SIGKILL)
     run = study.runs.first()
     log_loss(run, 1.5)
-    newest = Fit.objects.filter(study=study).order_by("-id")
+    newest = Fit.objects.filter(study=study, analysis=LR_SWEEP).order_by("-id")
     wait_until(lambda: newest.first().result["losses"][run.uid][1] == 1.5, "the second fit")
 
 
