@@ -31,8 +31,8 @@ EXTREME_PAGES = ("projects", "runs", "run", "curves", "study-lr-sweep-lr", "sett
 HEIGHT = 900
 PATIENCE_MS = 120_000  # of a machine that is busy with other things
 MOST_HEIGHT = 1400  # a table of a hundred runs says nothing more below
-QUALITY = 30
-SHRINK = 0.75  # of wide pictures: all of them together stay below 6 MB
+QUALITY = 22
+SHRINK = 0.64  # of wide pictures: all of them together stay below 7 MB
 IMAGES = (  # name, page, height
     ("study-light", "study-lr-sweep-lr", 1080),
     ("frontier-light", "study-compute-optimal-isoflop", 905),

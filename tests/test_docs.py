@@ -20,7 +20,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE_SPAN = re.compile(r"`([^`\n]+)`")
 PLACEHOLDER = re.compile(r"[<>*$\s{}|()…]|\.\.\.")
 MADE_WHEN_RUN = {"static/vendor"}
-MAX_PICTURE_BYTES = 6_500_000
+MAX_PICTURE_BYTES = 7_000_000
 
 
 def named(path: Path) -> str:
