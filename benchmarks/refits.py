@@ -193,11 +193,11 @@ def _programs() -> Iterator[int]:
 
 
 def read_cpu_seconds(pid: int) -> float:
-    """Return what a process and its children have used of the processors so far."""
+    """Return what a process and its children, the ended ones too, used of the processors."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     ticks = 0
     for one in (pid, *map(int, text.split())):
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
+            ticks += sum(map(int, fields[11:15]))  # its own, and of children that it waited for
     return ticks / os.sysconf("SC_CLK_TCK")
