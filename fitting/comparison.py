@@ -11,11 +11,11 @@ from fitting.compute_results import decode
 from fitting.law_table import Document, describe_law_fit
 from fitting.palette import CATEGORIES, SYMBOLS, category_tone
 from fitting.plots.crossover import format_crossing
-from fitting.plots.isoflop import format_flops
 from fitting.queries import StudyView
 from fitting.results import RefusalDoc, as_refusal
 from fitting.texts import DASH, format_number, polish
 from fitting.variants import name_variants, place_variants
+from scaledash.lib.units import format_flops
 
 Doc = Mapping[str, Any]
 FORM = "power_law_constant"

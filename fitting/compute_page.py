@@ -31,12 +31,11 @@ from fitting.law_table import (
 from fitting.palette import category_tone
 from fitting.plots.allocation import place_approach
 from fitting.plots.compute_tables import describe_exponents
-from fitting.plots.isoflop import format_flops
 from fitting.queries import StudyView
 from fitting.results import as_refusal, list_laws
 from fitting.texts import DASH, format_interval, format_loss, format_lr, format_number
 from scaledash.lib.jsonsafe import decode_float
-from scaledash.lib.units import format_quantity, parse_quantity
+from scaledash.lib.units import format_flops, format_quantity, parse_quantity
 
 Document = dict[str, object]
 OPTIMUM_LABELS = {

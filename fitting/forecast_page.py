@@ -11,11 +11,10 @@ from django.urls import reverse
 from fitting.compute_results import APPROACHES, PARAMETRIC, name_approach
 from fitting.forecasting import NAMES, NEEDS, Prediction, Target, predict
 from fitting.models import Forecast, Quantity
-from fitting.plots.isoflop import format_flops
 from fitting.queries import StudyView, find_version
 from fitting.scoring import Score, score
 from fitting.texts import DASH, format_loss, format_lr
-from scaledash.lib.units import format_quantity, parse_quantity
+from scaledash.lib.units import format_flops, format_quantity, parse_quantity
 
 Document = dict[str, object]
 WRITERS: dict[Quantity, Callable[[Any], str]] = {

@@ -23,11 +23,10 @@ from fitting.plots.frame import (
     pad_log,
     write_power,
 )
-from fitting.plots.isoflop import format_flops
 from fitting.plots.lines import Line, LineStyle, draw_line
 from fitting.results import read_ends
 from fitting.texts import DASH
-from scaledash.lib.units import format_quantity
+from scaledash.lib.units import format_flops, format_quantity
 
 CROWDED = 2  # more lines than these, and their bands are fainter
 HOVER = (

@@ -19,11 +19,11 @@ from fitting.plots.frame import (
     plot_text,
     write_power,
 )
-from fitting.plots.isoflop import find_others, format_flops
+from fitting.plots.isoflop import find_others
 from fitting.plots.lines import Line, LineStyle, draw_line
 from fitting.results import as_refusal
 from fitting.rows import StudyRow
-from scaledash.lib.units import format_quantity
+from scaledash.lib.units import format_flops, format_quantity
 
 CURVE_ALPHA = 0.28
 EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}

@@ -62,11 +62,6 @@ class Budget:
         return f"C = {write_power(self.profile['flops'])}"
 
 
-def format_flops(value: float) -> str:
-    """Write FLOPs: 3e+12 as "3e12"."""
-    return format_number(value).replace("e+", "e")
-
-
 def draw_isoflop(
     variant: ComputeVariantDoc | None, rows: Iterable[StudyRow], x_title: str
 ) -> dict[str, object]:

@@ -20,12 +20,11 @@ from fitting.plots.frame import (
     write_power,
 )
 from fitting.plots.frontier import mark_edge
-from fitting.plots.isoflop import format_flops
 from fitting.plots.lines import Line, LineStyle, draw_line, label_end
 from fitting.plots.residuals import Series, write_error
 from fitting.plots.surface import list_residuals as list_cells
 from fitting.results import as_refusal
-from scaledash.lib.units import format_quantity
+from scaledash.lib.units import format_flops, format_quantity
 
 Doc = Mapping[str, Any]
 EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}

@@ -10,9 +10,8 @@ from fitting.compute_results import PARAMETRIC, CellDoc, ComputeVariantDoc, deco
 from fitting.palette import ROLES, SIZE_RANGE, add_alpha, interpolate_viridis, role_tone
 from fitting.plots import residuals
 from fitting.plots.frame import Trace, format_number, log_axis, make_layout, write_power
-from fitting.plots.isoflop import format_flops
 from fitting.results import as_refusal
-from scaledash.lib.units import format_quantity
+from scaledash.lib.units import format_flops, format_quantity
 
 # On the surface, whatever the theme: a page swaps the very colours of its own roles.
 WHITE, BLACK = "#fffffe", "#000001"
