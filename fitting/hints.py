@@ -1,8 +1,9 @@
 """Hints to the workers that there is something to fit; every one of them may be lost.
 
 A hint is a Celery task behind a Redis key that lives for a quarter of a second, so that a burst
-of batches sends one. Redis is never waited for: short timeouts, and after an error none at all
-for a while. The sweeper finds whatever a lost hint would have announced.
+of batches sends one. No answer to a batch waits for Redis: a thread of the process sends what was
+left for it, all of it together, with short timeouts, and after an error nothing for a while. The
+sweeper finds whatever a lost hint would have announced.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from kombu.exceptions import KombuError
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 5.0  # without Redis after an error
+REST_SECONDS = 0.02  # between two rounds of the thread: what comes meanwhile goes together
+MAX_REMEMBERED = 10_000
 EXPIRES_SECONDS = 30
 ERRORS = (redis.RedisError, KombuError, OSError, ValueError)
 
@@ -31,19 +34,43 @@ class Hints:
         self.errors = 0
         self._silent_until = 0.0
         self._local = threading.local()
+        self._open_windows: dict[int | str, float] = {}
+        self._left: dict[int | str, None] = {}
+        self._has_left = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     @property
     def is_open(self) -> bool:
         """Say whether hints are sent at present."""
         return bool(settings.REDIS_URL) and time.monotonic() >= self._silent_until
 
+    def leave(self, subjects: Iterable[int | str]) -> None:
+        """Let the thread wake a worker for these studies or runs soon; waits for nothing."""
+        if not self.is_open:
+            return
+        with self._lock:
+            self._left.update(dict.fromkeys(subjects))
+            if self._thread is None or not self._thread.is_alive():  # the first one, or a fork's
+                self._thread = threading.Thread(target=self._work, name="hints", daemon=True)
+                self._thread.start()
+        self._has_left.set()
+
+    def _work(self) -> None:
+        while True:
+            self._has_left.wait()
+            self._has_left.clear()
+            with self._lock:
+                left, self._left = self._left, {}
+            self.send(left)
+            time.sleep(REST_SECONDS)
+
     def send(self, subjects: Iterable[int | str]) -> bool:
         """Wake a worker for these studies or runs; False where Redis is away or not configured."""
         if not self.is_open:
             return False
         try:
-            news = [subject for subject in subjects if self._is_first(subject)]
-            if news:
+            if self._find_first(subjects):
                 self._publish()
         except ERRORS as error:
             self._note(error)
@@ -65,15 +92,28 @@ class Hints:
         """Forget connections and errors, so that the next hint starts anew."""
         self._silent_until = 0.0
         self._local = threading.local()
+        self._open_windows = {}
 
-    def _is_first(self, subject: int | str) -> bool:
+    def _find_first(self, subjects: Iterable[int | str]) -> list[int | str]:
+        """Return those of which nobody has sent a hint in this window, and open theirs."""
+        now, window_ms = time.monotonic(), settings.REFIT_HINT_WINDOW_MS
+        asked = [subject for subject in subjects if self._open_windows.get(subject, 0.0) <= now]
+        if not asked:
+            return []
         if not hasattr(self._local, "redis"):
             timeout = settings.REDIS_SOCKET_TIMEOUT_SECONDS
             self._local.redis = redis.Redis.from_url(
                 settings.REDIS_URL, socket_timeout=timeout, socket_connect_timeout=timeout
             )
-        key, window_ms = f"refit:{subject}", settings.REFIT_HINT_WINDOW_MS
-        return bool(self._local.redis.set(key, 1, nx=True, px=window_ms))
+        with self._local.redis.pipeline(transaction=False) as pipe:
+            for subject in asked:
+                pipe.set(f"refit:{subject}", 1, nx=True, px=window_ms)
+            answers = pipe.execute()
+        first = [subject for subject, is_set in zip(asked, answers, strict=True) if is_set]
+        if len(self._open_windows) > MAX_REMEMBERED:
+            self._open_windows.clear()
+        self._open_windows.update(dict.fromkeys(first, now + window_ms / 1e3))
+        return first
 
     def _publish(self) -> None:
         from fitting.tasks import refit_tick

@@ -79,8 +79,13 @@ WHERE subject = %(subject)s AND kind = %(kind)s AND token = %(token)s
 """
 
 # Runs that are being created hold their project together; a study that selects runs excludes them
-# all for a moment (services.create_study). Foreign keys are checked at commit, too late for this.
-HOLD_PROJECT = "SELECT FROM teams_project WHERE id = %(project)s FOR KEY SHARE"
+# for a moment. The second statement sees what was committed while the first waited.
+HOLD_PROJECT = Prepared(
+    "hold_project",
+    "SELECT FROM teams_project WHERE id = %(project)s::bigint FOR KEY SHARE",
+    "SELECT id FROM fitting_study WHERE project_id = %(project)s::bigint AND deleted_at IS NULL "
+    "AND selection ->> 'kind' IS DISTINCT FROM 'list'",
+)
 
 # Index: primary key (subject, kind).
 CREATE_STATES = """
@@ -288,15 +293,15 @@ def forget(held: Claim) -> None:
     _execute(FORGET, held.key)
 
 
-def hold_project(project_id: int) -> None:
-    """Keep new selections out until this transaction ends, or wait for the one being made."""
-    _execute(HOLD_PROJECT, {"project": project_id})
+def hold_project(project_id: int) -> list[int]:
+    """Keep new selections out, or wait for the one being made; returns studies that select."""
+    return [row[0] for row in HOLD_PROJECT.fetch({"project": project_id})]
 
 
 def create_states(subject: int, project_id: int) -> None:
     """Make the leases of a new study."""
-    values = {"subject": subject, "project": project_id, "kinds": list(STUDY_KINDS)}
-    _execute(CREATE_STATES, values)
+    kinds = list(STUDY_KINDS)
+    _execute(CREATE_STATES, {"subject": subject, "project": project_id, "kinds": kinds})
 
 
 def revive(subject: int) -> None:
@@ -355,8 +360,7 @@ def delete_dirty(ids: Sequence[int]) -> None:
 
 def fail(held: Claim, error: str) -> None:
     """End the lease after an attempt that raised; the third begins the back-off."""
-    gap = find_gap(held.kind, 0.0)
-    _execute(FAIL, {**held.key, "error": error, "gap": gap, **_BACK_OFF})
+    _execute(FAIL, {**held.key, **_BACK_OFF, "error": error, "gap": find_gap(held.kind, 0.0)})
 
 
 def find_gap(kind: FitKind, duration_seconds: float) -> float:

@@ -75,4 +75,4 @@ def show_diagnoses(run: Run, is_shared: bool = False, **kwargs: object) -> dict[
 
 def _wake(subjects: Sequence[outbox.Subject]) -> None:
     if subjects:
-        transaction.on_commit(lambda: hints.send(subjects))
+        transaction.on_commit(lambda: hints.leave(subjects))

@@ -196,9 +196,8 @@ def attach_run(run: Run, slugs: Iterable[str]) -> None:
 
 def follow_selections(project_id: int, run_ids: Sequence[int]) -> None:
     """Let runs join the studies whose selection names them, and leave those that no longer do."""
-    outbox.hold_project(project_id)
-    live = Study.objects.filter(project=project_id, deleted_at=None)
-    for study in live.exclude(selection__kind="list"):
+    selecting = outbox.hold_project(project_id)
+    for study in Study.objects.filter(pk__in=selecting) if selecting else ():
         selected = set(_selected_runs(study).filter(pk__in=run_ids).values_list("pk", flat=True))
         joined = [StudyRun(study=study, run_id=pk, is_listed=False) for pk in sorted(selected)]
         StudyRun.objects.bulk_create(joined, batch_size=1000, ignore_conflicts=True)

@@ -61,7 +61,16 @@ def accept_batch(run: Run, body: bytes) -> Answer:
     """
     batch = read_batch(body)
     metric_ids = find_ids(run.project_id, run.pk, batch.names)
-    digest = hashlib.sha256(body).digest()
+    return store_batch(run, batch, metric_ids, digest_body(body))
+
+
+def digest_body(body: bytes) -> bytes:
+    """Return what tells a batch from another one under the same key."""
+    return hashlib.sha256(body).digest()
+
+
+def store_batch(run: Run, batch: Batch, metric_ids: Mapping[str, int], digest: bytes) -> Answer:
+    """Store a batch that was read; a key that was there before changes nothing."""
     try:
         with transaction.atomic():
             return Storing(run, batch, metric_ids, digest).store()
@@ -140,7 +149,7 @@ class Storing:
             message = f"The run is {self.held.state}; resume it before another process logs."
             raise ApiError(409, "run_finished", message)
         if len(self.held.summary) < len(self.batch.names):
-            check_quota(self.run.pk, self.batch.names)
+            check_quota(self.run.pk if self.held.rev else None, self.batch.names)
 
     def _revise(self) -> None:
         """Let a protocol change the batch by what it finds in the locked run."""
@@ -230,6 +239,8 @@ class Storing:
             store.STORE_CLAIMED.execute(values)
         if self.writer is not None and (self.writer.is_new or self.writer.attempt != choice.no):
             self._move_writer(choice)
+        for name in ("state", "attempt", "last_step"):
+            setattr(self.run, name, values[name])
 
     def _move_writer(self, choice: Choice) -> None:
         if choice.no == 0:  # where a new writer stands anyway
@@ -323,5 +334,13 @@ def end_run(run: Run, ending: Mapping[str, object]) -> None:
     exit_code = ending.get("exit_code")
     run.exit_code = None if exit_code is None else int(exit_code)
     run.finish_reason = str(ending.get("reason") or "")
-    run.save(update_fields=[*ENDED_FIELDS, "changed_at"])
+    values = {
+        "run": run.pk,
+        "state": run.state,
+        "exit_code": run.exit_code,
+        "reason": run.finish_reason,
+        "ended_at": run.ended_at,
+        "changed_at": run.changed_at,
+    }
+    store.END_RUN.execute(values)
     run_ended.send(sender=Run, run=run)

@@ -14,8 +14,10 @@ MAX_CACHED = 200_000
 _ids: dict[tuple[int, str], int] = {}
 
 
-def find_ids(project_id: int, run_id: int, names: Sequence[str]) -> dict[str, int]:
+def find_ids(project_id: int, run_id: int | None, names: Sequence[str]) -> dict[str, int]:
     """Return the id of each name; new names are added, as far as the run may have more.
+
+    None stands for a run that is not made yet.
 
     Sorted, so that writers that start together never wait for each other in a circle.
     """
@@ -35,9 +37,12 @@ def find_ids(project_id: int, run_id: int, names: Sequence[str]) -> dict[str, in
     return known | found
 
 
-def check_quota(run_id: int, names: Sequence[str]) -> None:
-    """Refuse a batch that would give the run more metrics than it may have."""
-    total = store.count_metrics(run_id, names)
+def check_quota(run_id: int | None, names: Sequence[str]) -> None:
+    """Refuse a batch that would give the run more metrics than it may have.
+
+    None stands for a run that has no batch yet.
+    """
+    total = len(set(names)) if run_id is None else store.count_metrics(run_id, names)
     if total > settings.MAX_METRICS_PER_RUN:
         raise refuse_quota("metrics per run", settings.MAX_METRICS_PER_RUN, total, "/metrics")
 

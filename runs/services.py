@@ -59,22 +59,40 @@ def open_run(project: Project, user_id: int | None, wish: RunWish) -> tuple[Run,
 
     The same request id gives the same run again, however often it arrives.
     """
-    known = store.find_run(project.pk, wish.uid)
-    if known is None and wish.resume == "must":
+    try:
+        with transaction.atomic():
+            return open_held(project, user_id, wish)
+    except IntegrityError:  # another request was faster
+        with transaction.atomic():
+            return open_held(project, user_id, wish)
+
+
+def open_held(project: Project, user_id: int | None, wish: RunWish) -> tuple[Run, bool]:
+    """Open a run inside a transaction, to the end of which its row is held.
+
+    An IntegrityError says that another request made it meanwhile: a new transaction finds it.
+    """
+    known, n_runs = store.find_run(project.pk, wish.uid, settings.MAX_RUNS_PER_PROJECT)
+    if known is not None:
+        return _reopen(known, wish), False
+    if wish.resume == "must":
         message = f"There is no run {wish.uid!r} in {project.slug} to resume."
         raise Refused(404, "not_found", message)
-    if known is None:
-        try:
-            return create_run(project, user_id, wish), True
-        except IntegrityError:  # another request was faster
-            known = Run.objects.only("pk").get(project=project, uid=wish.uid).pk
-    return _reopen(known, wish), False
+    return _create(project, user_id, wish, n_runs), True
 
 
 @transaction.atomic
 def create_run(project: Project, user_id: int | None, wish: RunWish) -> Run:
     """Create a run with its facts, and let it join the studies it names."""
-    _check_quota(project)
+    _, n_runs = store.find_run(project.pk, wish.uid, settings.MAX_RUNS_PER_PROJECT)
+    return _create(project, user_id, wish, n_runs)
+
+
+def _create(project: Project, user_id: int | None, wish: RunWish, n_runs: int) -> Run:
+    limit = settings.MAX_RUNS_PER_PROJECT
+    if n_runs >= limit:
+        message = f"At most {limit:,} runs per project; {project.slug} has them. Delete some."
+        raise Refused(422, "quota", message, "/id")
     now = timezone.now()
     run = Run(
         project=project,
@@ -114,14 +132,6 @@ def clamp_time(seconds: float, now: datetime) -> tuple[datetime, bool]:
     return datetime.fromtimestamp(inside, UTC), inside != seconds
 
 
-def _check_quota(project: Project) -> None:
-    limit = settings.MAX_RUNS_PER_PROJECT
-    if store.count_runs(project.pk, limit) >= limit:
-        message = f"At most {limit:,} runs per project; {project.slug} has them. Delete some."
-        raise Refused(422, "quota", message, "/id")
-
-
-@transaction.atomic
 def _reopen(known: int, wish: RunWish) -> Run:
     """Resume a run, unless this is only a replay of the request that made it."""
     run = _lock(known)
@@ -264,24 +274,29 @@ def finish_run(run: Run, ending: Mapping[str, object]) -> str:
     dropped. A run that has ended stays as it is: the same record may arrive twice.
     """
     held = Run.objects.select_for_update(no_key=True).only(*ENDING).get(pk=run.pk)
+    return finish_held(held, ending, find_last_seq(run, ending.get("writer")))
+
+
+def finish_held(held: Run, ending: Mapping[str, object], last_seq: int) -> str:
+    """End a run whose row is held, if the batches of `ending` have come that far."""
     dropped = int(ending.get("dropped") or 0)
     if dropped > held.dropped:
-        Run.objects.filter(pk=run.pk).update(dropped=dropped)
+        Run.objects.filter(pk=held.pk).update(dropped=dropped)
     if held.state in ENDED or held.state == ending["state"]:
         return str(held.state)
-    if _has_arrived(run, ending):
+    if ending.get("writer") is None or last_seq >= int(ending.get("last_seq") or 0):
         end_run(held, ending)
         return str(held.state)
-    Run.objects.filter(pk=run.pk).update(ending=dict(ending), heartbeat_at=Now())
+    Run.objects.filter(pk=held.pk).update(ending=dict(ending), heartbeat_at=Now())
     return str(held.state)
 
 
-def _has_arrived(run: Run, ending: Mapping[str, object]) -> bool:
-    wanted, writer = int(ending.get("last_seq") or 0), ending.get("writer")
-    if not wanted or writer is None:
-        return True
+def find_last_seq(run: Run, writer: object) -> int:
+    """Return how far the batches of a writer have come without a gap."""
+    if writer is None:
+        return 0
     known = Writer.objects.filter(run=run, writer=writer).values_list("last_seq", flat=True)
-    return (known.first() or 0) >= wanted
+    return known.first() or 0
 
 
 @transaction.atomic

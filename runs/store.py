@@ -171,6 +171,17 @@ VALUES (%(run)s::bigint, %(writer)s::uuid, %(rev)s::bigint, %(digest)s::bytea,
 STORE_CLAIMED = Prepared("store_claimed", _UPDATE_RUN, _ADD_CHUNKS, _COMPLETE_BATCH)
 STORE_UNCLAIMED = Prepared("store_unclaimed", _UPDATE_RUN, _ADD_CHUNKS, _ADD_BATCH)
 
+# Primary key of run.
+END_RUN = Prepared(
+    "end_run",
+    """
+UPDATE runs_run SET state = %(state)s::text, ending = NULL, exit_code = %(exit_code)s::int,
+  finish_reason = %(reason)s::text, ended_at = %(ended_at)s::timestamptz,
+  changed_at = %(changed_at)s::timestamptz
+WHERE id = %(run)s::bigint
+""",
+)
+
 # --- who logs ---------------------------------------------------------------------------------
 # Index of memberships by user, unique (project, uid) of runs; two rows say that it is ambiguous.
 FIND_LOGGED = Prepared(
@@ -185,16 +196,16 @@ WHERE m.user_id = %(user)s::bigint AND r.uid = %(uid)s::text
 """,
 )
 
-# Unique (project, uid) of runs; index of runs by project.
+# Unique (project, uid) of runs; index of runs by project. Runs are counted where it has none.
 FIND_RUN = Prepared(
     "find_run",
-    "SELECT id FROM runs_run WHERE project_id = %(project)s::bigint AND uid = %(uid)s::text",
-)
-COUNT_RUNS = Prepared(
-    "count_runs",
     """
-SELECT count(*) FROM (SELECT FROM runs_run WHERE project_id = %(project)s::bigint
-                      AND deleted_at IS NULL LIMIT %(limit)s::bigint) held
+WITH known AS (
+  SELECT id FROM runs_run WHERE project_id = %(project)s::bigint AND uid = %(uid)s::text
+)
+SELECT (SELECT id FROM known), CASE WHEN EXISTS (SELECT FROM known) THEN 0 ELSE
+  (SELECT count(*) FROM (SELECT FROM runs_run WHERE project_id = %(project)s
+                         AND deleted_at IS NULL LIMIT %(limit)s::bigint) held) END
 """,
 )
 
@@ -304,15 +315,10 @@ def find_attempts(run_id: int) -> list[tuple[int, int, str, UUID | None]]:
     return fetch(FIND_ATTEMPTS, {"run": run_id})
 
 
-def find_run(project_id: int, uid: str) -> int | None:
-    """Return the run of this id in a project, a deleted one too."""
-    rows = FIND_RUN.fetch({"project": project_id, "uid": uid})
-    return rows[0][0] if rows else None
-
-
-def count_runs(project_id: int, limit: int) -> int:
-    """Return how many runs a project has, `limit` at most."""
-    return COUNT_RUNS.fetch({"project": project_id, "limit": limit})[0][0]
+def find_run(project_id: int, uid: str, limit: int) -> tuple[int | None, int]:
+    """Return the run of this id, a deleted one too, else how many the project has up to `limit`."""
+    known, n_runs = FIND_RUN.fetch({"project": project_id, "uid": uid, "limit": limit})[0]
+    return known, n_runs
 
 
 def read_project_revision(project_id: int) -> str:

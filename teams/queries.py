@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from teams import store
 from teams.models import ApiToken, Invitation, Membership, Project, Role, Scope, Share
 from teams.principals import Principal
 
 ROLE_OF_SCOPE = {Scope.READ: Role.VIEWER, Scope.WRITE: Role.EDITOR, Scope.ADMIN: Role.ADMIN}
+
+PROJECT_COLUMNS = ("id", "slug", "name", "description", "is_demo", "created_at", "deleted_at")
 
 
 def find_role(principal: Principal, project: Project) -> Role | None:
@@ -33,6 +36,19 @@ def list_projects(principal: Principal) -> QuerySet[Project]:
     """Return the visible projects, each with the person's role as `held_role`."""
     mine = Membership.objects.filter(project=OuterRef("pk"), user_id=principal.user_id)
     return Project.objects.visible_to(principal).annotate(held_role=Subquery(mine.values("role")))
+
+
+def find_project(principal: Principal, slug: str) -> Project | None:
+    """Return what `list_projects` has under a slug; one prepared statement, as every call of the
+    API needs it."""
+    values = {"slug": slug, "user": principal.user_id, "bound": principal.project_id}
+    rows = [] if principal.user_id is None else store.FIND_PROJECT.fetch(values)
+    if not rows:
+        return None
+    *columns, role = rows[0]
+    project = Project.from_db("default", PROJECT_COLUMNS, columns)
+    project.held_role = role
+    return project
 
 
 def list_members(project: Project) -> QuerySet[Membership]:

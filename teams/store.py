@@ -77,6 +77,17 @@ WHERE t.key = %(key)s::text AND t.revoked_at IS NULL AND u.is_active
 """,
 )
 
+# Unique slug of project, unique (project, user) of memberships.
+FIND_PROJECT = Prepared(
+    "find_project",
+    """
+SELECT p.id, p.slug, p.name, p.description, p.is_demo, p.created_at, p.deleted_at, m.role
+FROM teams_project p JOIN teams_membership m ON m.project_id = p.id
+WHERE p.slug = %(slug)s::text AND m.user_id = %(user)s::bigint AND p.deleted_at IS NULL
+  AND (%(bound)s::bigint IS NULL OR p.id = %(bound)s)
+""",
+)
+
 
 @dataclass(frozen=True)
 class StoredToken:

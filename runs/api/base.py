@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,6 +15,7 @@ from runs.models import Run
 from runs.queries import find_held_role, find_logged_runs, find_runs
 from runs.services import Refused
 from teams.api.base import ApiView
+from teams.api.bodies import read_body
 from teams.api.errors import ApiError, not_found
 from teams.models import Role
 from teams.services import Refused as TeamsRefused
@@ -21,6 +23,18 @@ from teams.services import Refused as TeamsRefused
 PROJECT = OpenApiParameter(
     "project", str, description="Slug of the project; needed where several have a run of this id."
 )
+
+
+JSON = "application/json"
+
+
+def read_raw(request: Request, max_bytes: int) -> bytes:
+    """Return the decompressed bytes of a JSON body, before anything has parsed it."""
+    kind = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    if kind != JSON:
+        raise UnsupportedMediaType(kind)
+    encoding = request.META.get("HTTP_CONTENT_ENCODING", "")
+    return read_body(request._request, encoding, max_bytes)
 
 
 class RunView(ApiView):

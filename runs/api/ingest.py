@@ -6,12 +6,12 @@ from uuid import UUID
 
 from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from runs import store
-from runs.api.base import PROJECT, RunView, answer_refusals
+from runs.api.base import PROJECT, RunView, answer_refusals, read_raw
+from runs.api.endings import read_ending
 from runs.api.serializers import (
     BatchAnswer,
     BatchBody,
@@ -24,12 +24,10 @@ from runs.api.serializers import (
 from runs.ingest import accept_batch
 from runs.queries import read_cursor
 from runs.services import finish_run, rewind_run
-from teams.api.bodies import read_body
 from teams.api.errors import ApiError, not_found
 from teams.api.fields import read_fields
 from teams.models import Role, Scope
 
-JSON = "application/json"
 WRITER = OpenApiParameter("writer", UUID, description="The process whose batches are meant.")
 
 
@@ -49,12 +47,7 @@ class Metrics(IngestView):
     def post(self, request: Request, uid: str) -> Response:
         """Store one batch whole or not at all; the answer comes after COMMIT."""
         run = self.get_logged_run(uid)
-        kind = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-        if kind != JSON:
-            raise UnsupportedMediaType(kind)
-        encoding = request.META.get("HTTP_CONTENT_ENCODING", "")
-        body = read_body(request._request, encoding, settings.MAX_INFLATED_BYTES)
-        return Response(accept_batch(run, body))
+        return Response(accept_batch(run, read_raw(request, settings.MAX_INFLATED_BYTES)))
 
 
 class Heartbeat(IngestView):
@@ -85,10 +78,7 @@ class Finish(IngestView):
     def post(self, request: Request, uid: str) -> Response:
         """End the run; where `last_seq` has not arrived yet, it ends when it has."""
         run = self.get_logged_run(uid)
-        fields = read_fields(RunFinish, request.data)
-        if fields.get("writer") is not None:
-            fields["writer"] = str(fields["writer"])
-        return Response({"state": finish_run(run, fields)})
+        return Response({"state": finish_run(run, read_ending(request.data))})
 
 
 class Rewind(IngestView):

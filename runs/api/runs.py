@@ -12,7 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from runs import queries
-from runs.api.base import PROJECT, RunView, answer_bad_filters, answer_refusals
+from runs.api.base import PROJECT, RunView, answer_bad_filters, answer_refusals, read_raw
+from runs.api.endings import read_ending
 from runs.api.serializers import (
     MAX_NOTES_BYTES,
     MAX_TAGS,
@@ -30,12 +31,15 @@ from runs.filters import ARCHIVED, DEFAULT_ORDER, ORDERS, STATES, Order
 from runs.listing import list_runs, read_page
 from runs.models import Run
 from runs.retention import purge
-from runs.services import RunWish, delete_run, edit_run, open_run, restore_run
+from runs.services import RunWish, delete_run, edit_run, restore_run
+from runs.whole import open_whole_run, read_parts
+from teams.api.bodies import decode_json
 from teams.api.errors import ApiError, unprocessable
 from teams.api.fields import read_fields
 from teams.api.paging import PAGING_PARAMETERS, read_limit
 from teams.api.serializers import page_of
 from teams.models import Project, Role, Scope, User
+from teams.queries import bound_role, find_project
 from teams.services import create_project
 
 LIST_PARAMETERS = [
@@ -52,7 +56,10 @@ LIST_PARAMETERS = [
     *PAGING_PARAMETERS,
 ]
 MAX_COLUMNS = 100
-NOT_CHANGES = ("request_id", "id", "project", "resume", "started_at", "study", "fork_from")
+NOT_CHANGES = (
+    *("request_id", "id", "project", "resume", "started_at", "study", "fork_from"),
+    *("batches", "finish"),
+)
 
 
 class Runs(RunView):
@@ -100,22 +107,24 @@ class Runs(RunView):
         operation_id="open_run", request=RunOpen, responses={201: OpenedRun, 200: OpenedRun}
     )
     def post(self, request: Request) -> Response:
-        """Create a run, or resume the one of this id; idempotent by `request_id`."""
-        fields = read_fields(RunOpen, request.data)
+        """Create a run, or resume the one of this id; idempotent by `request_id`.
+
+        Batches and an end that come with it are taken in the same transaction: all or nothing.
+        """
+        body = read_raw(request, settings.MAX_DOCUMENT_BYTES)
+        fields = read_fields(RunOpen, decode_json(body))
         check_quotas(fields)
+        parts = read_parts(body) if "batches" in fields else []
+        ending = read_ending(fields["finish"], "finish") if "finish" in fields else None
         project = self._open_project(fields.get("project"))
-        wish = RunWish(
-            uid=fields["id"],
-            request_id=fields["request_id"],
-            resume=fields.get("resume"),
-            started_at=fields.get("started_at"),
-            changes={name: fields[name] for name in fields if name not in NOT_CHANGES},
-            studies=fields.get("study") or (),
-            fork_from=fields.get("fork_from"),
-        )
         with answer_refusals():
-            run, is_new = open_run(project, self.principal.user_id, wish)
-        return Response(queries.describe_short(run, is_new), status=201 if is_new else 200)
+            opened = open_whole_run(
+                project, self.principal.user_id, make_wish(fields), parts, ending
+            )
+        answer = queries.describe_short(opened.run, opened.is_new)
+        if "batches" in fields:
+            answer["batches"] = opened.answers
+        return Response(answer, status=201 if opened.is_new else 200)
 
     def _open_project(self, slug: str | None) -> Project:
         """Return the project; a token of a user may log into one that does not exist yet."""
@@ -124,9 +133,13 @@ class Runs(RunView):
             own = Project.objects.visible_to(self.principal).first()
             slug = own.slug if own else slug
         slug = slug or queries.DEFAULT_PROJECT
-        if not is_bound and not Project.objects.filter(slug=slug).exists():
-            self._create_project(slug)
-        return self.get_project(slug, Role.EDITOR)
+        project = find_project(self.principal, slug)
+        if project is None:
+            if not is_bound and not Project.objects.filter(slug=slug).exists():
+                self._create_project(slug)
+            return self.get_project(slug, Role.EDITOR)
+        self.check_role(project, bound_role(self.principal, Role(project.held_role)), Role.EDITOR)
+        return project
 
     def _create_project(self, slug: str) -> None:
         if not re.match(SLUG_PATTERN, slug):
@@ -218,6 +231,19 @@ class Purge(RunView):
             message = f"Run {uid!r} is not deleted; delete it first, then purge it."
             raise ApiError(409, "not_deleted", message)
         return run
+
+
+def make_wish(fields: dict[str, object]) -> RunWish:
+    """Return the run that checked fields ask for."""
+    return RunWish(
+        uid=fields["id"],
+        request_id=fields["request_id"],
+        resume=fields.get("resume"),
+        started_at=fields.get("started_at"),
+        changes={name: fields[name] for name in fields if name not in NOT_CHANGES},
+        studies=fields.get("study") or (),
+        fork_from=fields.get("fork_from"),
+    )
 
 
 def check_quotas(fields: dict[str, object]) -> None:

@@ -3,20 +3,53 @@
 from __future__ import annotations
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from runs import saved_views
 from runs.api.base import answer_refusals
-from runs.api.serializers import SavedViewChange, SavedViewCreate, SavedViewDocument
-from runs.models import SavedView, ViewPage
+from runs.models import VIEW_NAME_LENGTH, SavedView, ViewPage
 from teams.api.base import ApiView
 from teams.api.errors import ApiError, not_found, unprocessable
-from teams.api.fields import read_fields
+from teams.api.fields import Choice, Flag, StrictSerializer, Text, read_fields
 from teams.api.paging import PAGING_PARAMETERS, paginate
 from teams.api.serializers import page_of
 from teams.models import Project, Role, Scope, User
 from teams.queries import find_role
+
+
+class SavedViewChange(StrictSerializer):
+    """What of a saved view is changed; `query` is the address of its page after the ?."""
+
+    name = Text(max_length=VIEW_NAME_LENGTH, required=False)
+    query = Text(max_length=8_000, required=False, allow_blank=True)
+    is_shared = Flag(required=False)
+    is_default = Flag(required=False)
+
+
+class SavedViewCreate(SavedViewChange):
+    """The state of a page to save under a name."""
+
+    page = Choice(ViewPage.choices)
+    name = Text(max_length=VIEW_NAME_LENGTH)
+    query = Text(max_length=8_000, allow_blank=True)
+
+
+class SavedViewDocument(serializers.Serializer):
+    """A saved view; `url` opens the state that was saved."""
+
+    id = serializers.IntegerField()
+    project = serializers.CharField()
+    page = serializers.ChoiceField(ViewPage.choices)
+    name = serializers.CharField()
+    query = serializers.CharField()
+    url = serializers.CharField()
+    owner = serializers.CharField(allow_null=True)
+    is_shared = serializers.BooleanField(help_text="Seen by all members of the project.")
+    is_default = serializers.BooleanField(help_text="What a bare address of the page opens.")
+    created_at = serializers.DateTimeField()
+    changed_at = serializers.DateTimeField()
 
 
 class SavedViews(ApiView):

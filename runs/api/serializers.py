@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from runs.facts import DECLARABLE
-from runs.models import NAME_LENGTH, UID_LENGTH, VIEW_NAME_LENGTH, Outcome, RunState, ViewPage
+from runs.models import NAME_LENGTH, UID_LENGTH, Outcome, RunState
 from runs.validation import MAX_INTEGER, check_name
 from teams.api.fields import Choice, Flag, Integer, StrictSerializer, Text
 from teams.models import SLUG_LENGTH
@@ -17,6 +17,7 @@ ENDS = (*(RunState.FINISHED, RunState.FAILED, RunState.INTERRUPTED, RunState.CRA
 UID_PATTERN = rf"^[A-Za-z0-9_-]{{1,{UID_LENGTH}}}$"
 SLUG_PATTERN = r"^[-a-zA-Z0-9_]+$"
 MAX_STUDIES = 20
+MAX_BATCHES = 100  # that come with their run
 TEXT_SCHEMA = {"type": "string"}
 ONE_OR_MANY = {"oneOf": [TEXT_SCHEMA, {"type": "array", "items": TEXT_SCHEMA}]}
 
@@ -141,22 +142,6 @@ class RunChange(StrictSerializer):
     study = Studies(required=False, allow_null=True)
 
 
-class RunOpen(RunChange):
-    """A run to create or to resume."""
-
-    request_id = Uuid()
-    id = serializers.RegexField(UID_PATTERN)
-    project = Text(max_length=SLUG_LENGTH, required=False, allow_null=True)
-    resume = Choice([(name, name) for name in RESUME], required=False, allow_null=True)
-    started_at = Number(required=False, allow_null=True, help_text="Seconds since 1970.")
-    fork_from = Text(
-        max_length=2 * UID_LENGTH,
-        required=False,
-        allow_null=True,
-        help_text='"run_id?_step=n": a new run goes on from there; ignored where the run exists.',
-    )
-
-
 class RunFinish(StrictSerializer):
     """How a run ended; with writer and last_seq, once that batch has arrived."""
 
@@ -167,18 +152,6 @@ class RunFinish(StrictSerializer):
     writer = Uuid(required=False, allow_null=True)
     last_seq = Integer(required=False, allow_null=True, min_value=0, max_value=MAX_INTEGER)
     dropped = Integer(required=False, allow_null=True, min_value=0, max_value=MAX_INTEGER)
-
-
-class RunRewind(StrictSerializer):
-    """Hide what was logged at `step` and after; `writer` goes on in the new attempt."""
-
-    id = Uuid(help_text="Made by the client: the same id rewinds once.")
-    step = Step()
-    writer = Uuid(required=False, allow_null=True)
-
-
-class NoFields(StrictSerializer):
-    """An empty object."""
 
 
 class BatchBody(StrictSerializer):
@@ -193,6 +166,53 @@ class BatchBody(StrictSerializer):
     start_step = Step(required=False)
     rewind = Step(required=False)
     attempt_key = Text(max_length=NAME_LENGTH, required=False)
+
+
+@extend_schema_field(BatchBody(many=True))
+class Batches(serializers.ListField):
+    """Batches that come with their run; runs.whole reads what stands in them."""
+
+    child = Document()
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(max_length=MAX_BATCHES, **options)
+
+
+@extend_schema_field(RunFinish)
+class Ending(Document):
+    """The end of a run that comes with it."""
+
+
+class RunOpen(RunChange):
+    """A run to create or to resume."""
+
+    request_id = Uuid()
+    id = serializers.RegexField(UID_PATTERN)
+    project = Text(max_length=SLUG_LENGTH, required=False, allow_null=True)
+    resume = Choice([(name, name) for name in RESUME], required=False, allow_null=True)
+    started_at = Number(required=False, allow_null=True, help_text="Seconds since 1970.")
+    fork_from = Text(
+        max_length=2 * UID_LENGTH,
+        required=False,
+        allow_null=True,
+        help_text='"run_id?_step=n": a new run goes on from there; ignored where the run exists.',
+    )
+    batches = Batches(
+        required=False, help_text="Stored with the run or not at all; each has writer and seq."
+    )
+    finish = Ending(required=False, help_text="The end of the run, once the batches are stored.")
+
+
+class RunRewind(StrictSerializer):
+    """Hide what was logged at `step` and after; `writer` goes on in the new attempt."""
+
+    id = Uuid(help_text="Made by the client: the same id rewinds once.")
+    step = Step()
+    writer = Uuid(required=False, allow_null=True)
+
+
+class NoFields(StrictSerializer):
+    """An empty object."""
 
 
 # --- answers -----------------------------------------------------------------------------------
@@ -216,6 +236,7 @@ class OpenedRun(serializers.Serializer):
     created = serializers.BooleanField()
     last_step = serializers.IntegerField(allow_null=True)
     attempt = serializers.IntegerField()
+    batches = BatchAnswer(many=True, required=False, help_text="Where the request has batches.")
 
 
 class ListedRunDocument(serializers.Serializer):
@@ -345,36 +366,3 @@ class SeriesDocument(serializers.Serializer):
 
 
 MAX_NOTES_BYTES, MAX_TAGS = settings.MAX_NOTES_BYTES, settings.MAX_TAGS_PER_RUN
-
-
-class SavedViewChange(StrictSerializer):
-    """What of a saved view is changed; `query` is the address of its page after the ?."""
-
-    name = Text(max_length=VIEW_NAME_LENGTH, required=False)
-    query = Text(max_length=8_000, required=False, allow_blank=True)
-    is_shared = Flag(required=False)
-    is_default = Flag(required=False)
-
-
-class SavedViewCreate(SavedViewChange):
-    """The state of a page to save under a name."""
-
-    page = Choice(ViewPage.choices)
-    name = Text(max_length=VIEW_NAME_LENGTH)
-    query = Text(max_length=8_000, allow_blank=True)
-
-
-class SavedViewDocument(serializers.Serializer):
-    """A saved view; `url` opens the state that was saved."""
-
-    id = serializers.IntegerField()
-    project = serializers.CharField()
-    page = serializers.ChoiceField(ViewPage.choices)
-    name = serializers.CharField()
-    query = serializers.CharField()
-    url = serializers.CharField()
-    owner = serializers.CharField(allow_null=True)
-    is_shared = serializers.BooleanField(help_text="Seen by all members of the project.")
-    is_default = serializers.BooleanField(help_text="What a bare address of the page opens.")
-    created_at = serializers.DateTimeField()
-    changed_at = serializers.DateTimeField()

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 from teams.api.errors import ApiError, not_found
 from teams.models import Project, Role, Scope
 from teams.principals import ANONYMOUS, Principal
-from teams.queries import bound_role, find_role, list_projects
+from teams.queries import bound_role, find_project, find_role
 
 SCOPES_READ: dict[str, Scope | None] = {"GET": Scope.READ}
 
@@ -40,7 +40,7 @@ class ApiView(APIView):
 
     def get_project(self, slug: str, role: Role = Role.VIEWER) -> Project:
         """Return the project if the principal has at least `role` in it, else answer 404."""
-        project = list_projects(self.principal).filter(slug=slug).first()
+        project = find_project(self.principal, slug)
         if project is None:
             raise not_found(f"project {slug!r}")
         self.check_role(project, bound_role(self.principal, Role(project.held_role)), role)

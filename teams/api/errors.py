@@ -56,6 +56,11 @@ class ApiError(Exception):
         self.field = field
         self.retry_after_seconds = retry_after_seconds
 
+    def under(self, pointer: str) -> ApiError:
+        """Return the same refusal of a value that stands deeper in the body."""
+        field = None if self.field is None else pointer + self.field
+        return ApiError(self.status, self.code, self.message, field, self.retry_after_seconds)
+
 
 def not_found(what: str) -> ApiError:
     """Answer for an object that is absent or invisible: the same in both cases."""

@@ -94,3 +94,13 @@ def read_fields(
     if partial and not serializer.validated_data:
         raise ApiError(422, "required", "Send at least one field to change.", "")
     return dict(serializer.validated_data)
+
+
+def read_inner(kind: type[serializers.Serializer], data: object, name: str) -> dict[str, object]:
+    """Return the checked fields of an object that stands under a name of the body."""
+    try:
+        return read_fields(kind, data)
+    except ApiError as error:
+        raise error.under(f"/{name}") from error
+    except serializers.ValidationError as error:
+        raise serializers.ValidationError({name: error.detail}) from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -85,7 +86,35 @@ def test_the_hint_follows_the_commit_and_a_dead_redis_does_not_harm_it(
     with transaction.atomic():
         batch_stored.send(sender=Run, run_id=study.runs.get().pk, metrics=["loss.val"])
         assert hints.errors == 0
-    assert hints.errors == 1
+    wait_for(lambda: hints.errors == 1)
+
+
+def test_what_is_left_goes_together_and_soon(broker: redis.Redis, settings: object) -> None:
+    settings.REFIT_HINT_WINDOW_MS = 60_000
+    hints = Hints()
+    hints.leave([1])
+    wait_for(lambda: broker.llen(QUEUE) == 1)
+    with hints._lock:  # the thread cannot take anything before all of it is there
+        hints._left.update(dict.fromkeys(range(2, 30)))
+    hints.leave([1, 30])
+    wait_for(lambda: broker.exists("refit:30") == 1 and broker.llen(QUEUE) == 2)
+    assert len(broker.keys("refit:*")) == 30
+
+
+def test_an_open_window_is_known_without_redis(broker: redis.Redis, settings: object) -> None:
+    settings.REFIT_HINT_WINDOW_MS = 60_000
+    hints = Hints()
+    hints.send([7])
+    broker.flushall()
+    assert hints.send([7])
+    assert broker.llen(QUEUE) == 0
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_an_expired_tick_is_not_kept_for_ever(broker: redis.Redis) -> None:
