@@ -2,9 +2,11 @@
 import { drawMarks } from "./chart_marks.js";
 import { ChartTip } from "./chart_tip.js";
 import { drawFlags } from "./chart_flags.js";
+import { DASHES } from "./overlay.js";
+import { colourOf, roleColour } from "./palette.js";
 import { buildMarks, buildX, buildY } from "./payload.js";
 import { isDark, readTokens } from "./theme.js";
-import { formatTick, linearSplits, logSplits } from "./ticks.js";
+import { formatTicks, linearSplits, logSplits } from "./ticks.js";
 
 const FONT = '11.5px Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 const LINEAR = 1;
@@ -14,7 +16,7 @@ const DISTRIBUTIONS = { log: LOG, sym: SYMLOG };
 const DOTS_UP_TO = 40;
 const X_TICK_PX = 80;
 const Y_TICK_PX = 40;
-const SUPERSEDED_DASH = [2, 3];
+const SUPERSEDED = 2; // its dash
 
 function padLinear(chart, low, high) {
   if (low === null || high === null) return [0, 1];
@@ -29,13 +31,13 @@ function padLog(chart, low, high) {
   return [low / 10 ** pad, high * 10 ** pad];
 }
 
-function buildAxis(side, isLog, [ink2, grid]) {
+function buildAxis(owner, side, isLog) {
   return {
-    stroke: ink2,
+    stroke: () => owner.colours[0],
     font: FONT,
     size: side === "x" ? 22 : 48,
     gap: 4,
-    grid: { stroke: grid, width: 1 },
+    grid: { stroke: () => owner.colours[1], width: 1 },
     ticks: { show: false },
     splits: (chart, axis, low, high) => {
       const length = side === "x" ? chart.bbox.width / X_TICK_PX : chart.bbox.height / Y_TICK_PX;
@@ -43,7 +45,7 @@ function buildAxis(side, isLog, [ink2, grid]) {
       return isLog ? logSplits(low, high, count) : linearSplits(low, high, count);
     },
     filter: (chart, splits) => splits,
-    values: (chart, splits) => splits.map((value) => formatTick(value, isLog)),
+    values: (chart, splits) => formatTicks(splits, isLog),
   };
 }
 
@@ -60,27 +62,50 @@ export class Chart {
 
   /** Draw a payload; the same shape of chart is only given new data, so the zoom stays. */
   draw(payload, view) {
+    if (payload !== this.payload) this.prepared = this.prepare(payload);
     this.payload = payload;
     this.view = view;
-    const { data, kind } = this.prepare(payload);
-    const shape = JSON.stringify([view.xs, view.ys, isDark(), kind]);
+    const { data, kind } = this.prepared;
+    const shape = JSON.stringify([view.xs, view.ys, kind]);
     if (shape !== this.shape) this.build(data, shape);
     else this.plot.setData(data, false);
     this.applyWindow();
   }
 
+  /** Another theme: the same paths in other colours. */
+  recolour() {
+    if (!this.plot) return;
+    this.readColours();
+    for (const point of this.plot.over.querySelectorAll(".u-cursor-pt")) point.style.background = this.colours[2];
+    this.plot.redraw(false);
+  }
+
+  readColours() {
+    this.colours = readTokens("ink2", "grid", "accent", "bad", "panel", "warn");
+  }
+
   /** Return the columns, and what must be equal for a chart to take them without being rebuilt. */
   prepare(payload) {
-    this.series = Object.values(payload.series);
+    this.lines = Object.entries(payload.series).map(([key, series], index) => ({
+      line: this.describeLine(key, index),
+      series,
+    }));
+    this.series = this.lines.map(({ series }) => series);
     this.marks = this.series.flatMap((series) => buildMarks(payload, series));
-    const columns = this.series.map((series) => buildY(payload, series));
-    return { data: [buildX(payload), ...columns], kind: this.series.length };
+    this.layers = this.lines.map(({ line, series }) => ({ kind: "line", line, values: buildY(payload, series) }));
+    return { data: [buildX(payload), ...this.layers.map(({ values }) => values)], kind: this.series.length };
+  }
+
+  /** The first curve is the run's; what later attempts replaced is dotted and pale. */
+  describeLine(key, index) {
+    if (index === 0) return { label: this.element.dataset.metric, tone: { role: "accent" }, dash: 0 };
+    return { label: key.slice(key.lastIndexOf("/") + 1), tone: { role: "ink2" }, dash: SUPERSEDED };
   }
 
   build(data, shape) {
     this.plot?.destroy();
     this.shape = shape;
-    this.colours = readTokens("ink2", "grid", "accent", "bad", "panel", "warn");
+    this.readColours();
     this.plot = new globalThis.uPlot(this.buildOptions(data), data, this.place);
     this.plot.root.setAttribute("role", "img");
     this.plot.root.setAttribute("aria-label", `Curve of ${this.element.dataset.metric}`);
@@ -89,15 +114,11 @@ export class Chart {
 
   /** The curves as files name them, from the back to the front. */
   get exported() {
-    const named = Object.entries(this.payload.series).map(([key, series], index) => {
-      const label = index ? key.slice(key.lastIndexOf("/") + 1) : this.element.dataset.metric;
-      return { line: { label, index }, series };
-    });
-    return named.reverse();
+    return [...this.lines].reverse();
   }
 
-  colourOfLine({ index }) {
-    return this.colours[index > 0 ? 0 : 2];
+  colourOfLine({ tone }) {
+    return colourOf(tone, isDark()) ?? roleColour("accent", isDark());
   }
 
   onBuilt() {
@@ -106,7 +127,6 @@ export class Chart {
 
   buildOptions(data) {
     const { xs, ys } = this.view;
-    const [ink2, grid, accent] = this.colours;
     const yScale = DISTRIBUTIONS[ys] ?? LINEAR;
     return {
       width: this.place.clientWidth,
@@ -116,15 +136,15 @@ export class Chart {
       cursor: {
         drag: { x: true, y: false, setScale: false },
         sync: { key: "run" },
-        points: { size: 7, fill: accent },
+        points: { size: 7, fill: () => this.colours[2] },
         bind: { dblclick: () => () => this.listeners.onReset() },
       },
       scales: {
         x: { time: false, distr: xs === "log" ? LOG : LINEAR, range: (chart, low, high) => [low, high] },
         y: { distr: yScale, range: (chart, low, high) => this.padY(chart, low, high) },
       },
-      axes: [buildAxis("x", xs === "log", [ink2, grid]), buildAxis("y", yScale === LOG, [ink2, grid])],
-      series: [{}, ...this.series.map((series, index) => this.buildSeries(data[index + 1], index))],
+      axes: [buildAxis(this, "x", xs === "log"), buildAxis(this, "y", yScale === LOG)],
+      series: [{}, ...this.layers.map((layer, index) => this.buildLayer(layer, index))],
       hooks: {
         setSelect: [(chart) => this.onSelect(chart)],
         setCursor: [() => this.tip?.show()],
@@ -146,15 +166,14 @@ export class Chart {
     return [low, high];
   }
 
-  /** The first curve is the run's; what later attempts replaced is dotted and pale. */
-  buildSeries(values, index) {
+  buildLayer({ line, values }, index) {
     const known = values.filter((value) => typeof value === "number").length;
     return {
-      stroke: this.colours[index > 0 ? 0 : 2],
-      dash: index > 0 ? SUPERSEDED_DASH : [],
+      stroke: () => this.colourOfLine(line),
+      dash: DASHES[line.dash],
       width: index > 0 ? 1 : 1.5,
       spanGaps: false,
-      points: { show: known <= DOTS_UP_TO, size: 4, fill: this.colours[2], width: 0 },
+      points: { show: known <= DOTS_UP_TO, size: 4, fill: () => this.colours[2], width: 0 },
     };
   }
 

@@ -1,17 +1,28 @@
-/* A chart of curves as SVG: the same window, scales, colours and dashes as on the screen. */
-import { readTokens } from "./theme.js";
-import { formatTick } from "./ticks.js";
+/* A chart of curves as SVG for paper: the window, scales and curves of the screen, in the light colours. */
+import { DASHES } from "./overlay.js";
+import { colourOf, roleColour } from "./palette.js";
+import { formatTicks } from "./ticks.js";
 
 const WIDTH = 1200;
 const HEIGHT = 630;
-const BOX = { left: 70, top: 44, right: 24, bottom: 56 };
-const [RIGHT, BOTTOM] = [WIDTH - BOX.right, HEIGHT - BOX.bottom];
+const BOX = { left: 84, top: 48, right: 24, bottom: 60 };
+const BOTTOM = HEIGHT - BOX.bottom;
+const LEGEND = 216; // beside the data, so that it hides nothing
 const LOG = 3;
-const MOST_NAMED = 12;
-const ROW = 16;
+const MOST_NAMED = 26;
+const ROW = 19;
+const LETTERS = 25; // of a label beside its line
+const CROSS = 4;
+const ALPHA = { raw: 0.2, diverged: 0.35, area: 0.16 };
 const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+const UNITS = { tokens: "tokens", flops: "compute, FLOPs", time: "time", relative: "time since the start, s" };
 
 const escape = (text) => String(text).replaceAll(/[&<>"]/g, (sign) => ESCAPES[sign]);
+/** Paper is light, unless the address asks for theme=dark. */
+const isDark = () => new URLSearchParams(location.search).get("theme") === "dark";
+const role = (name) => roleColour(name, isDark());
+const paint = (tone) => colourOf(tone, isDark()) ?? role("accent");
+const round = (number) => number.toFixed(1);
 
 /** Map a value of the plot's scale to the picture; uPlot knows log and symlog. */
 function makeScale(plot, name, from, to) {
@@ -20,76 +31,116 @@ function makeScale(plot, name, from, to) {
   return (value) => from + ((plot.valToPos(value, name) - low) / (high - low)) * (to - from);
 }
 
-function tracePath(xs, values, { min, max }, [x, y]) {
-  const parts = [];
-  let isDown = false;
+/** Unbroken stretches of a column, as places in the picture. */
+function listStretches(xs, values, [x, y]) {
+  const stretches = [[]];
   for (let place = 0; place < xs.length; place += 1) {
     const value = values[place];
-    if (value === null) isDown = false;
-    if (typeof value !== "number" || xs[place] < min || xs[place] > max) continue;
-    parts.push(`${isDown ? "L" : "M"}${x(xs[place]).toFixed(1)} ${y(value).toFixed(1)}`);
-    isDown = true;
+    if (value === null) stretches.push([]);
+    if (typeof value === "number") stretches.at(-1).push(`${round(x(xs[place]))} ${round(y(value))}`);
   }
-  return parts.join("");
+  return stretches.filter((stretch) => stretch.length);
 }
 
-function drawPath(plot, series, values, scales) {
-  const stroke = typeof series.stroke === "function" ? series.stroke(plot) : series.stroke;
-  const dash = series.dash?.length ? ` stroke-dasharray="${series.dash.join(" ")}"` : "";
-  const path = tracePath(plot.data[0], values, plot.scales.x, scales);
-  return `<path d="${path}" stroke="${stroke}" stroke-width="${series.width}"${dash}/>`;
+function drawLine({ kind, line, values }, { width }, xs, scales) {
+  const share = (kind === "raw" ? ALPHA.raw : 1) * (line.is_diverged ? ALPHA.diverged : 1);
+  const alpha = Number(share.toFixed(2));
+  const dash = kind === "raw" ? [] : DASHES[line.dash ?? 0] ?? DASHES.at(-1);
+  const dashes = dash.length ? ` stroke-dasharray="${dash.join(" ")}"` : "";
+  const path = listStretches(xs, values, scales).map((stretch) => `M${stretch.join("L")}`).join("");
+  return `<path d="${path}" stroke="${paint(line.tone)}" stroke-opacity="${alpha}" stroke-width="${width}"${dashes}/>`;
 }
 
-function drawX(value, at, [ink, grid], isLog) {
-  const place = at.toFixed(1);
-  return [
-    `<line x1="${place}" x2="${place}" y1="${BOX.top}" y2="${BOTTOM}" stroke="${grid}"/>`,
-    `<text x="${place}" y="${BOTTOM + 18}" text-anchor="middle" fill="${ink}">${escape(formatTick(value, isLog))}</text>`,
-  ].join("");
+/** An area between two columns; both break at the same places. */
+function drawArea({ line, values }, lows, xs, scales) {
+  const under = listStretches(xs, lows, scales);
+  const path = listStretches(xs, values, scales)
+    .map((stretch, place) => `M${[...stretch, ...(under[place] ?? []).reverse()].join("L")}Z`)
+    .join("");
+  return `<path d="${path}" fill="${paint(line.tone)}" fill-opacity="${ALPHA.area}"/>`;
 }
 
-function drawY(value, at, [ink, grid], isLog) {
-  const place = at.toFixed(1);
-  return [
-    `<line x1="${BOX.left}" x2="${RIGHT}" y1="${place}" y2="${place}" stroke="${grid}"/>`,
-    `<text x="${BOX.left - 8}" y="${(at + 4).toFixed(1)}" text-anchor="end" fill="${ink}">${escape(formatTick(value, isLog))}</text>`,
-  ].join("");
-}
-
-function drawAxis(plot, index, scale, colours) {
-  const name = index === 0 ? "x" : "y";
-  const { min, max, distr } = plot.scales[name];
-  const inside = plot.axes[index].splits(plot, index, min, max).filter((value) => value >= min && value <= max);
-  const draw = index === 0 ? drawX : drawY;
-  return inside.map((value) => draw(value, scale(value), colours, distr === LOG));
-}
-
-function drawLegend(chart, ink) {
-  const lines = [...chart.exported].reverse();
-  if (lines.length < 2) return [];
-  return lines.slice(0, MOST_NAMED).map(({ line }, place) => {
-    const [left, top] = [RIGHT - 190, BOX.top + 14 + place * ROW];
-    const swatch = `<rect x="${left}" y="${top - 6}" width="16" height="3" fill="${chart.colourOfLine(line)}"/>`;
-    return `${swatch}<text x="${left + 22}" y="${top}" fill="${ink}">${escape(line.label)}</text>`;
+function drawCurves({ plot, layers }, scales) {
+  const [xs] = plot.data;
+  return layers.map((layer, place) => {
+    if (layer.kind === "low") return "";
+    if (layer.kind === "high") return drawArea(layer, layers[place + 1].values, xs, scales);
+    return drawLine(layer, plot.series[place + 1], xs, scales);
   });
 }
 
-export function buildSvg(chart, title) {
-  const { plot, payload } = chart;
-  const [panel, ink, ink2, grid] = readTokens("panel", "ink", "ink2", "grid");
-  const scales = [makeScale(plot, "x", BOX.left, RIGHT), makeScale(plot, "y", BOTTOM, BOX.top)];
-  const paths = plot.series.slice(1).map((series, place) => drawPath(plot, series, plot.data[place + 1], scales));
-  const axis = escape(payload.x_axis.replace("metric:", ""));
+/** Where something was not finite: a cross with a casing, on the bottom edge if nothing was finite. */
+function drawCrosses({ marks, plot }, [x, y]) {
+  const { min, max } = plot.scales.x;
+  const inside = marks.filter((mark) => mark.x >= min && mark.x <= max);
+  const path = inside
+    .map((mark) => [x(mark.x), typeof mark.y === "number" ? Math.min(BOTTOM, Math.max(BOX.top, y(mark.y))) : BOTTOM - 6])
+    .map(([left, top]) => [`M${round(left - CROSS)} ${round(top - CROSS)}l8 8`, `M${round(left + CROSS)} ${round(top - CROSS)}l-8 8`].join(""))
+    .join("");
+  if (!path) return [];
+  return [[role("panel"), 5], [role("bad"), 2]].map(([colour, width]) => `<path d="${path}" fill="none" stroke="${colour}" stroke-width="${width}"/>`);
+}
+
+function drawX(text, at) {
+  const place = round(at);
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="Inter, Helvetica, Arial, sans-serif" font-size="13">`,
+    `<line x1="${place}" x2="${place}" y1="${BOX.top}" y2="${BOTTOM}" stroke="${role("grid")}"/>`,
+    `<text x="${place}" y="${BOTTOM + 20}" text-anchor="middle" fill="${role("ink2")}">${escape(text)}</text>`,
+  ].join("");
+}
+
+function drawY(text, at, right) {
+  return [
+    `<line x1="${BOX.left}" x2="${right}" y1="${round(at)}" y2="${round(at)}" stroke="${role("grid")}"/>`,
+    `<text x="${BOX.left - 8}" y="${round(at + 5)}" text-anchor="end" fill="${role("ink2")}">${escape(text)}</text>`,
+  ].join("");
+}
+
+function drawAxis(plot, index, scale, right) {
+  const name = index === 0 ? "x" : "y";
+  const { min, max, distr } = plot.scales[name];
+  const inside = plot.axes[index].splits(plot, index, min, max).filter((value) => value >= min && value <= max);
+  const texts = plot.axes[index].write?.(plot, inside) ?? formatTicks(inside, distr === LOG);
+  return inside.map((value, place) => (index === 0 ? drawX : drawY)(texts[place], scale(value), right));
+}
+
+const shorten = (label) => (label.length > LETTERS ? `${label.slice(0, LETTERS - 1)}…` : label);
+
+function drawLegend(lines, left) {
+  const named = lines.length > MOST_NAMED ? lines.slice(0, MOST_NAMED - 1) : lines;
+  const rows = named.map(({ line }, place) => {
+    const top = BOX.top + 10 + place * ROW;
+    const dash = (DASHES[line.dash ?? 0] ?? DASHES.at(-1)).join(" ");
+    const sample = `<line x1="${left}" x2="${left + 22}" y1="${top - 4}" y2="${top - 4}" stroke="${paint(line.tone)}" stroke-width="2.5" stroke-dasharray="${dash || "none"}"/>`;
+    return `${sample}<text x="${left + 30}" y="${top}" fill="${role("ink2")}"><title>${escape(line.label)}</title>${escape(shorten(line.label))}</text>`;
+  });
+  if (named.length === lines.length) return rows;
+  const top = BOX.top + 10 + named.length * ROW;
+  return [...rows, `<text x="${left + 30}" y="${top}" fill="${role("ink2")}">and ${lines.length - named.length} more</text>`];
+}
+
+const nameAxis = (axis) => UNITS[axis] ?? axis.replace("metric:", "");
+
+export function buildSvg(chart, title) {
+  const { plot, payload, element } = chart;
+  const lines = [...chart.exported].reverse();
+  const hasLegend = lines.length > 1;
+  const right = WIDTH - BOX.right - (hasLegend ? LEGEND : 0);
+  const scales = [makeScale(plot, "x", BOX.left, right), makeScale(plot, "y", BOTTOM, BOX.top)];
+  const middle = (BOX.top + BOTTOM) / 2;
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="Inter, &quot;Segoe UI&quot;, Roboto, &quot;Helvetica Neue&quot;, Arial, sans-serif" font-size="15">`,
     `<title>${escape(title)}</title><desc>${escape(location.href)}</desc>`,
-    `<rect width="100%" height="100%" fill="${panel}"/>`,
-    `<text x="${BOX.left}" y="26" font-size="16" font-weight="600" fill="${ink}">${escape(title)}</text>`,
-    ...scales.flatMap((scale, index) => drawAxis(plot, index, scale, [ink2, grid])),
-    `<clipPath id="box"><rect x="${BOX.left}" y="${BOX.top}" width="${RIGHT - BOX.left}" height="${BOTTOM - BOX.top}"/></clipPath>`,
-    `<g clip-path="url(#box)" fill="none" stroke-linejoin="round">${paths.join("")}</g>`,
-    `<text x="${(BOX.left + RIGHT) / 2}" y="${HEIGHT - 14}" text-anchor="middle" fill="${ink2}">${axis}</text>`,
-    ...drawLegend(chart, ink2),
+    `<rect width="100%" height="100%" fill="${role("panel")}"/>`,
+    `<text x="${BOX.left}" y="28" font-size="18" font-weight="600" fill="${role("ink")}">${escape(title)}</text>`,
+    ...scales.flatMap((scale, index) => drawAxis(plot, index, scale, right)),
+    `<clipPath id="box"><rect x="${BOX.left}" y="${BOX.top}" width="${right - BOX.left}" height="${BOTTOM - BOX.top}"/></clipPath>`,
+    `<g clip-path="url(#box)" fill="none" stroke-linejoin="round">${drawCurves(chart, scales).join("")}</g>`,
+    ...drawCrosses(chart, scales),
+    `<polyline points="${BOX.left},${BOX.top} ${BOX.left},${BOTTOM} ${right},${BOTTOM}" fill="none" stroke="${role("ink3")}"/>`,
+    `<text x="${(BOX.left + right) / 2}" y="${HEIGHT - 14}" text-anchor="middle" fill="${role("ink2")}">${escape(nameAxis(payload.x_axis))}</text>`,
+    `<text transform="translate(22 ${middle}) rotate(-90)" text-anchor="middle" fill="${role("ink2")}">${escape(shorten(element.dataset.metric))}</text>`,
+    ...(hasLegend ? drawLegend(lines, right + 18) : []),
     "</svg>",
   ].join("\n");
 }

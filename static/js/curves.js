@@ -28,7 +28,9 @@ class Curves {
     this.adopt();
     this.showSwitches();
     document.addEventListener("morphed", () => this.adopt());
-    document.addEventListener("themechange", () => this.redraw());
+    document.addEventListener("themechange", () => {
+      for (const chart of this.charts.values()) chart.recolour();
+    });
     document.addEventListener("revision", ({ detail }) => {
       if (isConcerned(element, detail.moved)) this.reload();
     });
@@ -158,12 +160,6 @@ class Curves {
     const { element } = this.charts.get(metric);
     element.dataset.state = "error";
     element.querySelector(".foot").textContent = `${error.message} ${error.code}`;
-  }
-
-  redraw() {
-    for (const chart of this.charts.values()) {
-      if (chart.payload) chart.draw(chart.payload, this.view);
-    }
   }
 
   zoom(range) {

@@ -29,7 +29,9 @@ class Explorer {
     this.rows = new RowLinks(element, () => this.charts.values());
     this.adopt();
     document.addEventListener("morphed", () => this.adopt());
-    document.addEventListener("themechange", () => this.redraw());
+    document.addEventListener("themechange", () => {
+      for (const chart of this.charts.values()) chart.recolour();
+    });
     document.addEventListener("revision", ({ detail }) => {
       if (isConcerned(element, detail.moved)) this.reload();
     });
@@ -169,13 +171,6 @@ class Explorer {
       retry.dataset.retry = "";
       foot.replaceChildren(`${error.message} ${error.code} ${error.requestId} `, retry);
     }
-  }
-
-  redraw() {
-    for (const chart of this.charts.values()) {
-      if (chart.payload) chart.draw(chart.payload, this.view);
-    }
-    this.rows.show();
   }
 
   zoom(range) {

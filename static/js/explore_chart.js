@@ -4,7 +4,7 @@ import { drawMarks } from "./chart_marks.js";
 import { CurveFinder } from "./curve_finder.js";
 import { ExploreTip } from "./explore_tip.js";
 import { DASHES, Overlay } from "./overlay.js";
-import { colourOf, withAlpha } from "./palette.js";
+import { withAlpha } from "./palette.js";
 import { buildMarks, buildSmooth, buildX, buildY } from "./payload.js";
 import { isDark } from "./theme.js";
 
@@ -12,7 +12,8 @@ const DOTS_UP_TO = 2;
 const RAW_ALPHA = 0.2;
 const DIVERGED_ALPHA = 0.35;
 const BAND_ALPHA = { light: 0.16, dark: 0.22 };
-const MANY = 300; // curves, above which lines are thinner
+const MANY_SMOOTH = 300; // curves, above which lines are thinner
+const MANY_RAW = 25; // raw curves, above which lines are 1 px: a browser draws 100 of them in a quarter of the time
 const CLICK_PX = 4;
 
 export class ExploreChart extends Chart {
@@ -68,22 +69,16 @@ export class ExploreChart extends Chart {
     return this.lines;
   }
 
-  colourOfLine(line) {
-    return colourOf(line.tone, isDark()) ?? this.colours[2];
-  }
-
   buildOptions(data) {
     const options = super.buildOptions(data);
-    const alpha = isDark() ? BAND_ALPHA.dark : BAND_ALPHA.light;
     const highs = this.layers.flatMap(({ kind }, place) => (kind === "high" ? [place] : []));
     return {
       ...options,
       cursor: { ...options.cursor, sync: { key: this.syncKey }, points: { show: false } },
       bands: highs.map((place) => ({
         series: [place + 1, place + 2],
-        fill: withAlpha(this.colourOfLine(this.layers[place].line), alpha),
+        fill: () => this.paintArea(this.layers[place].line),
       })),
-      series: [{}, ...this.layers.map((layer) => this.buildLayer(layer))],
       hooks: {
         ...options.hooks,
         setCursor: [() => this.onCursor()],
@@ -94,20 +89,29 @@ export class ExploreChart extends Chart {
     };
   }
 
+  paintArea(line) {
+    return withAlpha(this.colourOfLine(line), isDark() ? BAND_ALPHA.dark : BAND_ALPHA.light);
+  }
+
+  recolour() {
+    super.recolour();
+    this.overlay?.draw();
+  }
+
   buildLayer({ kind, line, values }) {
-    const colour = this.colourOfLine(line);
-    const isMany = this.lines.length > MANY;
+    const paint = (share) => () => withAlpha(this.colourOfLine(line), share);
+    const isMany = this.lines.length > (this.lines[0].smooth ? MANY_SMOOTH : MANY_RAW);
     const alpha = line.is_diverged ? DIVERGED_ALPHA : 1;
     const plain = { spanGaps: false, points: { show: false } };
     if (kind === "high" || kind === "low") return { ...plain, stroke: "transparent", width: 0 };
-    if (kind === "raw") return { ...plain, stroke: withAlpha(colour, RAW_ALPHA * alpha), width: 1 };
+    if (kind === "raw") return { ...plain, stroke: paint(RAW_ALPHA * alpha), width: 1 };
     const known = values.filter((value) => typeof value === "number").length;
     return {
       ...plain,
-      stroke: withAlpha(colour, alpha),
+      stroke: paint(alpha),
       width: isMany ? 1 : 1.5,
       dash: DASHES[line.dash] ?? DASHES.at(-1),
-      points: { show: known <= DOTS_UP_TO, size: 5, fill: colour, width: 0 },
+      points: { show: known <= DOTS_UP_TO, size: 5, fill: paint(1), width: 0 },
     };
   }
 

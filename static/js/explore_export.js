@@ -1,14 +1,10 @@
-/* Save a chart of curves: PNG of the canvas with title and legend, SVG, CSV and JSON of what is drawn. */
+/* Save a chart of curves: PNG and SVG for paper, CSV and JSON of what is drawn. */
 import { buildSvg } from "./chart_svg.js";
 import { formatCount } from "./format.js";
 import { describeAt } from "./payload.js";
-import { save, saveText, writeCell } from "./saving.js";
-import { readTokens } from "./theme.js";
+import { saveFile, saveText, writeCell } from "./saving.js";
 
-const MARGIN = 16;
-const TITLE = 30;
-const ROW = 18;
-const MOST_NAMED = 12;
+const PIXELS = 2; // of the picture for one of the SVG: 2,400 by 1,260, for print
 
 /** Rows of the CSV: every drawn value with its x, or with the bucket that it stands in. */
 function* listRows({ payload, exported: lines }) {
@@ -63,34 +59,18 @@ export function titleOf({ element: { dataset } }) {
   return [dataset.metric, dataset.facet].filter(Boolean).join(" ");
 }
 
-function buildPicture(chart) {
-  const source = chart.plot.root.querySelector("canvas:not(.overlay)");
-  const scale = devicePixelRatio;
-  const named = [...chart.exported].reverse().slice(0, MOST_NAMED);
+/** The same picture as the SVG, in pixels. */
+async function buildPicture(svg) {
+  const url = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
+  const image = new Image();
+  image.src = url;
+  await image.decode();
   const canvas = document.createElement("canvas");
-  canvas.width = source.width + 2 * MARGIN * scale;
-  canvas.height = source.height + (TITLE + ROW * (named.length + 1) + MARGIN) * scale;
-  const context = canvas.getContext("2d");
-  const [panel, ink, ink2] = readTokens("panel", "ink", "ink2");
-  context.fillStyle = panel;
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.drawImage(source, MARGIN * scale, TITLE * scale);
-  context.scale(scale, scale);
-  context.fillStyle = ink;
-  context.font = "600 14px sans-serif";
-  context.fillText(titleOf(chart), MARGIN, 20);
-  context.font = "12px sans-serif";
-  const top = TITLE + source.height / scale + ROW;
-  named.forEach(({ line }, place) => {
-    context.fillStyle = chart.colourOfLine(line);
-    context.fillRect(MARGIN, top + place * ROW - 7, 14, 3);
-    context.fillStyle = ink2;
-    context.fillText(line.label, MARGIN + 20, top + place * ROW);
-  });
-  if (chart.exported.length > named.length) {
-    context.fillText(`and ${chart.exported.length - named.length} more`, MARGIN + 20, top + named.length * ROW);
-  }
-  return canvas;
+  canvas.width = image.naturalWidth * PIXELS;
+  canvas.height = image.naturalHeight * PIXELS;
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  URL.revokeObjectURL(url);
+  return new Promise((done) => canvas.toBlob(done));
 }
 
 const TEXTS = {
@@ -99,18 +79,15 @@ const TEXTS = {
   svg: [(chart) => buildSvg(chart, titleOf(chart)), "image/svg+xml"],
 };
 
-export function exportChart(chart, kind) {
+export async function exportChart(chart, kind) {
   if (!chart?.plot) return;
   chart.element.querySelector("details.chart-export")?.removeAttribute("open");
-  const name = `scaledash-${titleOf(chart).replaceAll(/[^\w.-]+/g, "_")}`;
+  const name = `scaledash-${titleOf(chart).replaceAll(/[^\w.-]+/g, "_")}.${kind}`;
   if (TEXTS[kind]) {
     const [build, type] = TEXTS[kind];
-    saveText(build(chart), `${name}.${kind}`, type);
+    saveText(build(chart), name, type);
     return;
   }
-  buildPicture(chart).toBlob((blob) => {
-    const url = URL.createObjectURL(blob);
-    save(url, `${name}.png`);
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
-  });
+  const picture = await buildPicture(TEXTS.svg[0](chart));
+  saveFile(picture, name);
 }

@@ -7,14 +7,20 @@ const WIDTH = 2.2;
 export class Overlay {
   constructor(chart) {
     this.chart = chart;
+    this.canvas = null; // until something is lifted: an empty canvas is rastered as well
+  }
+
+  makeCanvas() {
     this.canvas = document.createElement("canvas");
     this.canvas.className = "overlay";
-    chart.plot.over.prepend(this.canvas);
+    this.chart.plot.over.prepend(this.canvas);
   }
 
   draw() {
     const { lifted, plot } = this.chart;
     plot.over.dataset.dim = String(Boolean(lifted));
+    if (!lifted && !this.canvas) return;
+    if (!this.canvas) this.makeCanvas();
     const { clientWidth: width, clientHeight: height } = plot.over;
     const scale = devicePixelRatio;
     if (this.canvas.width !== width * scale || this.canvas.height !== height * scale) {

@@ -9,7 +9,11 @@ export function save(url, name) {
 }
 
 export function saveText(text, name, type) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+  saveFile(new Blob([text], { type }), name);
+}
+
+export function saveFile(blob, name) {
+  const url = URL.createObjectURL(blob);
   save(url, name);
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }

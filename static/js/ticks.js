@@ -10,6 +10,9 @@ const WITHIN = [
   [0.35, [1, 1.5, 2, 3, 4, 5, 7]],
 ];
 const TOLERANCE = 1e-9;
+const WIDE = 3.99; // decades from 1 where digits grow too many
+const SHORTENED = 14.99;
+const SMALL = -4;
 
 export function linearSplits(low, high, count = FEW) {
   const span = high - low;
@@ -39,18 +42,33 @@ export function logSplits(low, high, count = FEW) {
   return splits;
 }
 
-/** Powers of ten stand on log axes only: on a linear one 10⁶ between 500k and 1.5M would stray. */
-export function formatTick(value, isLog) {
-  const power = Math.log10(Math.abs(value));
-  const isPower = isLog && value > 0 && Math.abs(power - Math.round(power)) < TOLERANCE;
-  if (isPower && (power > 3.5 || power < -3.5)) return formatPower(Math.round(power));
-  if (Math.abs(value) >= 1e4 && Math.abs(value) < 1e15) return shorten(value);
-  return formatNumber(value);
+const exponentOf = (value) => Math.log10(Math.abs(value));
+const isPowerOfTen = (value) =>
+  value > 0 && Math.abs(exponentOf(value) - Math.round(exponentOf(value))) < TOLERANCE;
+
+/** Texts of the ticks of one axis, all written the same way: 10², 10³, 10⁴ or 500, 1k, 10k, never
+    1,000 beside 10⁴. Powers of ten stand on log axes only: on a linear one 10⁶ would stray. */
+export function formatTicks(values, isLog) {
+  const sizes = values.filter((value) => value !== 0).map(exponentOf);
+  const isWide = sizes.some((size) => size > WIDE || size < -WIDE);
+  if (isLog && isWide && values.every(isPowerOfTen)) {
+    return values.map((value) => formatPower(Math.round(exponentOf(value))));
+  }
+  if (sizes.some((size) => size > SHORTENED || size < SMALL - TOLERANCE)) return values.map(formatScientific);
+  return values.map(sizes.some((size) => size > WIDE) ? shorten : formatNumber);
+}
+
+/** 2·10⁻⁵, and a bare power where the digit would be 1. */
+function formatScientific(value) {
+  if (value === 0) return "0";
+  const [digits, exponent] = value.toExponential(2).split("e");
+  const power = formatPower(Number(exponent));
+  return Number(digits) === 1 ? power : `${Number(digits)}·${power}`;
 }
 
 function shorten(value) {
   for (const [limit, suffix] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]]) {
     if (Math.abs(value) >= limit) return `${Number((value / limit).toPrecision(4))}${suffix}`;
   }
-  return String(value);
+  return formatNumber(value);
 }

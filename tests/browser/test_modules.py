@@ -105,6 +105,24 @@ def test_log_axis_ticks_are_round(
     assert call("ticks", "logSplits", [[low, high]]) == [ticks]
 
 
+@pytest.mark.parametrize(
+    ("values", "is_log", "texts"),
+    [
+        ([100, 1_000, 10_000], True, ["10²", "10³", "10⁴"]),
+        ([1, 10, 100, 1_000], True, ["1", "10", "100", "1,000"]),
+        ([500, 1_000, 5_000, 10_000], True, ["500", "1k", "5k", "10k"]),
+        ([0, 5_000, 10_000], False, ["0", "5k", "10k"]),
+        ([5e-5, 1e-4, 2e-4], True, ["5·10⁻⁵", "10⁻⁴", "2·10⁻⁴"]),
+        ([0, 0.0005, 0.001], False, ["0", "0.0005", "0.001"]),
+        ([5e14, 1e15], False, ["5·10¹⁴", "10¹⁵"]),
+    ],
+)
+def test_the_ticks_of_one_axis_are_written_one_way(
+    call: Callable[..., list[object]], values: list[float], is_log: bool, texts: list[str]
+) -> None:
+    assert call("ticks", "formatTicks", [[values, is_log]]) == [texts]
+
+
 def test_csv_cells_cannot_become_formulas(call: Callable[..., list[object]]) -> None:
     figure = {
         "title": "t",
