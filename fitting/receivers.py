@@ -8,6 +8,7 @@ from django.db import transaction
 from django.dispatch import receiver
 
 from fitting import outbox, services
+from fitting.alerts.mentions import raise_mentions
 from fitting.alerts.raising import raise_end, raise_logged
 from fitting.diagnoses.keys import find_key
 from fitting.diagnoses.pages import build_panel
@@ -24,6 +25,8 @@ from runs.signals import (
     run_shown,
     runs_edited,
 )
+from teams.models import Comment, User
+from teams.signals import comment_written
 
 
 @receiver(run_created, dispatch_uid="fitting.join_studies")
@@ -71,6 +74,12 @@ def follow_batch(run_id: int, metrics: Sequence[str], **kwargs: object) -> None:
 def show_diagnoses(run: Run, is_shared: bool = False, **kwargs: object) -> dict[str, object]:
     """Put the verdicts on the run's page."""
     return build_panel(run, is_shared)
+
+
+@receiver(comment_written, dispatch_uid="fitting.tell_named")
+def tell_named(comment: Comment, named: Sequence[User], **kwargs: object) -> None:
+    """Let those whom a comment names hear of it."""
+    raise_mentions(comment, named)
 
 
 def _wake(subjects: Sequence[outbox.Subject]) -> None:

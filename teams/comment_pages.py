@@ -8,7 +8,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from teams.comments import Remark, add_comment, delete_comment, edit_comment, find_address
+from teams.comments import (
+    Remark,
+    add_comment,
+    delete_comment,
+    edit_comment,
+    find_address,
+    find_page,
+)
 from teams.forms import CommentForm
 from teams.models import Comment, Project, Role
 from teams.pages import get_principal, get_project, read_form, require_sign_in
@@ -39,7 +46,7 @@ def add(request: HttpRequest, slug: str) -> HttpResponse:
         **form.cleaned_data,
     )
     comment = add_comment(project, request.user, remark)
-    return redirect(f"{here}#comment-{comment.pk}")
+    return redirect(find_address(comment))
 
 
 @require_sign_in
@@ -48,13 +55,13 @@ def edit(request: HttpRequest, slug: str, comment_id: int) -> HttpResponse:
     """Change one's own comment."""
     project, comment = _get_comment(request, slug, comment_id)
     form = CommentForm(read_form(request), initial={"body": comment.body})
-    here = find_address(comment)
+    here = find_page(comment)
     if comment.author_id != get_principal(request).user_id:
         raise Http404
     if request.method != "POST" or not form.is_valid():
         return _show(request, project, form, here, is_new=False)
     edit_comment(comment, get_principal(request), form.cleaned_data["body"])
-    return redirect(f"{here}#comment-{comment.pk}")
+    return redirect(find_address(comment))
 
 
 @require_sign_in
@@ -62,7 +69,7 @@ def edit(request: HttpRequest, slug: str, comment_id: int) -> HttpResponse:
 def delete(request: HttpRequest, slug: str, comment_id: int) -> HttpResponse:
     """Remove a comment."""
     _, comment = _get_comment(request, slug, comment_id)
-    here = find_address(comment)
+    here = find_page(comment)
     try:
         delete_comment(comment, get_principal(request))
     except Refused as refusal:

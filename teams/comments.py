@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -11,16 +10,16 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from scaledash.lib.markdown import render_markdown
+from scaledash.lib.markdown import find_names, render_markdown
 from teams import audit
 from teams.models import Comment, Project, Role, User
 from teams.principals import Principal
 from teams.queries import find_role
 from teams.services import Refused
+from teams.signals import comment_written
 
 MAX_COMMENT_LENGTH = 20_000
 MAX_COMMENTS_SHOWN = 500
-MENTION = re.compile(r"(?<![\w@])@([\w.+-]{1,150})")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Remark:
 
 @transaction.atomic
 def add_comment(project: Project, author: User, remark: Remark) -> Comment:
-    """Write a comment."""
+    """Write a comment, and tell those whom it names."""
     comment = Comment.objects.create(
         project=project,
         kind=remark.kind,
@@ -49,24 +48,37 @@ def add_comment(project: Project, author: User, remark: Remark) -> Comment:
         step=remark.step,
         author=author,
     )
-    details = {
-        "mentions": ", ".join(find_mentions(project, remark.body)),
-        audit.LINK: f"{find_address(comment)}#comment-{comment.pk}",
-    }
+    named = _announce(comment)
+    details = {"mentions": ", ".join(named), audit.LINK: find_address(comment)}
     audit.record(f"{remark.kind}_comment.added", project, remark.title, **drop_empty(details))
     return comment
 
 
-def find_address(comment: Comment) -> str:
+def find_page(comment: Comment) -> str:
     """Return the page of what a comment is about."""
     return reverse(comment.kind, args=[comment.project.slug, comment.place])
 
 
-def find_mentions(project: Project, body: str) -> list[str]:
-    """Return the members whom a text names by @name; a full stop at the end is none of the name."""
-    named = {name.rstrip(".") for name in MENTION.findall(body)}
-    members = project.memberships.filter(user__username__in=named)
-    return sorted(members.values_list("user__username", flat=True))
+def find_address(comment: Comment) -> str:
+    """Return where a comment stands on that page."""
+    return f"{find_page(comment)}#comment-{comment.pk}"
+
+
+def _announce(comment: Comment) -> list[str]:
+    """Let the apps above tell those whom a comment names, and return their names."""
+    named = list(find_members(comment.project).filter(username__in=find_names(comment.body)))
+    comment_written.send(Comment, comment=comment, named=named)
+    return sorted(user.username for user in named)
+
+
+def find_members(project: Project) -> QuerySet[User]:
+    """Return who can be named in a project: its members, as long as they may sign in."""
+    return User.objects.filter(memberships__project=project, is_active=True)
+
+
+def name_members(project: Project) -> frozenset[str]:
+    """Return their names, which comments mark."""
+    return frozenset(find_members(project).values_list("username", flat=True))
 
 
 def drop_empty(details: dict[str, str]) -> dict[str, str]:
@@ -74,12 +86,14 @@ def drop_empty(details: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in details.items() if value}
 
 
+@transaction.atomic
 def edit_comment(comment: Comment, principal: Principal, body: str) -> None:
-    """Change one's own comment; it says that it was edited."""
+    """Change one's own comment; it says that it was edited, and tells those whom it names now."""
     if comment.author_id != principal.user_id:
         raise Refused("role", "Only its author changes a comment.")
     comment.body, comment.edited_at = body, timezone.now()
     comment.save(update_fields=["body", "edited_at"])
+    _announce(comment)
 
 
 @transaction.atomic
@@ -99,13 +113,13 @@ def list_comments(project: Project, kind: str, subject: int) -> QuerySet[Comment
     return found.select_related("author")
 
 
-def describe_comment(comment: Comment) -> dict[str, object]:
-    """Return a comment: as it was written, and as HTML that is safe to show."""
+def describe_comment(comment: Comment, members: Collection[str] = ()) -> dict[str, object]:
+    """Return a comment: as it was written, and as HTML that is safe to show and marks members."""
     return {
         "id": comment.pk,
         "author": comment.author.username if comment.author else None,
         "body": comment.body,
-        "html": render_markdown(comment.body),
+        "html": render_markdown(comment.body, members),
         "metric": comment.metric,
         "step": comment.step,
         "created_at": comment.created_at,
@@ -131,6 +145,7 @@ def build_comments(
     ]
     return {
         "comments": comments,
+        "members": name_members(project),
         "may_write": may_write,
         "add_url": f"{reverse('comment-add', args=[project.slug])}?kind={kind}&id={subject_id}",
         "has_metrics": kind == "run",

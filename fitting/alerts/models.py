@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from runs.models import Run
-from teams.models import Project, User
+from teams.models import Comment, Project, User
 
 if TYPE_CHECKING:
     from teams.principals import Principal
@@ -26,6 +26,7 @@ class AlertKind(models.TextChoices):
     ENDED = "ended", "a run crashed or failed"
     FORECAST = "forecast", "a frozen forecast was scored"
     LOGGED = "logged", "the training script raised it"
+    MENTION = "mention", "a comment names its reader"
 
 
 class Level(models.TextChoices):
@@ -45,10 +46,18 @@ class AlertQuerySet(models.QuerySet["Alert"]):
     """Alerts, filtered by who asks."""
 
     def visible_to(self, principal: Principal) -> AlertQuerySet:
-        """Return the alerts of live runs and studies in the projects one may know of."""
+        """Return the alerts of live runs and studies in the projects one may know of.
+
+        What is told to one person alone is visible to nobody else.
+        """
         live = self.filter(Q(run=None) | Q(run__deleted_at=None))
         live = live.filter(Q(study=None) | Q(study__deleted_at=None))
-        return live.filter(project__in=Project.objects.visible_to(principal))
+        mine = live.filter(Q(recipient=None) | Q(recipient=principal.user_id))
+        return mine.filter(project__in=Project.objects.visible_to(principal))
+
+    def for_everybody(self) -> AlertQuerySet:
+        """Return what is told to all members of its project."""
+        return self.filter(recipient=None)
 
 
 class Alert(models.Model):
@@ -56,12 +65,15 @@ class Alert(models.Model):
 
     A verdict alerts when it becomes warn or critical for the first time in an attempt; `evidence`
     holds its values and the thresholds that were in force. A quiet alert is listed only: what it
-    tells of was imported, not watched.
+    tells of was imported, not watched. A mention is told to its `recipient` alone and reads its
+    `comment` for what it says: it goes with it.
     """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="alerts")
     run = models.ForeignKey(Run, models.CASCADE, related_name="alerts", null=True)
     study = models.ForeignKey("fitting.Study", models.CASCADE, related_name="alerts", null=True)
+    comment = models.ForeignKey(Comment, models.CASCADE, related_name="alerts", null=True)
+    recipient = models.ForeignKey(User, models.CASCADE, related_name="+", null=True)
     kind = models.CharField(max_length=8, choices=AlertKind.choices)
     severity = models.CharField(max_length=8, choices=Level.choices)
     attempt = models.IntegerField(default=0)

@@ -10,8 +10,10 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
+from fitting.alerts.mentions import quote
 from fitting.alerts.models import Alert, AlertKind, AlertMute, AlertQuerySet, AlertRead
 from fitting.models import StudyRun
+from teams.comments import find_address
 from teams.models import Membership
 from teams.principals import Principal
 
@@ -52,7 +54,7 @@ def list_alerts(principal: Principal, query: AlertQuery) -> AlertQuerySet:
         found = found.filter(severity=query.severity)
     if query.unread:
         found = keep_unread(found, principal)
-    return found.select_related("project", "run", "study").order_by("-pk")
+    return found.select_related("project", "run", "study", "comment__project").order_by("-pk")
 
 
 def _is_of_member(study: str) -> Exists:
@@ -61,14 +63,17 @@ def _is_of_member(study: str) -> Exists:
 
 
 def mark_states(alerts: AlertQuerySet, user_id: int | None) -> AlertQuerySet:
-    """Say of each alert whether this person has read it and whether they have muted it."""
+    """Say of each alert whether this person has read it and whether they have muted it.
+
+    Who mutes a run wants less of what it does, and still hears when somebody speaks to them.
+    """
     mutes = AlertMute.objects.filter(user_id=user_id, project=OuterRef("project"))
     whole = mutes.filter(run=None, study=None)
     one = mutes.filter(Q(run=OuterRef("run")) | Q(study=OuterRef("study")))
     members = mutes.filter(study__study_runs__run=OuterRef("run"))
     return alerts.annotate(
         is_read=Exists(AlertRead.objects.filter(user_id=user_id, alert=OuterRef("pk"))),
-        is_muted=Exists(whole) | Exists(one) | Exists(members),
+        is_muted=Q(recipient=None) & (Exists(whole) | Exists(one) | Exists(members)),
     )
 
 
@@ -113,10 +118,10 @@ def describe_alert(alert: Alert) -> dict[str, object]:
         "severity": alert.severity,
         "diagnostic": alert.diagnostic,
         "title": alert.title,
-        "sentence": alert.sentence,
+        "sentence": alert.sentence if alert.comment is None else quote(alert.comment),
         "first_step": alert.first_step,
         "attempt": alert.attempt,
-        "is_earlier_attempt": bool(run and run.attempt > alert.attempt),
+        "is_earlier_attempt": bool(run and alert.comment is None and run.attempt > alert.attempt),
         "evidence": alert.evidence,
         "at": alert.at,
         "url": find_evidence(alert),
@@ -136,6 +141,8 @@ def find_subject(alert: Alert) -> str:
 def find_evidence(alert: Alert) -> str:
     """Return the path of the page that shows what led to the alert."""
     slug = alert.project.slug
+    if alert.comment is not None:
+        return find_address(alert.comment)
     if alert.kind == AlertKind.FORECAST and alert.study is not None:
         return reverse("study", args=[slug, alert.study.slug]) + "?tab=forecasts#forecasts"
     if alert.study is not None:

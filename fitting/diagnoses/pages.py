@@ -42,7 +42,7 @@ def build_panel(run: Run, is_shared: bool = False) -> dict[str, object]:
         "outcome_url": reverse("run-outcome", args=[run.project.slug, run.uid]),
         "json_url": reverse("run-diagnoses-json", args=[run.project.slug, run.uid]),
         "alerts_url": f"{reverse('alerts')}?{urlencode(place)}",
-        "n_alerts": Alert.objects.filter(run=run).count(),
+        "n_alerts": Alert.objects.for_everybody().filter(run=run).count(),
     }
 
 

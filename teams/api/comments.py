@@ -39,7 +39,12 @@ class Comments(ApiView):
         kind, subject_id = (request.query_params.get(name, "") for name in ("kind", "id"))
         subject = choose_subject(self.principal, project, kind, subject_id, COMMENTS)
         found = comments.list_comments(project, kind, subject.fields[kind])
-        return Response(paginate(found, request, "pk", comments.describe_comment))
+        members = comments.name_members(project)
+
+        def describe(comment: Comment) -> dict[str, object]:
+            return comments.describe_comment(comment, members)
+
+        return Response(paginate(found, request, "pk", describe))
 
     @extend_schema(
         operation_id="create_comment", request=CommentCreate, responses={201: CommentDocument}
@@ -61,7 +66,7 @@ class Comments(ApiView):
         )
         author = User.objects.get(pk=self.principal.user_id)
         comment = comments.add_comment(project, author, remark)
-        return Response(comments.describe_comment(comment), status=201)
+        return Response(_describe(comment), status=201)
 
 
 class OneComment(ApiView):
@@ -78,7 +83,7 @@ class OneComment(ApiView):
             comments.edit_comment(comment, self.principal, body)
         except Refused as refusal:
             raise ApiError(403, refusal.code, refusal.message) from refusal
-        return Response(comments.describe_comment(comment))
+        return Response(_describe(comment))
 
     @extend_schema(operation_id="delete_comment", responses={204: None})
     def delete(self, request: Request, slug: str, comment_id: int) -> Response:
@@ -97,3 +102,7 @@ class OneComment(ApiView):
         if comment is None:
             raise not_found("comment")
         return comment
+
+
+def _describe(comment: Comment) -> dict[str, object]:
+    return comments.describe_comment(comment, comments.name_members(comment.project))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django import template
 from django.utils.safestring import SafeString, mark_safe
 
@@ -11,6 +13,6 @@ register = template.Library()
 
 
 @register.filter
-def markdown(text: str) -> SafeString:
-    """Render a note; scaledash.lib.markdown lets nothing pass that could act."""
-    return mark_safe(render_markdown(text))  # nosec B308, B703
+def markdown(text: str, members: Collection[str] = ()) -> SafeString:
+    """Render a note, its members' names marked; scaledash.lib.markdown lets nothing act."""
+    return mark_safe(render_markdown(text, members))  # nosec B308, B703

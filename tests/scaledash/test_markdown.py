@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from scaledash.lib.markdown import ATTRIBUTES, TAGS, render_markdown
+from scaledash.lib.markdown import ATTRIBUTES, TAGS, find_names, render_markdown
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -75,3 +75,27 @@ def test_t07_images_are_not_loaded() -> None:
 )
 def test_markdown_of_notes_is_rendered(text: str, html: str) -> None:
     assert html in render_markdown(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("@ann, @bob", "<mark>@ann</mark>, @bob"),
+        ("ask @ann.", "<mark>@ann</mark>."),
+        ("**@ann**", "<strong><mark>@ann</mark></strong>"),
+        ("@ann_b and @ann", "@ann_b and <mark>@ann</mark>"),
+        ("`@ann`", "<code>@ann</code>"),
+        ("x@ann @@ann", "x@ann @@ann"),
+        ("@ann<b>&", "<mark>@ann</mark>&lt;b&gt;&amp;"),
+    ],
+)
+def test_names_of_members_are_marked_and_others_stay_text(text: str, html: str) -> None:
+    assert html in render_markdown(text, {"ann"})
+    assert "<mark>" not in render_markdown(text)
+
+
+def test_names_are_found_in_words_not_in_code_or_links() -> None:
+    text = (
+        "@a and\n\n- @b.c.\n\n`@d` [@e](https://x.example) f@g\n\n    @h\n\n| @i |\n|---|\n| @j |"
+    )
+    assert find_names(text) == {"a", "b.c", "i", "j"}
