@@ -51,7 +51,7 @@ PARAM_TEXTS = {
     "alpha": "exponent of size, alpha",
     "beta": "exponent of data, beta",
 }
-DERIVED_TEXTS = {"a": "exponent a of N* ∝ C^a", "b": "exponent b of D* ∝ C^b"}
+DERIVED_TEXTS = {"a": "exponent a of N* ∝ Cᵃ", "b": "exponent b of D* ∝ Cᵇ"}
 
 
 def build_compute(view: StudyView, name: str, asked: str) -> Document:

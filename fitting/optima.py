@@ -249,7 +249,7 @@ def _show_exponent(
         **kpi,
         "value": law.exponent_text,
         "interval": (law.interval_text and f"95 %: {law.interval_text}") or polish(law.remark),
-        "basis": f"LR* ∝ N^x, {law.n_scales} sizes{named}",
+        "basis": f"LR* ∝ Nˣ, {law.n_scales} sizes{named}",
     }
 
 

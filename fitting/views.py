@@ -14,6 +14,7 @@ from django.http import (
 )
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fitting import contexts, figures, tabs
@@ -49,7 +50,7 @@ from runs.table import TableQuery, narrow_table
 from scaledash.lib import jsonsafe
 from teams.comments import build_comments
 from teams.models import Project, Role
-from teams.pages import answer_json, get_principal, get_project, require_sign_in
+from teams.pages import answer_json, get_principal, get_project, is_held, require_sign_in
 from teams.queries import find_role
 
 FORECAST_KEYS = ("quantity", "n", "d", "c", "approach", "variant")
@@ -180,6 +181,7 @@ def download_study(request: HttpRequest, slug: str, study_slug: str) -> Streamin
 
 @require_sign_in
 @require_safe
+@gzip_page
 def read_figure(request: HttpRequest, slug: str, study_slug: str, name: str) -> HttpResponse:
     """Answer one figure of a study; its revision and options are the ETag."""
     study = _get_study(request, get_project(request, slug), study_slug)
@@ -188,7 +190,7 @@ def read_figure(request: HttpRequest, slug: str, study_slug: str, name: str) -> 
     rev = read_revision(study)["rev"]
     options = request.GET.urlencode()
     tag = f"{rev}&{options}"
-    if request.headers.get("If-None-Match") == _quote(tag):
+    if is_held(request, _quote(tag)):
         return _answer_unchanged(tag)
     analysis = COMPUTE_OPTIMAL if name in COMPUTE_FIGURES else LR_SWEEP
     view = _pin(request, view_study(study), analysis)
@@ -350,7 +352,7 @@ def _answer_unchanged(tag: str) -> HttpResponse:
 
 
 def _answer_tagged(request: HttpRequest, document: object, tag: str) -> HttpResponse:
-    if request.headers.get("If-None-Match") == _quote(tag):
+    if is_held(request, _quote(tag)):
         return _answer_unchanged(tag)
     response = HttpResponse(jsonsafe.dumps(document), content_type="application/json")
     response["ETag"] = _quote(tag)

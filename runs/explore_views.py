@@ -21,7 +21,7 @@ from runs.models import ViewPage
 from runs.revisions import read_project_revision
 from runs.saved_pages import build_menu, open_view, read_query
 from scaledash.failures import render_error
-from teams.pages import answer_json, get_project, require_sign_in
+from teams.pages import answer_json, get_project, is_held, require_sign_in
 
 
 @require_sign_in
@@ -69,7 +69,7 @@ def read_explore_curves(request: HttpRequest, slug: str) -> HttpResponse:
     metric = request.GET.get("metric", "")
     runs = chosen.drawn if metric in chosen.metrics else []
     tag = _make_tag(chosen, request.GET.urlencode())
-    if request.headers.get("If-None-Match", "").removeprefix("W/") == tag:
+    if is_held(request, tag):
         response: HttpResponse = HttpResponseNotModified()
     else:
         try:

@@ -13,6 +13,7 @@ from django.http import (
 )
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
 
 from runs import contexts
@@ -37,7 +38,7 @@ from runs.table_page import build_runs, build_runs_page, count_table, link, read
 from scaledash.lib import jsonsafe
 from teams.comments import build_comments
 from teams.models import Project, Role
-from teams.pages import answer_json, get_principal, get_project, require_sign_in
+from teams.pages import answer_json, get_principal, get_project, is_held, require_sign_in
 from teams.queries import find_role
 
 
@@ -171,12 +172,13 @@ def read_run(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
 
 @require_sign_in
 @require_safe
+@gzip_page
 def read_curves(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
     """Answer some curves of a run; its revision and the query are the ETag."""
     run = _get_run(request, get_project(request, slug), uid)
     rev = read_run_revision(run)["rev"]
     tag = f'"{rev}&{request.GET.urlencode()}"'
-    if request.headers.get("If-None-Match") == tag:
+    if is_held(request, tag):
         response: HttpResponse = HttpResponseNotModified()
     else:
         document = build_curves(run, CurvesWish.read(request.GET), rev)

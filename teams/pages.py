@@ -43,6 +43,11 @@ def require_site_admin(view: View) -> View:
     return require_sign_in(check)
 
 
+def is_held(request: HttpRequest, etag: str) -> bool:
+    """Return whether the reader holds this answer; compressing one makes its tag a weak one."""
+    return request.headers.get("If-None-Match", "").removeprefix("W/") == etag
+
+
 def get_principal(request: HttpRequest) -> Principal:
     """Return who looks at the page."""
     return Principal(user_id=request.user.pk)

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.safestring import mark_safe
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_safe
 
 from scaledash.lib import jsonsafe
@@ -17,6 +18,7 @@ from scaledash.middleware import render_form
 from teams import previews, sharing
 from teams.limiter import TooManyFailures, forgive, note_attempt
 from teams.models import Share
+from teams.pages import is_held
 from teams.sealing import place_html, seal_json
 
 COOKIE = "scaledash_share"
@@ -56,6 +58,7 @@ def show_share(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @require_safe
+@gzip_page
 def read_share(request: HttpRequest, token: str, part: str) -> HttpResponse:
     """Answer the data behind a part of the page; what was not shared is not there."""
     share = sharing.find_share(token)
@@ -68,7 +71,7 @@ def read_share(request: HttpRequest, token: str, part: str) -> HttpResponse:
         return _answer_gone(request, as_json=True)
     body = jsonsafe.dumps(seal_json(document))
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    if request.headers.get("If-None-Match") == tag:
+    if is_held(request, tag):
         response: HttpResponse = HttpResponseNotModified()
     else:
         response = HttpResponse(body, content_type="application/json")

@@ -108,8 +108,8 @@ def caption_envelope(variant: Variant, as_of: str) -> str:
     hollow = f" {counted}; hollow where the smallest or largest size wins." if counted else ""
     return (
         "Grey: every run's loss against the compute it had spent. Thick: the least loss at each "
-        f"compute.{hollow} A curve is a fair run of its length only where its learning-rate "
-        f"schedule ends with it.{as_of}"
+        f"compute, broken where the leading run ends.{hollow} A curve is a fair run of its length "
+        f"only where its learning-rate schedule ends with it.{as_of}"
     )
 
 

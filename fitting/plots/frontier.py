@@ -26,6 +26,7 @@ from fitting.rows import StudyRow
 from scaledash.lib.units import format_flops, format_quantity
 
 CURVE_ALPHA = 0.28
+STEP_UP = 0.004  # of the loss between neighbours of the envelope's 1,500 budgets
 EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
 RUN_HOVER = (
     "%{customdata[1]}<br>N = %{customdata[2]}, LR %{customdata[3]}<br>"
@@ -225,14 +226,16 @@ def draw_lower(table: Sequence[Mapping[str, Any]]) -> list[Trace]:
     if not table:
         return []
     shown = [row for row in table if math.isfinite(decode([row["loss"]])[0])]
+    broken = break_where_runs_end(shown)
     line: Trace = {
         "type": "scatter",
         "mode": "lines",
-        "x": [row["flops"] for row in shown],
-        "y": [row["loss"] for row in shown],
+        "x": [row and row["flops"] for row in broken],
+        "y": [row and row["loss"] for row in broken],
         "line": {"color": ROLES["ink"], "width": 2},
         "customdata": [
-            ["", format_flops(row["flops"]), format_quantity(row["n_params"])] for row in shown
+            ["", format_flops(row["flops"]), format_quantity(row["n_params"])] if row else []
+            for row in broken
         ],
         "hovertemplate": ENVELOPE_HOVER,
         "name": "least loss",
@@ -254,6 +257,18 @@ def draw_lower(table: Sequence[Mapping[str, Any]]) -> list[Trace]:
         "meta": {"tone": role_tone("ink"), "part": "hollow"},
     }
     return [line, hollow] if edge else [line]
+
+
+def break_where_runs_end(
+    rows: Sequence[Mapping[str, Any]],
+) -> list[Mapping[str, Any] | None]:
+    """Put None where the least loss steps up: the leading run ended, and nothing was between."""
+    found: list[Mapping[str, Any] | None] = []
+    for before, row in zip([None, *rows], rows, strict=False):
+        if before is not None and row["loss"] > before["loss"] * (1 + STEP_UP):
+            found.append(None)
+        found.append(row)
+    return found
 
 
 def describe_edge(variant: ComputeVariantDoc) -> str:

@@ -18,10 +18,13 @@ ONE_ROW_LETTERS = 30  # that fit into the legend beside each other on a telephon
 
 
 def label_sizes(picture: Picture, y: Axis) -> list[dict[str, object]]:
-    """Return one label a size at the left end of its line, moved apart where they crowd."""
+    """Return one label a size at the left end of its line, moved apart where they crowd.
+
+    A line that enters from above the limit begins on the edge, where its triangle stands.
+    """
     ends = []
     for u in picture.ordered:
-        mine = [m for m in picture.marks if picture.sizes[m.row.n] == u and not m.is_clipped]
+        mine = [m for m in picture.marks if picture.sizes[m.row.n] == u]
         if mine:
             first = min(mine, key=lambda m: (m.row.lr, picture.variants.index(m.row.variant)))
             same = [m.y for m in mine if m.row.lr == first.row.lr and m.series == first.series]

@@ -10,6 +10,7 @@ from fitting import contexts
 from fitting.compute_results import describe_design
 from fitting.figures import build_figure
 from fitting.models import FitKind, Study
+from fitting.plots.frontier import break_where_runs_end
 from fitting.queries import COMPUTE_OPTIMAL, StudyView, find_newest, view_study
 from fitting.services import add_runs
 from tests.fitting.factories import make_isoflops, make_run, make_study, make_sweep, settle
@@ -178,6 +179,12 @@ def test_variants_have_a_link_each_and_figures_follow(transactional_db: None) ->
     assert build(view)["compute_variants"] == ["qk_norm=ln", "qk_norm=none"]
     assert build(view)["shown_variant"] == "qk_norm=ln"
     assert draw(view, "surface", variant="qk_norm=none")["counts"]["drawn"] == 16
+
+
+def test_the_envelope_is_broken_where_the_leading_run_ends() -> None:
+    rows = [{"loss": loss} for loss in (2.0, 1.9, 1.95, 1.9, 1.901)]
+    broken = break_where_runs_end(rows)
+    assert [row and row["loss"] for row in broken] == [2.0, 1.9, None, 1.95, 1.9, 1.901]
 
 
 def test_an_envelope_of_one_token_count_is_no_optimum() -> None:

@@ -186,6 +186,14 @@ def test_a_high_loss_stands_on_the_edge_and_is_counted(study: Study) -> None:
     assert any("1 above" in note["text"] for note in figure["layout"]["annotations"])
 
 
+def test_a_line_that_enters_from_above_is_labelled_on_the_edge(study: Study) -> None:
+    first = make_run(study.project, 5.5, n_params_non_embedding=SIZES[0], peak_lr=1e-5)
+    layout = redraw(study, first)["layout"]
+    (label,) = [note for note in layout["annotations"] if note["text"] == "9k"]
+    assert label["x"] == pytest.approx(-5)
+    assert label["y"] == pytest.approx(layout["yaxis"]["range"][1])
+
+
 def test_a_run_in_progress_is_hollow_and_in_no_line(study: Study) -> None:
     figure = redraw(study, make_run(study.project, 2.6, peak_lr=0.5, state="running"))
     (mark,) = traces(figure, "unfinished")

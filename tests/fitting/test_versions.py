@@ -110,6 +110,16 @@ def test_page_twin_and_figures_show_the_version_that_the_address_names(study: St
     assert "?tab=lr&amp;version=1" in browser.get(f"{place}?tab=history").content.decode()
 
 
+def test_a_figure_is_compressed_and_not_sent_twice(study: Study) -> None:
+    browser = sign_in(study.project.members.get())
+    url = "/p/alpha/s/sweep/figures/lr_loss.json"
+    answer = browser.get(url, headers={"Accept-Encoding": "gzip"})
+    assert answer["Content-Encoding"] == "gzip"
+    assert len(answer.content) < len(browser.get(url).content) / 3
+    again = {"Accept-Encoding": "gzip", "If-None-Match": answer["ETag"]}
+    assert browser.get(url, headers=again).status_code == 304
+
+
 def test_version_that_does_not_exist_is_not_found(study: Study) -> None:
     browser, place = sign_in(study.project.members.get()), "/p/alpha/s/sweep"
     for version in ("0", "99", "x", "-1", "1.5", "9" * 30):

@@ -43,6 +43,16 @@ def test_a_curve_over_tokens_stands_where_its_steps_were_counted(job: Job) -> No
     assert read(job, at="10")["at"] == {"10": 10.0}
 
 
+def test_curves_are_compressed_and_not_sent_twice(job: Job) -> None:
+    job.log(list(range(50, 550)), loss=[float(n) for n in range(500)])
+    here = f"/p/{job.run.project.slug}/r/one/curves.json?m=loss"
+    reader, gzip = browse(job), {"Accept-Encoding": "gzip"}
+    answer = reader.get(here, headers=gzip)
+    assert answer["Content-Encoding"] == "gzip"
+    again = reader.get(here, headers={**gzip, "If-None-Match": answer["ETag"]})
+    assert again.status_code == 304
+
+
 def test_an_axis_that_the_run_lacks_draws_nothing_and_says_which(job: Job) -> None:
     chart = read(job, x="flops")
     assert (chart["series"], chart["points_total"], chart["x_axis"]) == ({}, 0, "flops")

@@ -176,6 +176,15 @@ def test_live_link_follows_the_data_and_a_frozen_one_does_not(project: Project) 
     assert strip_nonces(crawl(frozen)) == strip_nonces(before)
 
 
+def test_shared_data_are_compressed_and_not_sent_twice(project: Project) -> None:
+    url = f"/s/{make_link(project)}/page.json"
+    gzip = {"Accept-Encoding": "gzip"}
+    answer = Client().get(url, headers=gzip)
+    assert answer["Content-Encoding"] == "gzip"
+    again = Client().get(url, headers={**gzip, "If-None-Match": answer["ETag"]})
+    assert again.status_code == 304
+
+
 def test_frozen_study_stays_after_its_runs_are_deleted(project: Project) -> None:
     frozen, live = make_link(project, is_frozen=True), make_link(project)
     figure = Client().get(f"/s/{frozen}/figures/lr_loss.json").json()
