@@ -40,9 +40,10 @@ class Statistics:
     n_posinf: NDArray[np.int64]
     n_neginf: NDArray[np.int64]
 
-    def n_finite(self, row: int) -> int:
-        """Return the number of finite values of one metric."""
-        return self.n - int(self.n_nan[row] + self.n_posinf[row] + self.n_neginf[row])
+    def count_finite(self) -> list[int]:
+        """Return the number of finite values of each metric."""
+        found: list[int] = (self.n - self.n_nan - self.n_posinf - self.n_neginf).tolist()
+        return found
 
 
 def is_increasing(steps: Steps) -> bool:

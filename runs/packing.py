@@ -90,7 +90,7 @@ def _pack(packed: Packed, columns: Columns, metric_ids: Sequence[int]) -> None:
     packed.steps += steps.astype("<i8").tobytes()
     packed.values += columns.values.astype("<f8").tobytes()
     rows["last_value"] += take_last(steps, columns.values).tolist()
-    has_finite = [statistics.n_finite(row) > 0 for row in range(n_rows)]
+    has_finite = [count > 0 for count in statistics.count_finite()]
     for name, extremes in (("min_value", statistics.minimum), ("max_value", statistics.maximum)):
         pairs = zip(extremes.tolist(), has_finite, strict=True)
         rows[name] += [value if known else None for value, known in pairs]

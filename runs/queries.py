@@ -72,7 +72,7 @@ def find_logged_runs(principal: Principal, uid: str, project: str | None) -> lis
     }
     found = []
     for pk, project_id, role, slug in store.FIND_LOGGED.fetch(values):
-        run = Run(id=pk, project_id=project_id, uid=uid)
+        run = Run.from_db("default", ("id", "project_id", "uid"), (pk, project_id, uid))
         run.held_role, run.project_slug = role, slug
         found.append(run)
     return found

@@ -47,23 +47,25 @@ class Merged:
 def make_entries(points: Distinct) -> Iterator[Entry]:
     """Return the entry of each metric, of all its visible points."""
     statistics = compute_statistics(points.values)
-    last_step = int(points.steps[-1])
-    lasts = points.values[:, -1].tolist()
+    last_step, n = int(points.steps[-1]), statistics.n
     lows, highs = statistics.minimum.tolist(), statistics.maximum.tolist()
-    for row, last in enumerate(lasts):
-        has_finite = statistics.n_finite(row) > 0
+    n_finite = statistics.count_finite()
+    repeated, overwritten = points.repeated.tolist(), points.overwritten.tolist()
+    for row, last in enumerate(points.values[:, -1].tolist()):
+        has_finite = n_finite[row] > 0
         entry: Entry = {
             "last": encode_float(last),
             "last_step": last_step,
             "min": lows[row] if has_finite else None,
             "max": highs[row] if has_finite else None,
-            "count": statistics.n,
+            "count": n,
         }
-        if statistics.n_finite(row) < statistics.n:
+        if n_finite[row] < n:
             entry |= _describe_nonfinite(points, statistics, row)
-        for name, count in (("repeated", points.repeated), ("overwritten", points.overwritten)):
-            if count[row]:
-                entry[name] = int(count[row])
+        if repeated[row]:
+            entry["repeated"] = repeated[row]
+        if overwritten[row]:
+            entry["overwritten"] = overwritten[row]
         yield entry
 
 
@@ -102,10 +104,13 @@ def _join(old: Mapping[str, object], new: Entry) -> Entry:
     entry = {**old, "last": new["last"], "last_step": new["last_step"]}
     entry["count"] = _count(old, "count") + _count(new, "count")
     for name, choose in (("min", min), ("max", max)):
-        known = [v for v in (old.get(name), new.get(name)) if isinstance(v, int | float)]
-        entry[name] = choose(known) if known else None
+        known, found = old.get(name), new[name]
+        if known is None or found is None:
+            entry[name] = found if known is None else known
+        else:
+            entry[name] = choose(known, found)
     for name in ("repeated", "overwritten"):
-        if new.get(name):
+        if name in new:
             entry[name] = _count(old, name) + _count(new, name)
     if "nonfinite" in new:
         counts: dict[str, int] = dict(old.get("nonfinite") or {})

@@ -228,6 +228,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["teams.api.auth.BearerOrSession"],
     "DEFAULT_PERMISSION_CLASSES": ["teams.api.auth.ScopeAllows"],
     "DEFAULT_RENDERER_CLASSES": ["teams.api.renderers.SafeJsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "teams.api.renderers.QuickNegotiation",
     "DEFAULT_PARSER_CLASSES": ["teams.api.parsers.StrictJsonParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "teams.api.errors.handle_exception",

@@ -16,12 +16,12 @@ api_docs = SpectacularSwaggerSplitView.as_view(
 )
 
 urlpatterns = [
+    path("api/v1/", include("runs.api.urls")),  # first: what training jobs call all the time
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("api/schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs", api_docs, name="api-docs"),
     path("api/v1/", include("teams.api.urls")),
-    path("api/v1/", include("runs.api.urls")),
     path("api/v1/", include("fitting.api.urls")),
     path("", include("runs.mlflow.urls")),
     path("", include("teams.urls")),

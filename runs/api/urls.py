@@ -13,11 +13,11 @@ RUN = "runs/<slug:uid>"
 VIEWS = "projects/<slug:slug>/views"
 
 urlpatterns = [
+    path(f"{RUN}/metrics", Metrics.as_view(), name="api-run-metrics"),
     path("runs", Runs.as_view(), name="api-runs"),
     path(RUN, OneRun.as_view(), name="api-run"),
     path(f"{RUN}/restore", Restore.as_view(), name="api-run-restore"),
     path(f"{RUN}/purge", Purge.as_view(), name="api-run-purge"),
-    path(f"{RUN}/metrics", Metrics.as_view(), name="api-run-metrics"),
     path(f"{RUN}/heartbeat", Heartbeat.as_view(), name="api-run-heartbeat"),
     path(f"{RUN}/finish", Finish.as_view(), name="api-run-finish"),
     path(f"{RUN}/rewind", Rewind.as_view(), name="api-run-rewind"),

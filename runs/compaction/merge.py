@@ -88,7 +88,7 @@ def describe_points(steps: Steps, values: Values) -> dict[str, object]:
     codec, step_bytes, value_bytes = encode(steps, values)
     matrix = values.reshape(1, -1)
     found = compute_statistics(matrix)
-    has_finite = found.n_finite(0) > 0
+    has_finite = found.count_finite()[0] > 0
     return {
         "codec": codec,
         "steps": step_bytes,

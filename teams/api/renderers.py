@@ -1,8 +1,10 @@
-"""The JSON renderer of every API answer."""
+"""The JSON renderer of every API answer, and how it is chosen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 
 from scaledash.lib import jsonsafe
 
@@ -22,3 +24,16 @@ class SafeJsonRenderer(BaseRenderer):
     ) -> bytes:
         """Encode `data`; an absent body stays absent."""
         return b"" if data is None else jsonsafe.dumps(data)
+
+
+class QuickNegotiation(DefaultContentNegotiation):
+    """Take the one renderer where the caller takes anything or JSON; else look closely."""
+
+    def select_renderer(
+        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Return the renderer and its media type."""
+        accepted = request.META.get("HTTP_ACCEPT", "*/*")
+        if accepted in ("*/*", "application/json") and not (format_suffix or request.GET):
+            return renderers[0], renderers[0].media_type
+        return super().select_renderer(request, renderers, format_suffix)
