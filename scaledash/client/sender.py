@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from scaledash.client.stream import SpoolReader, Stream, read_int
 from scaledash.client.transport import encode_json
 from scaledash.client.uploads import Uploader
 from scaledash.client.verdicts import Verdict
+from scaledash.client.whole import plan_whole, send_whole
 
 HOST_WAIT_SECONDS = 1.0
 HURRIED_CAP_SECONDS = 2.0
@@ -75,6 +77,7 @@ class Sender:
         self._uploader = Uploader(self.link, directory, self._reopen)
         self._pace = pace
         self._report = report
+        self._is_in_pieces = False
         self._sent_at = 0.0
         self._seen_at = time.monotonic()
         for writer, progress in self.control.state.writers.items():
@@ -121,6 +124,8 @@ class Sender:
             if main is None:
                 return self._wait_for_beginning(final)
             ending = main.is_complete or final
+            if ending and not has_more and self._send_whole(main, final):
+                return Step("done", 0.0)
             if not self._create(main, at_once=ending or hurry):
                 return Step("idle", 0.05, "waiting for the facts about this machine")
             self._deliver_changes(main)
@@ -156,6 +161,21 @@ class Sender:
         acked = {name: item.acked_row for name, item in self.control.state.writers.items()}
         dead = self.control.state.dead_rows
         self._report({"event": "acked", "writers": acked, "dead": dead})
+
+    def _send_whole(self, main: Stream, final: bool) -> bool:
+        """Deliver a short run by one request; False where it goes piece by piece."""
+        ending = self._find_ending(main, final)
+        plan = None if self._is_in_pieces else plan_whole(self.control.state, self.reader, main)
+        if plan is None or ending is None:
+            return False
+        reply = send_whole(self.link, main, plan, ending)
+        if reply is None:
+            self._is_in_pieces = True
+            return False
+        main.forget(plan.end_row)
+        self._report({"event": "created", "run": reply.read_json() or {}})
+        self._conclude(str(ending["state"]))
+        return True
 
     # --- the run -----------------------------------------------------------------------------
     def _create(self, main: Stream, at_once: bool) -> bool:
@@ -212,12 +232,9 @@ class Sender:
             return Step("done", 0.0)
         if main.events[0].get("member"):
             return self._close_member(main, final)
-        ending = next((event for event in main.events if event.get("t") == "finish"), None)
-        if ending is None and not final:
-            return Step("idle", self._pace.flush_seconds)
+        ending = self._find_ending(main, final)
         if ending is None:
-            preempted = any(event.get("t") == "preempting" for event in main.events)
-            ending = {"state": "interrupted" if preempted else "crashed"}
+            return Step("idle", self._pace.flush_seconds)
         self._send_trailing_rewind(main)
         progress = self.control.state.writer(main.writer)
         body = description.build_finish(
@@ -225,6 +242,13 @@ class Sender:
         )
         self.link.submit("POST", make_path(main.events[0], "/finish"), body, -1)
         return self._conclude(str(ending["state"]))
+
+    def _find_ending(self, main: Stream, final: bool) -> Mapping[str, object] | None:
+        ending = next((event for event in main.events if event.get("t") == "finish"), None)
+        if ending is None and final:
+            preempted = any(event.get("t") == "preempting" for event in main.events)
+            ending = {"state": "interrupted" if preempted else "crashed"}
+        return ending
 
     def _close_member(self, main: Stream, final: bool) -> Step:
         """Further ranks of a run never end it."""

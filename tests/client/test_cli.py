@@ -150,6 +150,7 @@ def test_dead_letters_are_listed_and_sent_again_on_demand(
         for step in range(5):
             run.log({"x": float(step), "y": 1.0}, step=step)
     error = {"code": "out_of_range", "message": "no", "field": "/metrics/x/2"}
+    peer.takes_whole_runs = False
     peer.faults.append(Fault(422, path="/metrics", error=error))
     assert sync() == 0
     assert [step for step, _ in peer.run.points["x"]] == [0, 1, 3, 4]
@@ -230,6 +231,7 @@ def test_dead_letters_have_a_command(
         for step in range(3):
             run.log({"x": float(step)}, step=step)
     error = {"code": "out_of_range", "message": "no", "field": "/metrics/x/1"}
+    peer.takes_whole_runs = False
     peer.faults.append(Fault(422, path="/metrics", error=error))
     assert sync() == 0
     capsys.readouterr()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import scaledash
+from tests.client.peer import Fault
 
 Start = Callable[..., scaledash.Run]
 Sync = Callable[..., int]
@@ -180,3 +181,62 @@ def test_calls_without_any_work_between_them_overrun_nothing(start_offline: Star
         run.log({"x": 1.0}, step=step)
     result = run.finish()
     assert (result.pending, result.dropped) == (300_000, 0)
+
+
+# --- a whole run in one request ------------------------------------------------------------------
+def test_short_run_is_one_request(start_offline: Start, sync: Sync, peer: Any) -> None:
+    with start_offline(config={"lr": 0.1}) as run:
+        run.log({"loss": 2.5}, step=3)
+        run.summary["best"] = 2.5
+        run.config.update({"width": 64})
+    assert sync() == 0
+    assert [(verb, path) for verb, path, _ in peer.requests] == [("POST", "/api/v1/runs")]
+    assert peer.run.points == {"loss": [(3, 2.5)]}
+    assert peer.run.document["config"] == {"lr": 0.1, "width": 64}
+    assert (peer.run.document["summary"], peer.run.finish["state"]) == ({"best": 2.5}, "finished")
+    assert sync() == 0
+    assert len(peer.requests) == 1
+
+
+def test_lost_answer_to_a_whole_run_stores_it_once(
+    start_offline: Start, sync: Sync, peer: Any
+) -> None:
+    with start_offline() as run:
+        run.log({"loss": 2.5}, step=3)
+    peer.faults.append(Fault("drop"))
+    while sync() != 0:
+        pass
+    assert peer.run.points == {"loss": [(3, 2.5)]}
+    assert peer.count("POST", "/runs") == 2
+
+
+def test_server_that_knows_no_whole_runs_gets_the_same_batch_in_pieces(
+    start_offline: Start, sync: Sync, peer: Any
+) -> None:
+    peer.takes_whole_runs = False
+    with start_offline(config={"lr": 0.1}) as run:
+        run.log({"loss": 2.5}, step=3)
+    assert sync() == 0
+    assert peer.run.points == {"loss": [(3, 2.5)]}
+    assert (peer.count("POST", "/metrics"), peer.run.finish["state"]) == (1, "finished")
+    assert (peer.run.document["config"], set(peer.run.batches.values())) != ({}, set())
+
+
+def test_part_that_a_server_refuses_costs_nothing_else(
+    start_offline: Start, sync: Sync, peer: Any
+) -> None:
+    error = {"code": "quota", "message": "too large", "field": "/notes"}
+    peer.faults.append(Fault(422, 2, "POST", "/runs", {}, error, lambda body: "notes" in body))
+    with start_offline(notes="n" * 100) as run:
+        run.log({"loss": 2.5}, step=3)
+    assert sync() == 0
+    assert peer.run.points == {"loss": [(3, 2.5)]}
+    assert ("notes" in peer.run.document, peer.run.finish["state"]) == (False, "finished")
+
+
+def test_long_run_goes_in_pieces(start_offline: Start, sync: Sync, peer: Any) -> None:
+    with start_offline() as run:
+        for step in range(10_001):
+            run.log({"loss": 0.5}, step=step)
+    assert sync() == 0
+    assert (len(peer.run.points["loss"]), peer.count("POST", "/metrics")) == (10_001, 2)

@@ -133,6 +133,7 @@ def test_refused_point_is_set_aside_and_the_rest_stored(start: Start, peer: Any)
         return 666.0 in body.get("metrics", {}).get("loss", [])
 
     error = {"code": "invalid", "message": "no", "field": "/metrics/loss/3"}
+    peer.takes_whole_runs = False
     peer.faults.append(Fault(422, times=9, path="/metrics", error=error, when=holds_bad_value))
     run = start()
     for step in range(10):
@@ -147,6 +148,7 @@ def test_refusal_without_a_place_is_found_by_halving(start: Start, peer: Any) ->
     def holds_bad_value(body: dict[str, Any]) -> bool:
         return 666.0 in body.get("metrics", {}).get("loss", [])
 
+    peer.takes_whole_runs = False
     peer.faults.append(Fault(400, times=99, path="/metrics", when=holds_bad_value))
     run = start()
     for step in range(100):
@@ -168,6 +170,7 @@ def test_too_large_batches_are_halved(start: Start, peer: Any) -> None:
 
 
 def test_seq_used_by_another_sender_gives_a_new_writer(start: Start, peer: Any) -> None:
+    peer.takes_whole_runs = False
     peer.faults.append(Fault(409, path="/metrics", error={"code": "seq_reuse"}))
     run = start()
     run.log({"loss": 1.0})
