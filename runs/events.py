@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from runs.facts import PRIVATE
 from runs.models import Outcome, Run
 from runs.signals import run_shown
+from teams.comments import excerpt, list_pointing
 
 MAX_EVENTS = 60
 MAX_TEXT, MAX_TRACEBACK = 400, 8_192
@@ -21,6 +22,25 @@ def list_events(run: Run) -> list[Event]:
     """Return what the run itself tells of, in the order of steps."""
     found = (_list_attempts, _list_marks, _list_nonfinite, _list_ends)
     return sort_events(event for list_some in found for event in list_some(run))
+
+
+def list_remarks(run: Run, is_shared: bool = False) -> list[Event]:
+    """Return what members wrote about steps of the run's curves, which the charts mark there.
+
+    A share link has no comment to lead to: there the text stands alone.
+    """
+    return [
+        make_event(
+            comment.step,
+            "note",
+            f"{comment.author.username if comment.author else 'a former member'}: "
+            f"{excerpt(comment)}",
+            metrics=[comment.metric] if comment.metric else [],
+            is_drawn=True,
+            **({} if is_shared else {"anchor": f"comment-{comment.pk}"}),
+        )
+        for comment in list_pointing(run.project, "run", run.pk)
+    ]
 
 
 def collect_marks(panels: Iterable[Mapping[str, Any]]) -> list[Event]:

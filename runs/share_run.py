@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from runs import contexts
 from runs.curves import OF_STEPS, STEP, CurvesWish, build_chart, build_curves
-from runs.events import collect_marks, collect_panels, sort_events
+from runs.events import collect_marks, collect_panels, list_remarks, sort_events
 from runs.facts import PRIVATE, leave_private_out
 from runs.models import Metric, Run, RunState
 from runs.points import NO_POINTS, Series
@@ -51,7 +51,7 @@ class RunShare:
         if run is None:
             return None
         rev = read_run_revision(run)["rev"]
-        return sharing.SharedPage(render_run(run), rev, run.state == RunState.RUNNING)
+        return sharing.SharedPage(render_run(run, share), rev, run.state == RunState.RUNNING)
 
     def read_part(self, share: Share, part: str, query: QueryDict) -> object | None:
         """Return the run's document, some of its curves, or its revision."""
@@ -70,7 +70,7 @@ class RunShare:
         run = find_run(share)
         assert run is not None  # it has just been chosen
         step = "no step yet" if run.last_step is None else f"step {run.last_step:,}"
-        return step, list_documents(run)
+        return step, list_documents(run, share)
 
     def build_frozen_page(self, share: Share, query: QueryDict) -> sharing.SharedPage | None:
         """Return the run's page as it was."""
@@ -137,15 +137,16 @@ def build_document(run: Run) -> Mapping[str, object]:
     return dict(seal_json(contexts.build_run(run)))
 
 
-def render_run(run: Run, is_frozen: bool = False) -> str:
+def render_run(run: Run, share: Share) -> str:
     """Return the content of a run's page with addresses below the link."""
     document = contexts.build_run(run)
     panels = collect_panels(run, is_shared=True)
-    events = sort_events([*document["events"], *collect_marks(panels)])
+    remarks = list_remarks(run, is_shared=True) if share.with_comments else []
+    events = sort_events([*document["events"], *collect_marks(panels), *remarks])
     context = {
         **document,
         **contexts.build_run_page(run, {**document, "events": events}),
-        **({"x_axes": [], "may_show_superseded": False} if is_frozen else {}),
+        **({"x_axes": [], "may_show_superseded": False} if share.is_frozen else {}),
         "snippet": "",
         "traceback": "",
         "project": run.project,
@@ -161,9 +162,9 @@ def render_run(run: Run, is_frozen: bool = False) -> str:
     return seal_html(render_to_string("runs/run.html", context), served)
 
 
-def list_documents(run: Run) -> Iterable[tuple[str, bytes]]:
+def list_documents(run: Run, share: Share) -> Iterable[tuple[str, bytes]]:
     """Return all that a frozen link answers with."""
-    yield PAGE, render_run(run, is_frozen=True).encode()
+    yield PAGE, render_run(run, share).encode()
     yield TWIN, sharing.dump_json(build_document(run))
     metrics = Metric.objects.filter(project=run.project_id, name__in=list(run.summary))
     for pk, name in metrics.values_list("pk", "name"):

@@ -27,7 +27,7 @@ from runs.bulk import (
 )
 from runs.comparison import build_diff, list_offered
 from runs.curves import CurvesWish, build_curves
-from runs.events import collect_marks, collect_panels, sort_events
+from runs.events import collect_marks, collect_panels, list_remarks, sort_events
 from runs.filters import BadFilter
 from runs.models import BulkAction, BulkEdit, Run, RunQuerySet, ViewPage
 from runs.revisions import read_project_revision, read_run_revision
@@ -193,7 +193,7 @@ def _build_run_context(
 ) -> dict[str, object]:
     document, panels = contexts.build_run(run), collect_panels(run)
     runs, runs_url = _list_runs(project), reverse("runs", args=[project.slug])
-    events = sort_events([*document["events"], *collect_marks(panels)])
+    events = sort_events([*document["events"], *collect_marks(panels), *list_remarks(run)])
     return {
         **document,
         **contexts.build_run_page(run, {**document, "events": events}),

@@ -20,6 +20,7 @@ from teams.signals import comment_written
 
 MAX_COMMENT_LENGTH = 20_000
 MAX_COMMENTS_SHOWN = 500
+EXCERPT_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,20 @@ def list_comments(project: Project, kind: str, subject: int) -> QuerySet[Comment
     """Return the comments on a run or a study with their authors, oldest first."""
     found = Comment.objects.filter(project=project, kind=kind, subject=subject)
     return found.select_related("author")
+
+
+def list_pointing(project: Project, kind: str, subject: int) -> list[Comment]:
+    """Return the comments on steps of a run's curves, the newest of very many."""
+    found = list_comments(project, kind, subject).exclude(step=None).order_by("-pk")
+    return list(found[:MAX_COMMENTS_SHOWN])
+
+
+def excerpt(comment: Comment) -> str:
+    """Return the beginning of a comment in one line."""
+    words = " ".join(comment.body.split())
+    if len(words) <= EXCERPT_LENGTH:
+        return words
+    return f"{words[: EXCERPT_LENGTH - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
 
 
 def describe_comment(comment: Comment, members: Collection[str] = ()) -> dict[str, object]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fitting.alerts.models import TITLE_LENGTH, Alert, AlertKind, Level
+from teams.comments import excerpt
 from teams.models import Comment, User
 
-EXCERPT_LENGTH = 200
 ABOUT = ("run", "study")  # the kinds of subjects that comments are on
 
 
@@ -38,9 +38,7 @@ def _make(comment: Comment, recipient: User) -> Alert:
 
 def quote(comment: Comment) -> str:
     """Return the beginning of a comment in one line, with the point of a curve that it is about."""
-    words = " ".join(comment.body.split())
-    if len(words) > EXCERPT_LENGTH:
-        words = f"{words[: EXCERPT_LENGTH - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
+    words = excerpt(comment)
     at = [comment.metric] if comment.metric else []
     at += [] if comment.step is None else [f"step {comment.step:,}"]
     return f"{' at '.join(at)}: {words}" if at else words

@@ -177,6 +177,15 @@ export class Chart {
     };
   }
 
+  /** Tell the page which step was clicked. */
+  pick() {
+    const { payload, plot } = this;
+    const { idx, left } = plot.cursor;
+    if (payload.x_axis !== "step" || idx === null || left < 0) return;
+    const step = payload.method === "raw" ? payload.x[idx] : Math.round(plot.posToVal(left, "x"));
+    this.element.dispatchEvent(new CustomEvent("pointpicked", { bubbles: true, detail: { step, left } }));
+  }
+
   onSelect(chart) {
     const { left, width } = chart.select;
     if (width < 4) return;

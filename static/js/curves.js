@@ -175,6 +175,7 @@ class Curves {
   }
 
   onClick({ target }) {
+    if (target.matches(".u-over")) this.charts.get(target.closest("figure").dataset.metric).pick();
     const save = target.closest("[data-export-curves]");
     if (save) exportChart(this.charts.get(save.closest("figure").dataset.metric), save.dataset.exportCurves);
     const button = target.closest("button[data-set]");

@@ -15,6 +15,7 @@ const LATE = [
   ["[data-views]", () => import("./saved_views.js")],
   ["[data-base-form]", () => import("./config_diff.js")],
   ["[data-curves]", () => import("./curves.js")],
+  ["[data-comment-form]", () => import("./point_note.js")],
   ["[data-explore]", () => import("./explore.js")],
   ["[data-preview]", () => import("./preview.js")],
   ["[data-quickstart]", () => import("./quickstart.js")],

@@ -93,3 +93,20 @@ def test_the_curves_of_a_run_take_another_axis_and_are_saved(
     assert files["svg"].count(b'<path d="M') == 1
     assert [row[0] for row in json.loads(files["json"])["rows"]] == ["loss/train"] * 2
     assert files["csv"].decode().strip().endswith("2.1")
+
+
+@pytest.mark.usefixtures("pair")
+def test_a_click_on_a_curve_begins_a_comment_on_that_step(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/r/a")
+    curve = page.locator("figure[data-metric='loss/train'][data-state=ready] .u-over")
+    box = curve.bounding_box()
+    curve.click(position={"x": box["width"] - 3, "y": box["height"] / 2})
+    page.click("text=Comment on step 2")
+    expect(page.locator("#comment-body")).to_be_focused()
+    page.keyboard.type("It turns here")
+    page.click("[data-comment-form] > button")
+    expect(page.locator(".comment .tag")).to_have_text("loss/train at step 2")
+    expect(page.locator("#events a[href^='#comment-']")).to_contain_text("It turns here")
+    page.wait_for_selector("figure[data-metric='loss/train'][data-state=ready]")
+    curve.hover(position={"x": box["width"] - 3, "y": box["height"] / 2})
+    expect(page.locator(".chart-tip .flag:visible")).to_contain_text("It turns here")

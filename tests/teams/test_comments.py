@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 
 import pytest
@@ -62,6 +64,16 @@ def test_comment_on_one_subject_is_not_on_another(project: Project) -> None:
 def test_comment_may_point_at_a_step_of_a_metric(project: Project) -> None:
     write("ed", "a spike", metric="train/loss", step="500")
     assert "train/loss at step 500" in page_of("vi")
+
+
+def test_a_comment_on_a_step_is_an_event_that_its_curve_marks(project: Project) -> None:
+    write("ed", "a spike", metric="train/loss", step="500")
+    write("ed", "no step", metric="train/loss")
+    comment = Comment.objects.get(body="a spike")
+    page = page_of("vi")
+    (mark,) = json.loads(html.unescape(re.search(r'data-marks="([^"]*)"', page)[1]))
+    assert mark == {"step": 500, "tone": "note", "text": "ed: a spike", "metrics": ["train/loss"]}
+    assert f'<a href="#comment-{comment.pk}">ed: a spike</a>' in page
 
 
 @pytest.mark.parametrize(
@@ -181,12 +193,17 @@ def test_t04_refused_comment_names_its_field(
 @pytest.mark.parametrize("kind", KINDS)
 def test_t05_link_shows_comments_only_if_made_to(api: Api, kind: str, mode: str) -> None:
     write("ed", "between us", kind)
+    if kind == "run":
+        write("ed", "on a step", kind, step="3")
     body = {"kind": kind, "id": IDS[kind], "mode": mode}
     without = api.post("projects/alpha/shares", {**body, "with_notes": True}).json()["url"]
     included = api.post("projects/alpha/shares", {**body, "with_comments": True}).json()["url"]
-    assert "between us" not in Client().get(without).content.decode()
+    bare = Client().get(without).content.decode()
+    assert "between us" not in bare
+    assert "on a step" not in bare
     page = Client().get(included).content.decode()
     assert "between us" in page
+    assert page.count("ed: on a step") == (2 if kind == "run" else 0)
     assert "/comments" not in page
 
 
