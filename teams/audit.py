@@ -98,6 +98,8 @@ def describe_action(entry: AuditEntry) -> str:
     details = ", ".join(
         f"{name.replace('_', ' ')} {value}" for name, value in entry.details.items() if name != LINK
     )
+    if entry.action == "member.added" and entry.actor_name == entry.target:
+        usual = "joined the project"
     sentence = SENTENCES.get(entry.action, usual).replace("{}", entry.target)
     return sentence + (f" ({details})" if details else "")
 

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from scaledash.lib.markdown import find_names, render_markdown
+from scaledash.lib.markdown import find_names, read_words, render_markdown
 from teams import audit
 from teams.models import Comment, Project, Role, User
 from teams.principals import Principal
@@ -121,8 +121,8 @@ def list_pointing(project: Project, kind: str, subject: int) -> list[Comment]:
 
 
 def excerpt(comment: Comment) -> str:
-    """Return the beginning of a comment in one line."""
-    words = " ".join(comment.body.split())
+    """Return the beginning of a comment in one line, as plain words."""
+    words = read_words(comment.body)
     if len(words) <= EXCERPT_LENGTH:
         return words
     return f"{words[: EXCERPT_LENGTH - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"

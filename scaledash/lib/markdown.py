@@ -50,6 +50,18 @@ def render_markdown(text: str, members: Collection[str] = ()) -> str:
     )
 
 
+def read_words(text: str) -> str:
+    """Return the words of a note in one line, without what formats them."""
+    inline = (token for token in _PARSER.parse(text) if token.content)
+    parts = (token.children or [token] for token in inline)
+    lines = ("".join(_read_part(part) for part in line) for line in parts)
+    return " ".join(" ".join(lines).split())
+
+
+def _read_part(part: Token) -> str:
+    return " " if part.type.endswith("break") else part.content
+
+
 def find_names(text: str) -> set[str]:
     """Return whom a note names by @name; neither in code, nor in links, where it means no person.
 

@@ -55,7 +55,7 @@ def test_the_named_member_alone_is_told_with_a_link(project: Project, kind: str,
     (told,) = documents("vi")
     assert told["url"] == f"/p/alpha/{page}#comment-{comment.pk}"
     assert told["title"] == "ed mentioned you"
-    assert told["sentence"] == "@vi, does this **diverge**?"
+    assert told["sentence"] == "@vi, does this diverge?"
     assert told["kind"] == "mention"
     assert f'id="comment-{comment.pk}"' in page_of("vi", f"/p/alpha/{page}")
 

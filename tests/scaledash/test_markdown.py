@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from scaledash.lib.markdown import ATTRIBUTES, TAGS, find_names, render_markdown
+from scaledash.lib.markdown import ATTRIBUTES, TAGS, find_names, read_words, render_markdown
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -99,3 +99,15 @@ def test_names_are_found_in_words_not_in_code_or_links() -> None:
         "@a and\n\n- @b.c.\n\n`@d` [@e](https://x.example) f@g\n\n    @h\n\n| @i |\n|---|\n| @j |"
     )
     assert find_names(text) == {"a", "b.c", "i", "j"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a **b** `c`\nd", "a b c d"),
+        ("# Title\n\n- one\n- [two](https://x.example)", "Title one two"),
+        ("```\nx = 1\n```\n\nthen <b>&", "x = 1 then <b>&"),
+    ],
+)
+def test_words_of_a_note_without_its_markup(text: str, words: str) -> None:
+    assert read_words(text) == words
