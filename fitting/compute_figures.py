@@ -11,14 +11,14 @@ from fitting.compute_results import find_refusal as find_refusal_of
 from fitting.law_table import summarise_fit
 from fitting.lr_figures import name_scale
 from fitting.plots import compute_tables as tables
-from fitting.plots.allocation import PANES, draw_allocation
+from fitting.plots.allocation import PANES, PAPERS, draw_allocation
 from fitting.plots.contract import Figure, Options, Plot
 from fitting.plots.frontier import draw_envelope, draw_frontier
 from fitting.plots.isoflop import draw_isoflop
 from fitting.plots.lr_tables import ESTIMATORS
 from fitting.plots.overtraining import draw_overtraining, find_law, list_residuals
 from fitting.plots.residuals import draw_residuals as draw_points
-from fitting.plots.surface import draw_residuals, draw_surface
+from fitting.plots.surface import RESIDUAL, describe_colours, draw_residuals, draw_surface
 from fitting.queries import StudyView
 from fitting.results import RefusalDoc, as_refusal
 
@@ -79,7 +79,16 @@ def _caption_isoflop(view: StudyView, options: Options) -> str:
 
 
 def _draw_surface(view: StudyView, options: Options) -> Figure:
-    return draw_surface(find_shown(view, options), name_scale(view))
+    return draw_surface(find_shown(view, options), name_scale(view), _has_residuals(options))
+
+
+def _caption_surface(view: StudyView, options: Options) -> str:
+    shown = find_shown(view, options)
+    return tables.caption_surface(shown) + describe_colours(shown, _has_residuals(options))
+
+
+def _has_residuals(options: Options) -> bool:
+    return options.get("color") == RESIDUAL
 
 
 def _draw_frontier(view: StudyView, options: Options) -> Figure:
@@ -100,9 +109,14 @@ def _describe_envelope(view: StudyView, options: Options) -> Figure:
     return tables.describe_law(find_enveloped(view, options), ENVELOPE)
 
 
+def _caption_allocation(view: StudyView, options: Options) -> str:
+    named = "Grey: laws of papers, C = 6ND. " if options.get("ref") == PAPERS else ""
+    return named + tables.caption_allocation(find_shown(view, options))
+
+
 def _make_pane(name: str) -> Plot:
     def draw(view: StudyView, options: Options) -> Figure:
-        return draw_allocation(find_shown(view, options), name)
+        return draw_allocation(find_shown(view, options), name, options.get("ref") == PAPERS)
 
     def tabulate(view: StudyView, options: Options) -> Figure:
         return tables.tabulate_frontiers(find_shown(view, options), PANES[name].quantity)
@@ -110,7 +124,7 @@ def _make_pane(name: str) -> Plot:
     return Plot(
         PANES[name].title,
         draw,
-        _of_variant(tables.caption_allocation),
+        _caption_allocation,
         tabulate,
         _of_variant(tables.describe_laws),
         count_compute,
@@ -146,7 +160,7 @@ COMPUTE_FIGURES = {
     "surface": Plot(
         "Predicted loss over compute and size",
         _draw_surface,
-        _of_variant(tables.caption_surface),
+        _caption_surface,
         _of_variant(tables.tabulate_cells),
         _of_variant(tables.describe_parametric),
         count_compute,

@@ -31,6 +31,7 @@ from fitting.tabs import (
     FIRST,
     HISTORY,
     OPTION_KEYS,
+    SWITCHES,
     TABS,
     TALL,
     choose_tab,
@@ -58,11 +59,6 @@ ESTIMATOR_TEXTS = {
     Estimator.BEST: "best value",
 }
 AXIS_LABELS = {"n": "N", "d": "D", "c": "C", "lr": "LR"}
-LOSS_AXIS = {
-    "key": "ys",
-    "label": "Loss axis",
-    "choices": (("", "log"), ("lin", "linear"), ("excess", "excess"), ("relative", "%")),
-}
 
 
 # --- list ----------------------------------------------------------------------------------------
@@ -346,6 +342,6 @@ def _describe_figure(place: Sequence[str], name: str, has_variants: bool) -> dic
         "src": reverse("study-figure", args=[*place, name]),
         "parts": "fit runs study",
         "tall": name in TALL,
-        "options": [LOSS_AXIS] if "ys" in keys else [],
+        "options": [SWITCHES[key] for key in keys if key in SWITCHES],
         "option_keys": " ".join(keys),
     }

@@ -14,14 +14,14 @@ from fitting.comparison_figures import COMPARISON_FIGURES
 from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.critical_figures import CRITICAL_FIGURES
 from fitting.instability_figures import INSTABILITY_FIGURES
-from fitting.lr_figures import LR_FIGURES, MODES
+from fitting.lr_figures import LR_FIGURES
 from fitting.queries import StudyView
 from fitting.results import RefusalDoc
 from fitting.schedule_figures import SCHEDULE_FIGURES
 from fitting.score_figures import SCORE_FIGURES
 from fitting.texts import polish
 
-__all__ = ["FIGURES", "MODES", "Figure", "build_figure"]
+__all__ = ["FIGURES", "Figure", "build_figure"]
 Figure = dict[str, object]
 FIGURES = {
     **LR_FIGURES,

@@ -17,6 +17,8 @@ from fitting.compute_page import describe_overtraining
 from fitting.critical_figures import CRITICAL_FIGURES, build_critical, summarise_critical
 from fitting.diagnoses.tab import build_instabilities
 from fitting.forecast_page import build_forecasts
+from fitting.plots.allocation import PANES, PAPERS
+from fitting.plots.surface import RESIDUAL
 from fitting.queries import COMPUTE_OPTIMAL, LR_SWEEP, StudyView
 from fitting.results import as_refusal
 from fitting.schedule_figures import SCHEDULE_FIGURES, build_schedules, summarise_schedules
@@ -110,10 +112,31 @@ TALL = {
 # The options of the page's address that a figure follows.
 OPTION_KEYS = {
     "lr_loss": ("ys",),
+    "surface": ("color",),
+    **dict.fromkeys(PANES, ("ref",)),
     "lr_batch": ("cell",),
     **dict.fromkeys(COMPARISON_FIGURES, ("reference",)),
     **dict.fromkeys(CRITICAL_FIGURES, ("model",)),
     **dict.fromkeys(SCHEDULE_FIGURES, ("family", "law")),
+}
+
+# Those of them that a figure has buttons for; the first choice is the default.
+SWITCHES: dict[str, dict[str, object]] = {
+    "ys": {
+        "key": "ys",
+        "label": "Loss axis",
+        "choices": (("", "log"), ("lin", "linear"), ("excess", "excess"), ("relative", "%")),
+    },
+    "color": {
+        "key": "color",
+        "label": "Colour of the runs",
+        "choices": (("", "runs"), (RESIDUAL, "residuals")),
+    },
+    "ref": {
+        "key": "ref",
+        "label": "Laws of papers",
+        "choices": (("", "own"), (PAPERS, "+ papers")),
+    },
 }
 
 

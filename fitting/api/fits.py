@@ -16,8 +16,10 @@ from fitting.api.serializers import (
     GridDocument,
 )
 from fitting.documents import describe_fit
-from fitting.figures import FIGURES, MODES, build_figure
+from fitting.figures import FIGURES, build_figure
 from fitting.models import Fit
+from fitting.plots.allocation import PAPERS
+from fitting.plots.surface import RESIDUAL
 from fitting.queries import ANALYSES, LR_SWEEP, build_coverage, list_fits, read_revision, view_study
 from fitting.rows import read_rows
 from teams.api.errors import ApiError, not_found
@@ -35,6 +37,13 @@ VARIANT = OpenApiParameter(
 
 REFERENCE = OpenApiParameter(
     "reference", str, description="Which variant the others are compared with; its label."
+)
+
+PAPER_LAWS = OpenApiParameter(
+    "ref", str, enum=[PAPERS], description="Adds the laws of papers to the panes of allocation."
+)
+RUN_COLOUR = OpenApiParameter(
+    "color", str, enum=[RESIDUAL], description="Colours the runs of surface by their residual."
 )
 
 
@@ -83,7 +92,7 @@ class Figure(StudyView):
 
     @extend_schema(
         operation_id="read_study_figure",
-        parameters=[LOSS_SCALE, VARIANT, REFERENCE],
+        parameters=[LOSS_SCALE, VARIANT, REFERENCE, PAPER_LAWS, RUN_COLOUR],
         responses={200: FigureDocument, 304: None},
     )
     def get(self, request: Request, study_id: int, name: str) -> Response:
@@ -92,9 +101,7 @@ class Figure(StudyView):
         if name not in FIGURES:
             raise not_found(f"figure {name!r}")
         rev, options = read_revision(study)["rev"], request.query_params.dict()
-        mode = MODES.get(options.get("ys", ""), "")
-        named = [quote(options.get(key, "")) for key in ("variant", "reference")]
-        tag = "-".join([str(rev), mode, *named])
+        tag = f"{rev}-{quote(request.query_params.urlencode(), safe='')}"
         return answer_tagged(
             request, tag, lambda: build_figure(name, view_study(study), options, rev)
         )

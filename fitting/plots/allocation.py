@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fitting.compute_results import (
@@ -12,7 +14,7 @@ from fitting.compute_results import (
     list_frontiers,
     name_approach,
 )
-from fitting.palette import ROLES, category_tone, color_category
+from fitting.palette import ROLES, add_alpha, category_tone, color_category, role_tone
 from fitting.plots.frame import (
     Trace,
     format_number,
@@ -28,6 +30,8 @@ from fitting.results import read_ends
 from fitting.texts import DASH
 from scaledash.lib.units import format_flops, format_quantity
 
+PAPERS = "papers"  # the option that adds the laws of papers
+PF_DAY = 8.64e19  # FLOPs
 CROWDED = 2  # more lines than these, and their bands are fainter
 HOVER = (
     "C = %{customdata[1]}<br>%{customdata[2]} = %{customdata[3]}<br>"
@@ -52,13 +56,40 @@ PANES = {
 }
 
 
+@dataclass(frozen=True)
+class Reference:
+    """An allocation that a paper published: N* = scale (C / unit)^exponent, D* = C / 6N*."""
+
+    name: str
+    scale: float
+    unit: float
+    exponent: float
+    dash: str
+
+    def read(self, quantity: str, flops: float) -> float:
+        """Return N*, D* or D*/N* at a budget."""
+        size = self.scale * (flops / self.unit) ** self.exponent
+        tokens = flops / (6 * size)
+        return {"n_params": size, "n_tokens": tokens}.get(quantity, tokens / size)
+
+
+REFERENCES = (
+    # Hoffmann et al. 2022, table 3: 20 tokens a parameter at every size.
+    Reference("Hoffmann et al. 2022", 1.0, 120.0, 0.5, "dashdot"),
+    # Kaplan et al. 2020, table 6: N = 1.3e9 C^0.73, C in PF-days, N without embedding.
+    Reference("Kaplan et al. 2020", 1.3e9, PF_DAY, 0.73, "dot"),
+)
+
+
 def place_approach(slug: str) -> int:
     """Return the colour of an approach: the same in every figure of every study."""
     return list(APPROACHES).index(slug)
 
 
-def draw_allocation(variant: ComputeVariantDoc | None, name: str) -> dict[str, object]:
-    """Return data, layout and counts of one pane."""
+def draw_allocation(
+    variant: ComputeVariantDoc | None, name: str, has_references: bool = False
+) -> dict[str, object]:
+    """Return data, layout and counts of one pane, with the laws of papers if asked for."""
     frontiers = list_frontiers(variant) if variant else []
     if variant is None or not frontiers:
         return {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
@@ -84,15 +115,47 @@ def draw_allocation(variant: ComputeVariantDoc | None, name: str) -> dict[str, o
     points = draw_minima(variant, pane)
     data += points
     flops = frontiers[0]["flops"]
+    references = REFERENCES if has_references else ()
+    data += [draw_reference(reference, pane, flops) for reference in references]
     values = [y for trace in data if trace["mode"] != "none" for y in trace["y"]]
     layout = make_layout(
         log_axis("Compute C, FLOPs", *pad_log(flops[0], flops[-1], 0.03, 0.02), write_power),
         log_axis(pane.axis, *pad_log(min(values), max(values), 0.06, 0.06), format_quantity),
         name,
+        [label_reference(reference, pane, flops[-1]) for reference in references],
     )
     # The table beside the figure is the legend; on paper, where it is missing, there is one.
     layout |= {"legend": make_legend()}
     return {"data": data, "layout": layout, "drawn": len(points), "clipped": 0}
+
+
+def draw_reference(reference: Reference, pane: Pane, flops: Sequence[float]) -> Trace:
+    """Return the line of a paper: grey, and in another dash than any law of the study."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": list(flops),
+        "y": [reference.read(pane.quantity, budget) for budget in flops],
+        "line": {"color": ROLES["ink3"], "width": 1.6, "dash": reference.dash},
+        "hovertemplate": f"{pane.symbol} = %{{y:.3g}}<extra>{reference.name}</extra>",
+        "showlegend": True,
+        "name": reference.name,
+        "meta": {"tone": role_tone("ink3"), "part": "reference"},
+    }
+
+
+def label_reference(reference: Reference, pane: Pane, flops: float) -> dict[str, object]:
+    """Return the name of a paper at the right end of its line."""
+    return {
+        "x": math.log10(flops),
+        "y": math.log10(reference.read(pane.quantity, flops)),
+        "xanchor": "right",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "text": reference.name,
+        "font": {"size": 10.5, "color": ROLES["ink2"]},
+        "bgcolor": add_alpha(ROLES["panel"], 0.7),
+    }
 
 
 def draw_minima(variant: ComputeVariantDoc, pane: Pane) -> list[Trace]:

@@ -13,6 +13,7 @@ from fitting.texts import format_loss
 from scaledash.lib.units import format_quantity
 
 LABEL_GAP_PX = 14.0
+EDGE_PX = 9.0  # a label on the upper edge stands below the notes above it
 ROW_PX = 19  # of the legend and of the notes
 ONE_ROW_LETTERS = 30  # that fit into the legend beside each other on a telephone
 
@@ -35,7 +36,7 @@ def label_sizes(picture: Picture, y: Axis) -> list[dict[str, object]]:
         inner * ((math.log10(top) if picture.scale.is_log else top) - low) / (high - low)
         for _, _, top in ends
     ]
-    places = spread_labels(heights, LABEL_GAP_PX)
+    places = spread_labels([min(height, inner - EDGE_PX) for height in heights], LABEL_GAP_PX)
     return [
         _make_label(format_quantity(n), (lr, top), place - height, picture.scale.is_log)
         for (n, lr, top), height, place in zip(ends, heights, places, strict=True)

@@ -19,6 +19,8 @@ CONTOURS = 16
 SHADES = 12
 HEADROOM = 0.25  # of the span of the losses, above the highest one
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+RESIDUAL = "residual"  # the option that colours the runs
+BELOW, EVEN, ABOVE = "#2166ad", "#f7f7f7", "#b2182c"  # runs under, on and over the law
 EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
 RUN_HOVER = (
     "N = %{customdata[1]}, D = %{customdata[2]}<br>C = %{customdata[3]}<br>"
@@ -39,8 +41,10 @@ def is_fitted(variant: ComputeVariantDoc | None) -> bool:
 
 
 # --- the surface ---------------------------------------------------------------------------------
-def draw_surface(variant: ComputeVariantDoc | None, x_title: str) -> dict[str, object]:
-    """Return data, layout and counts of the contour figure."""
+def draw_surface(
+    variant: ComputeVariantDoc | None, x_title: str, has_residuals: bool = False
+) -> dict[str, object]:
+    """Return data, layout and counts of the contour figure; runs may be coloured by residual."""
     if variant is None or not is_fitted(variant) or variant["surface"] is None:
         return EMPTY
     grid = variant["surface"]
@@ -48,7 +52,10 @@ def draw_surface(variant: ComputeVariantDoc | None, x_title: str) -> dict[str, o
     known = [value for row in z for value in row if math.isfinite(value)]
     highest = max(cell["loss"] for cell in variant["cells"])
     limits = (min(known), min(max(known), highest + HEADROOM * (highest - min(known))))
-    data = [draw_contours(grid, z, limits), *draw_frontier(variant), draw_cells(variant)]
+    cells = draw_cells(variant)
+    if has_residuals:
+        cells["marker"] |= colour_residuals(variant)
+    data = [draw_contours(grid, z, limits), *draw_frontier(variant), cells]
     layout = make_layout(
         log_axis("Compute C, FLOPs", grid["flops"][0], grid["flops"][-1], write_power),
         log_axis(x_title, grid["n_params"][0], grid["n_params"][-1], format_quantity),
@@ -153,6 +160,33 @@ def draw_cells(variant: ComputeVariantDoc) -> Trace:
         "name": "runs",
         "meta": {"part": "cell"},
     }
+
+
+def list_errors(variant: ComputeVariantDoc) -> list[float]:
+    """Return how far each cell lies above the law, in percent of it."""
+    fit = variant["parametric"]
+    return [100 * (cell["loss"] / predict(fit, cell) - 1) for cell in variant["cells"]]
+
+
+def colour_residuals(variant: ComputeVariantDoc) -> dict[str, object]:
+    """Return marks on a diverging scale with symmetric limits: white is on the law."""
+    errors = list_errors(variant)
+    limit = max(map(abs, errors))
+    return {
+        "size": 9,
+        "color": errors,
+        "colorscale": [[0, BELOW], [0.5, EVEN], [1, ABOVE]],
+        "cmin": -limit,
+        "cmax": limit,
+    }
+
+
+def describe_colours(variant: ComputeVariantDoc | None, has_residuals: bool) -> str:
+    """Say what the colours of the runs mean."""
+    if variant is None or not is_fitted(variant) or not has_residuals:
+        return ""
+    limit = max(map(abs, list_errors(variant)))
+    return f" Red lies above the law, blue below; the strongest colour is {limit:.2g} %."
 
 
 def _describe(variant: ComputeVariantDoc, cell: CellDoc) -> list[str]:

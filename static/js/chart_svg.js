@@ -7,11 +7,11 @@ const WIDTH = 1200;
 const HEIGHT = 630;
 const BOX = { left: 84, top: 48, right: 24, bottom: 60 };
 const BOTTOM = HEIGHT - BOX.bottom;
-const LEGEND = 216; // beside the data, so that it hides nothing
+const LEGEND = { sample: 48, letter: 7.4, size: 12.5 }; // beside the data, so that it hides nothing
 const LOG = 3;
 const MOST_NAMED = 26;
 const ROW = 19;
-const LETTERS = 25; // of a label beside its line
+const LETTERS = 38; // of a label beside its line
 const CROSS = 4;
 const ALPHA = { raw: 0.2, diverged: 0.35, area: 0.16 };
 const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
@@ -106,17 +106,23 @@ function drawAxis(plot, index, scale, right) {
 
 const shorten = (label) => (label.length > LETTERS ? `${label.slice(0, LETTERS - 1)}…` : label);
 
+function measureLegend(lines) {
+  if (lines.length < 2) return 0;
+  const longest = Math.max(...lines.slice(0, MOST_NAMED).map(({ line }) => shorten(line.label).length));
+  return LEGEND.sample + longest * LEGEND.letter;
+}
+
 function drawLegend(lines, left) {
   const named = lines.length > MOST_NAMED ? lines.slice(0, MOST_NAMED - 1) : lines;
   const rows = named.map(({ line }, place) => {
     const top = BOX.top + 10 + place * ROW;
     const dash = (DASHES[line.dash ?? 0] ?? DASHES.at(-1)).join(" ");
     const sample = `<line x1="${left}" x2="${left + 22}" y1="${top - 4}" y2="${top - 4}" stroke="${paint(line.tone)}" stroke-width="2.5" stroke-dasharray="${dash || "none"}"/>`;
-    return `${sample}<text x="${left + 30}" y="${top}" fill="${role("ink2")}"><title>${escape(line.label)}</title>${escape(shorten(line.label))}</text>`;
+    return `${sample}<text x="${left + 30}" y="${top}" font-size="${LEGEND.size}" fill="${role("ink2")}"><title>${escape(line.label)}</title>${escape(shorten(line.label))}</text>`;
   });
   if (named.length === lines.length) return rows;
   const top = BOX.top + 10 + named.length * ROW;
-  return [...rows, `<text x="${left + 30}" y="${top}" fill="${role("ink2")}">and ${lines.length - named.length} more</text>`];
+  return [...rows, `<text x="${left + 30}" y="${top}" font-size="${LEGEND.size}" fill="${role("ink2")}">and ${lines.length - named.length} more</text>`];
 }
 
 const nameAxis = (axis) => UNITS[axis] ?? axis.replace("metric:", "");
@@ -124,8 +130,7 @@ const nameAxis = (axis) => UNITS[axis] ?? axis.replace("metric:", "");
 export function buildSvg(chart, title) {
   const { plot, payload, element } = chart;
   const lines = [...chart.exported].reverse();
-  const hasLegend = lines.length > 1;
-  const right = WIDTH - BOX.right - (hasLegend ? LEGEND : 0);
+  const right = WIDTH - BOX.right - measureLegend(lines);
   const scales = [makeScale(plot, "x", BOX.left, right), makeScale(plot, "y", BOTTOM, BOX.top)];
   const middle = (BOX.top + BOTTOM) / 2;
   return [
@@ -140,7 +145,7 @@ export function buildSvg(chart, title) {
     `<polyline points="${BOX.left},${BOX.top} ${BOX.left},${BOTTOM} ${right},${BOTTOM}" fill="none" stroke="${role("ink3")}"/>`,
     `<text x="${(BOX.left + right) / 2}" y="${HEIGHT - 14}" text-anchor="middle" fill="${role("ink2")}">${escape(nameAxis(payload.x_axis))}</text>`,
     `<text transform="translate(22 ${middle}) rotate(-90)" text-anchor="middle" fill="${role("ink2")}">${escape(shorten(element.dataset.metric))}</text>`,
-    ...(hasLegend ? drawLegend(lines, right + 18) : []),
+    ...(lines.length > 1 ? drawLegend(lines, right + 18) : []),
     "</svg>",
   ].join("\n");
 }

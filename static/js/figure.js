@@ -45,6 +45,9 @@ class StudyFigure {
       if (isConcerned(this.element, detail.moved)) this.load();
     });
     addEventListener("popstate", () => this.load());
+    document.addEventListener("optionchange", ({ detail }) => {
+      if ((this.element.dataset.options ?? "").split(" ").includes(detail)) this.load();
+    });
     this.element.addEventListener("click", (event) => this.onClick(event));
   }
 
@@ -65,7 +68,7 @@ class StudyFigure {
 
   setOption(key, value) {
     writeState({ [key]: value || null }, { push: true });
-    this.load();
+    document.dispatchEvent(new CustomEvent("optionchange", { detail: key }));
   }
 
   get source() {
@@ -116,6 +119,9 @@ class StudyFigure {
     this.showRefusal();
     const isDrawable = (this.document.data ?? []).length > 0;
     this.area.hidden = !isDrawable;
+    for (const kind of ["png", "svg"]) {
+      for (const button of this.element.querySelectorAll(`[data-export=${kind}]`)) button.disabled = !isDrawable;
+    }
     if (!isDrawable) return;
     const isFirst = !this.area.classList.contains("js-plotly-plot");
     const isTall = this.element.classList.contains("tall");

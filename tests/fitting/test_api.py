@@ -170,6 +170,12 @@ def test_a_figure_with_other_options_is_another_version(api: Api, fitted: Study)
     assert api.get(f"{path}?ys=%22%0d%0aX").status_code == 200
 
 
+def test_every_option_of_a_figure_is_in_its_tag(api: Api, fitted: Study) -> None:
+    path = f"studies/{fitted.pk}/figures/surface"
+    tags = {api.get(f"{path}?{query}")["ETag"] for query in ("", "color=residual", "family=1")}
+    assert len(tags) == 3
+
+
 def test_an_unknown_figure_is_404(api: Api, fitted: Study) -> None:
     assert api.get(f"studies/{fitted.pk}/figures/pie").status_code == 404
 

@@ -10,7 +10,10 @@ from fitting import contexts
 from fitting.compute_results import describe_design
 from fitting.figures import build_figure
 from fitting.models import FitKind, Study
+from fitting.palette import ROLES
+from fitting.plots.allocation import PF_DAY, REFERENCES
 from fitting.plots.frontier import break_where_runs_end
+from fitting.plots.surface import WHITE
 from fitting.queries import COMPUTE_OPTIMAL, StudyView, find_newest, view_study
 from fitting.services import add_runs
 from tests.fitting.factories import make_isoflops, make_run, make_study, make_sweep, settle
@@ -131,6 +134,39 @@ def test_what_if_outside_the_range_names_the_range(view: StudyView, asked: str) 
 
 def test_what_if_refuses_what_is_no_number(view: StudyView) -> None:
     assert build(view, c="many")["what_if"]["problem"].startswith("'many' is no number")
+
+
+# --- options of figures --------------------------------------------------------------------------
+def test_laws_of_papers_are_drawn_on_request(view: StudyView) -> None:
+    assert not traces(draw(view, "optimal_params"), "reference")
+    lines = traces(draw(view, "optimal_params", ref="papers"), "reference")
+    assert [line["line"]["dash"] for line in lines] == ["dashdot", "dot"]
+    for line in lines:
+        assert line["line"]["color"] == ROLES["ink3"]
+    flops, size = lines[0]["x"][0], lines[0]["y"][0]
+    assert flops / (6 * size) / size == pytest.approx(20)
+    (ratio, _) = traces(draw(view, "tokens_per_param", ref="papers"), "reference")
+    assert ratio["y"] == pytest.approx([20] * len(ratio["x"]))
+
+
+def test_kaplan_stands_where_its_table_says(view: StudyView) -> None:
+    kaplan = REFERENCES[1]
+    assert kaplan.read("n_params", PF_DAY) == 1.3e9
+    assert kaplan.read("n_params", 10 * PF_DAY) == pytest.approx(1.3e9 * 10**0.73)
+
+
+def test_runs_of_the_surface_show_their_residual_on_request(view: StudyView) -> None:
+    (plain,) = traces(draw(view, "surface"), "cell")
+    figure = draw(view, "surface", color="residual")
+    (marked,) = traces(figure, "cell")
+    assert plain["marker"]["color"] == WHITE
+    assert (
+        marked["marker"]["cmin"]
+        == -marked["marker"]["cmax"]
+        == -max(map(abs, marked["marker"]["color"]))
+    )
+    assert len(marked["marker"]["color"]) == figure["counts"]["drawn"]
+    assert "Red lies above the law" in figure["caption"]
 
 
 # --- envelope ------------------------------------------------------------------------------------

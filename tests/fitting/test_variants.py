@@ -11,6 +11,7 @@ from fitting.figures import build_figure
 from fitting.queries import StudyView, view_study
 from fitting.rows import StudyRow
 from fitting.services import add_runs
+from fitting.templatetags.variants import ZERO_WIDTH, breakable
 from fitting.variants import (
     MANY,
     choose_drawn,
@@ -149,3 +150,9 @@ def test_pages_and_figures_use_the_short_names(ablated: StudyView) -> None:
     texts = [item["text"] for item in page["legend_variants"]]
     assert texts == ["baseline", "adam_eps=1e-15", "z_loss_coef=0.0001"]
     assert document["definition"][-1]["value"] == "z_loss_coef=0, adam_eps=1e-08"
+
+
+def test_a_label_breaks_after_signs_only() -> None:
+    pieces = breakable("weight_decay=0.1, coupled").split(ZERO_WIDTH)
+    assert pieces == ["weight_", "decay=", "0.1,", " coupled"]
+    assert breakable("baseline") == "baseline"
