@@ -37,10 +37,11 @@ class Comparison:
     second: str
     pair: Doc | None
     refusal: RefusalDoc | None
+    own: str = "all runs"  # the name of a ladder that has no variant
 
     def name(self, label: str) -> str:
         """Return what pages and figures call a variant."""
-        return self.names.get(label, label) or "all runs"
+        return self.names.get(label, label) or self.own
 
     @property
     def both(self) -> str:
@@ -71,6 +72,8 @@ def choose_pair(view: StudyView, options: Mapping[str, str]) -> Comparison:
     ladders = result.get("ladders", [])
     places = place_variants(view.rows.rows)
     labels = [ladder["variant"] for ladder in ladders]
+    new = [label for label in labels if label not in places]
+    places |= {label: len(places) + i for i, label in enumerate(new)}
     by_length = sorted(ladders, key=lambda item: -len(item["cells"]))
     names = sorted(item["variant"] for item in by_length[:2])
     first = options.get("reference", "") if options.get("reference", "") in labels else ""
@@ -89,7 +92,8 @@ def choose_pair(view: StudyView, options: Mapping[str, str]) -> Comparison:
     )
     refusal = _find_refusal(result, ladders, pair)
     texts = name_variants(row.variant for row in view.rows.rows)
-    return Comparison(ladders, texts, places, first, second, pair, refusal)
+    own = view.study.name or view.study.slug if view.study.compared_with else Comparison.own
+    return Comparison(ladders, texts, places, first, second, pair, refusal, own)
 
 
 def _find_refusal(result: Doc, ladders: Sequence[Doc], pair: Doc | None) -> RefusalDoc | None:
@@ -107,15 +111,25 @@ def build_comparison(view: StudyView, options: Mapping[str, str]) -> Document:
     found = choose_pair(view, options)
     result: Mapping[str, Any] = view.compute or {}
     law = result.get("laws", {}).get(FORM, {})
-    pairs = [describe_row(item) for item in result.get("pairs", [])]
+    pairs = [
+        {
+            **describe_row(item),
+            "first_text": found.name(item["first"]),
+            "second_text": found.name(item["second"]),
+        }
+        for item in result.get("pairs", [])
+    ]
     return {
         "reference": found.first,
         "against": found.second,
+        "reference_text": found.name(found.first),
+        "against_text": found.name(found.second),
         "refusal": found.refusal,
         "sentences": describe_pair(found),
         "ladders": [
             {
                 "variant": ladder["variant"],
+                "text": found.name(ladder["variant"]),
                 "tone": json.dumps(category_tone(found.places.get(ladder["variant"], 0))),
                 "shape": SYMBOLS[found.places.get(ladder["variant"], 0) % len(SYMBOLS)],
                 "n_cells": len(ladder["cells"]),

@@ -215,7 +215,14 @@ def describe_definition(view: StudyView) -> list[dict[str, object]]:
         "title": "The commonest settings, which names of variants leave out",
         "is_code": True,
     }
-    return [selected, loss, *axes, variants, *([baseline] if shared else [])]
+    other: dict[str, object] = {
+        "label": "Compared with",
+        "value": study.compared_with,
+        "title": "The study whose ladder is drawn beside this one's, in the tab Variants",
+        "is_code": True,
+    }
+    last = [*([baseline] if shared else []), *([other] if study.compared_with else [])]
+    return [selected, loss, *axes, variants, *last]
 
 
 def describe_exclusions(

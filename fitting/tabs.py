@@ -149,7 +149,11 @@ def choose_tab(view: StudyView) -> str:
     if any(not as_refusal(item["isoflop"]) for item in variants):
         return COMPUTE_TABS[0]
     scores = (view.sigmoid or {}).get("curves", [])
-    return "sigmoid" if any(not as_refusal(curve["fit"]) for curve in scores) else FIRST
+    if any(not as_refusal(curve["fit"]) for curve in scores):
+        return "sigmoid"
+    batches = (view.critical or {}).get("families", [])
+    is_critical = any(not as_refusal(family["targets"][0]["fit"]) for family in batches)
+    return "critical" if is_critical else FIRST
 
 
 def list_tabs(view: StudyView, tab: str) -> list[str]:

@@ -82,9 +82,17 @@ def list_ticks(
         values = [step * decade for decade in decades for step in steps]
         inside = [value for value in values if low <= value <= high]
         if len(inside) >= MIN_TICKS:
-            return inside, [write(value) for value in inside]
+            return inside, write_ticks(inside, write)
     inside = list_even_ticks(low, high)
-    return inside, [write(value) for value in inside]
+    return inside, write_ticks(inside, write)
+
+
+def write_ticks(values: Sequence[float], write: Callable[[float], str]) -> list[str]:
+    """Write ticks; where rounding makes neighbours read alike, with the digits they need."""
+    texts = [write(value) for value in values]
+    if len(set(texts)) == len(texts):
+        return texts
+    return [f"{value:,.6g}" for value in values]
 
 
 def list_even_ticks(low: float, high: float) -> list[float]:

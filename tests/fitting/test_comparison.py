@@ -33,9 +33,22 @@ def test_two_studies_cross_where_they_were_planted(transactional_db: None) -> No
     view = view_study(study)
     assert "compare" in tabs.list_tabs(view, "lr")
     chosen = {"reference": view.compute["ladders"][0]["variant"], "variant": "rival"}
-    pairs = contexts.build_study(view, "compare", chosen)["comparison"]["pairs"]
+    page = contexts.build_study(view, "compare", chosen)
+    pairs = page["comparison"]["pairs"]
     crossing = next(pair["crossing"] for pair in pairs if "rival" in pair["second"])
     assert crossing == pytest.approx(1e18, rel=0.3)
+    assert [row["value"] for row in page["definition"]][-1] == "rival"
+
+
+def test_compared_studies_have_names_and_colours_of_their_own(transactional_db: None) -> None:
+    study = make_rivals()
+    edit_study(study, {"variant_keys": []})
+    settle()
+    found = contexts.build_study(view_study(study), "compare", {})["comparison"]
+    assert {item["text"] for item in found["ladders"]} == {study.name or "mine", "rival"}
+    assert len({item["tone"] for item in found["ladders"]}) == 2
+    names = {(row["first_text"], row["second_text"]) for row in found["pairs"]}
+    assert names == {(study.name or "mine", "rival"), ("rival", study.name or "mine")}
 
 
 def test_the_other_study_moves_the_comparison(transactional_db: None) -> None:

@@ -29,6 +29,10 @@ def test_the_planted_critical_batch_is_recovered_at_every_loss(view: StudyView) 
     assert found == pytest.approx([CRITICAL] * 4, rel=0.05)
 
 
+def test_a_study_of_batch_sizes_alone_opens_with_them(view: StudyView) -> None:
+    assert tabs.choose_tab(view) == "critical"
+
+
 def test_of_each_batch_size_the_faster_rate_counts(view: StudyView) -> None:
     table = build_figure("critical_batch", view, {}, "1")["table"]["rows"]
     assert {row["lr"] for row in table} == {3e-3}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fitting.plots.frame import list_even_ticks, list_ticks, plot_text, spread_labels
+from scaledash.lib.units import format_quantity
 
 
 def test_decades_are_written_as_powers() -> None:
@@ -23,6 +24,12 @@ def test_ticks_within_a_decade_are_spelt_in_full(low: float, high: float, texts:
     found = list_ticks(low, high)[1]
     assert set(texts) <= set(found)
     assert len(found) <= 10
+
+
+def test_ticks_that_rounding_would_make_alike_keep_their_digits() -> None:
+    texts = list_ticks(4_086, 4_104, format_quantity)[1]
+    assert len(set(texts)) == len(texts)
+    assert "4,090" in texts
 
 
 def test_even_ticks_are_round_and_few() -> None:
