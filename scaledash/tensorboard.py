@@ -20,6 +20,19 @@ from scaledash.client.unstored import say_once
 WRITERS = ("torch.utils.tensorboard", "tensorboardX")
 
 
+def patch(*arguments: object, **named: object) -> None:
+    """Do nothing: W&B's `wandb.tensorboard.patch` copies event files while they are written."""
+    say_once(
+        "tensorboard.patch",
+        "event files are not copied while they are written; import SummaryWriter from"
+        " scaledash.tensorboard, or run `scaledash import tensorboard DIR --project P`",
+    )
+
+
+def unpatch() -> None:
+    """Do nothing."""
+
+
 class SummaryWriter:
     """Takes the calls of TensorBoard's writer; scalars and hyperparameters are kept.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,14 @@ class About:
         Spool and sender; None for a run that does nothing.
     """
 
+    _reopened: int = 0  # attempts that this process has opened
+
     def __init__(self, identity: Identity, session: Session | None) -> None:
         self._identity = identity
         self._session = session
         self.resumed = False
         self.starting_step = 0
+        self._scratch = ""
 
     @property
     def id(self) -> str:
@@ -35,8 +39,13 @@ class About:
 
     @property
     def name(self) -> str:
-        """Name of the run; its id as long as nobody gave one."""
+        """Name of the run, its id as long as nobody gave one; assign a text to rename it."""
         return self._identity.name or self._identity.id
+
+    @name.setter
+    def name(self, text: str) -> None:
+        self._identity.name = str(text)
+        self._send({"name": self._identity.name})
 
     @property
     def project(self) -> str:
@@ -57,6 +66,14 @@ class About:
     def job_type(self) -> str | None:
         """What kind of job this is."""
         return self._identity.job_type
+
+    @property
+    def attempt(self) -> int:
+        """Number of the attempt that is logged into: 0, and one more for each resume or rewind.
+
+        Counted on from what the server knew when the run was continued.
+        """
+        return self._identity.attempt + self._reopened
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -94,9 +111,15 @@ class About:
         return self._session.url if self._session else None
 
     @property
-    def dir(self) -> str | None:
-        """Spool directory of the run."""
-        return str(self._identity.directory) if self._identity.directory else None
+    def dir(self) -> str:
+        """Spool directory of the run; a temporary one, made when asked for, where nothing is kept.
+
+        Files that a script puts here stay where they are: `scaledash sync --clean` leaves them.
+        """
+        if self._identity.directory is not None:
+            return str(self._identity.directory)
+        self._scratch = self._scratch or tempfile.mkdtemp(prefix="scaledash-")
+        return self._scratch
 
     @property
     def path(self) -> str:

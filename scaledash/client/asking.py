@@ -37,7 +37,8 @@ def ask_about_run(
     reply = _ask(identity, pace, server)
     run = reply.read_json() if reply.status in (200, 201) else None
     if run is not None:
-        last = run.get("last_step")
+        last, attempt = run.get("last_step"), run.get("attempt")
+        identity.attempt = attempt if isinstance(attempt, int) else 0
         return (last if isinstance(last, int) else None), True
     code, message, _ = reply.read_error()
     if reply.status == 404 and identity.resume == "must" and code:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol
 
-from scaledash.client.jsonable import MASK, is_secret, to_json, to_mapping
+from scaledash.client.jsonable import MASK, describe_unreadable, is_secret, read_config, to_json
 
 MAX_BYTES = 256 * 1024
 PRIVATE = "_scaledash"  # what the client keeps in the config on its own account
@@ -39,29 +39,33 @@ class Config(MutableMapping[str, Any]):
     on_change : callable
         Called with (key, old, new) when a key that has a value gets another one without
         `allow_val_change`; may raise when the run is strict.
+    on_misuse : callable, optional
+        Called with a sentence when keys cannot be read from what was given; may raise.
     """
 
     _values: dict[str, Any]
 
     def __init__(
-        self, listener: Listener, on_change: Callable[[str, object, object], None]
+        self,
+        listener: Listener,
+        on_change: Callable[[str, object, object], None],
+        on_misuse: Callable[[str], object] = str,
     ) -> None:
         self.__dict__.update(_values={}, _sent={}, _listener=listener, _on_change=on_change)
+        self.__dict__["_on_misuse"] = on_misuse
 
     def update(  # type: ignore[override]
         self, given: object = None, allow_val_change: bool | None = None, **more: object
     ) -> None:
         """Take the keys of a dict, Namespace, dataclass, pydantic model, OmegaConf or flags."""
-        mapping: Mapping[Any, object] | None = {} if given is None else to_mapping(given)
-        if mapping is None:
-            raise TypeError(f"cannot read a config from a {type(given).__name__}")
+        mapping = self._read(given)
         for key, value in {**mapping, **more}.items():
             self._set(str(key), value, bool(allow_val_change))
         self.send_changes()
 
     def setdefaults(self, given: object) -> None:
         """Take the keys that have no value yet."""
-        mapping = to_mapping(given) or {}
+        mapping = self._read(given)
         self.update({key: value for key, value in mapping.items() if str(key) not in self._values})
 
     def as_dict(self) -> dict[str, Any]:
@@ -82,6 +86,12 @@ class Config(MutableMapping[str, Any]):
         if changes:
             state["_sent"] = current
             state["_listener"](changes)
+
+    def _read(self, given: object) -> Mapping[Any, object]:
+        mapping = {} if given is None else read_config(given)
+        if mapping is None:
+            self.__dict__["_on_misuse"](describe_unreadable(given))
+        return mapping or {}
 
     def _set(self, key: str, value: object, allow_change: bool) -> None:
         old = self._values.get(key)
@@ -115,6 +125,9 @@ class Config(MutableMapping[str, Any]):
 
     def __setattr__(self, name: str, value: object) -> None:
         self[name] = value
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, (Config, self._values)  # a copy belongs to no run
 
     def __repr__(self) -> str:
         return f"Config({self.as_dict()!r})"
@@ -175,6 +188,9 @@ class Summary(MutableMapping[str, Any]):
     def __setattr__(self, name: str, value: object) -> None:
         self[name] = value
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, (Summary, self.as_dict())  # a copy belongs to no run
+
     def __repr__(self) -> str:
         return f"Summary({self.as_dict()!r})"
 
@@ -189,6 +205,15 @@ def cut_to_size(changes: dict[str, object]) -> tuple[dict[str, object], list[str
         del sizes[key]
         dropped.append(key)
     return {key: value for key, value in changes.items() if key in sizes}, dropped
+
+
+def _restore(kind: type[Config] | type[Summary], values: dict[str, Any]) -> Config | Summary:
+    def ignore(*changes: object) -> None:
+        return None
+
+    copy = Config(ignore, ignore) if kind is Config else Summary(ignore)
+    copy.__dict__["_values"] = {key: _wrap(value) for key, value in values.items()}
+    return copy
 
 
 def _differs(old: object, new: object) -> bool:

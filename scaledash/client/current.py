@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 from scaledash.client.errors import UsageError
 
 if TYPE_CHECKING:
-    from scaledash.client.config import Config, Summary
+    from scaledash.client.config import Summary
     from scaledash.client.run import FinishResult, Run
 
 _open: list[tuple[int, Run]] = []
+_early_config: list[object] = []  # assigned to the module while no run was open
 
 
 def remember(run: Run) -> None:
     """Make this run the newest one."""
     _open.append((os.getpid(), run))
+    _early_config.clear()
 
 
 def forget(run: Run) -> None:
@@ -49,9 +51,18 @@ def need_run() -> Run:
     return _open[-1][1]
 
 
-def get_config() -> Config:
-    """Return the config of the newest run."""
-    return need_run().config
+def get_config() -> Any:
+    """Return the config of the newest run; without one, what the script put in its place."""
+    return need_run().config if _open or not _early_config else _early_config[0]
+
+
+def set_config(given: object) -> None:
+    """Take what a script assigns to `wandb.config`: the open run's config takes its keys."""
+    run = get_run()
+    if run is None:
+        _early_config[:] = [given]
+    else:
+        run.config.update(given, allow_val_change=True)
 
 
 def get_summary() -> Summary:
@@ -65,6 +76,7 @@ def log(
     commit: bool | None = None,
     *,
     timestamp: float | datetime | None = None,
+    sync: object = None,
 ) -> None:
     """Call `Run.log` of the newest run."""
     need_run().log(data, step, commit, timestamp=timestamp)
@@ -114,7 +126,9 @@ def mark_preempting() -> None:
     need_run().mark_preempting()
 
 
-def finish(exit_code: int | None = None, timeout: float | None = None) -> FinishResult | None:
+def finish(
+    exit_code: int | None = None, timeout: float | None = None, quiet: bool | None = None
+) -> FinishResult | None:
     """End the newest run, if there is one."""
     run = get_run()
-    return None if run is None else run.finish(exit_code, timeout)
+    return None if run is None else run.finish(exit_code, timeout, quiet)

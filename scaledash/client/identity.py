@@ -30,6 +30,8 @@ class Identity:
         "run_id?_step=n" of the run that a new one goes on from.
     is_member : bool
         A further writer of a run that another process describes.
+    attempt : int
+        Newest attempt of a run that is continued, as the server knew it.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Identity:
     rewind_to: int | None = None
     fork_from: str | None = None
     is_member: bool = False
+    attempt: int = 0
     start_time: float = 0.0
     directory: Path | None = None
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 from scaledash.client.nonfinite import write_value
@@ -57,7 +60,7 @@ def to_json(value: object, depth: int = 0) -> object:
 def to_mapping(value: object) -> Mapping[Any, object] | None:
     """Return the keys and values of a configuration object of any library, or None."""
     if isinstance(value, Mapping):
-        return value
+        return _read_items(value)
     if isinstance(value, (type, list, tuple, set, frozenset, str, bytes)):
         return None
     for name in ("model_dump", "flag_values_dict", "to_dict", "as_dict"):
@@ -68,9 +71,64 @@ def to_mapping(value: object) -> Mapping[Any, object] | None:
     names = getattr(value, "__dataclass_fields__", None)
     if isinstance(names, Mapping):
         return {name: getattr(value, name, None) for name in names}
-    if type(value).__name__ == "Namespace" and hasattr(value, "__dict__"):
+    if type(value).__name__ in ("Namespace", "SimpleNamespace") and hasattr(value, "__dict__"):
         return dict(vars(value))
     return None
+
+
+def read_config(given: object) -> Mapping[Any, object] | None:
+    """Return the keys of what a script hands over as its config, or None.
+
+    Beside what `to_mapping` reads: pairs, the attributes of an object of the script's own, and the
+    path of a JSON or YAML file, in which W&B's ``{key: {"value": x}}`` stands for ``{key: x}``.
+    """
+    found = to_mapping(given)
+    if found is not None or given is None or isinstance(given, type):
+        return found
+    if isinstance(given, (str, os.PathLike)):
+        return _read_file(given)
+    if isinstance(given, (list, tuple)):
+        pairs = _call(lambda: dict(given))
+        return pairs if isinstance(pairs, dict) else None
+    own = getattr(given, "__dict__", None)
+    return {k: v for k, v in own.items() if not k.startswith("_")} if own else None
+
+
+def describe_unreadable(given: object) -> str:
+    """Return the sentence for what `read_config` cannot read."""
+    shown = repr(given)[:80] if isinstance(given, (str, int, float)) else type(given).__name__
+    return (
+        f"config={shown} cannot be read; give a dict, a dataclass, a Namespace, or the path of a"
+        " JSON or YAML file (YAML: pip install pyyaml)"
+    )
+
+
+def _read_items(mapping: Mapping[Any, object]) -> dict[Any, object]:
+    """Copy a mapping; what one of another library cannot resolve, such as "???", is left out."""
+    if isinstance(mapping, dict):
+        return mapping
+    found = {}
+    for key in list(mapping):
+        kept = _call(lambda key=key: (mapping[key],))  # type: ignore[misc]
+        if isinstance(kept, tuple):
+            found[key] = kept[0]
+    return found
+
+
+def _read_file(path: str | os.PathLike[str]) -> Mapping[Any, object] | None:
+    def read() -> object:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        try:
+            return json.loads(text)
+        except ValueError:
+            return import_module("yaml").safe_load(text)
+
+    found = _call(read)
+    if not isinstance(found, dict):
+        return None
+    is_written = all(isinstance(item, dict) and "value" in item for item in found.values())
+    return {key: item["value"] for key, item in found.items()} if is_written else found
 
 
 def is_secret(key: str) -> bool:

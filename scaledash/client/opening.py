@@ -25,7 +25,7 @@ from scaledash.client.identity import (
     read_resume,
 )
 from scaledash.client.jobs import forget_job, remember_job
-from scaledash.client.jsonable import to_mapping
+from scaledash.client.jsonable import describe_unreadable, read_config
 from scaledash.client.ranks import Rank, find_rank
 from scaledash.client.run import Run
 from scaledash.client.session import Session
@@ -34,7 +34,8 @@ from scaledash.client.spool import make_directory
 
 DEFAULT_DIRECTORY = "scaledash-runs"
 REINIT = (None, True, False, "default", "return_previous", "finish_previous", "create_new")
-
+TEXTS = ("project", "run_name", "run_group", "run_job_type", "run_notes", "dir", "run_id")
+TOLD = ("project", "name", "config", "group", "job_type", "tags", "id", "resume", "scale", "study")
 
 # argument of init -> field of Settings
 FIELDS = {
@@ -73,6 +74,13 @@ def open_run(arguments: Mapping[str, Any]) -> Run:
     """Return the run that `init` was asked for; takes its arguments by name."""
     previous = _deal_with_open_run(arguments["reinit"])
     if previous is not None:
+        told = [name for name in TOLD if arguments[name] is not None]
+        if told and arguments["reinit"] is None:
+            previous.warn(
+                "second init",
+                f"init() gives the open run {previous.name} back, so {', '.join(told)} had no"
+                ' effect; finish() it first, or pass reinit="finish_previous" or "create_new"',
+            )
         return previous
     unsupported = dict(arguments["unsupported"])
     given = {field: arguments[name] for name, field in FIELDS.items()}
@@ -80,7 +88,9 @@ def open_run(arguments: Mapping[str, Any]) -> Run:
     for name in ("tags", "study"):
         is_text = given[name] is None or isinstance(given[name], str)
         given[name] = given[name] if is_text else [str(item) for item in given[name]]
-    settings = resolve_settings(_to_text(given), arguments["settings"])
+    named = arguments["settings"]
+    named = Settings(**named) if isinstance(named, Mapping) else named
+    settings = resolve_settings(_to_text(given), named)
     wishes = Wishes(**{item.name: arguments[item.name] for item in fields(Wishes)})
     console = Console(silent=bool(settings.silent))
     for name in unsupported:
@@ -92,7 +102,7 @@ def _to_text(given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields with paths, ids and single tags in their plain form."""
     if isinstance(given["tags"], str):
         given["tags"] = [given["tags"]]
-    for name in ("dir", "run_id"):
+    for name in TEXTS:
         given[name] = None if given[name] is None else str(given[name])
     return given
 
@@ -262,9 +272,9 @@ def _choose_directory(settings: Settings, identity: Identity, console: Console) 
 
 
 def _choose_keys(wishes: Wishes) -> dict[str, object]:
-    mapping = to_mapping(wishes.config)
+    mapping = read_config(wishes.config)
     if mapping is None:
-        raise UsageError(f"config is a {type(wishes.config).__name__}; give a dict or the like")
+        raise UsageError(describe_unreadable(wishes.config))
     excluded = set(wishes.config_exclude_keys or ())
     included = None if wishes.config_include_keys is None else set(wishes.config_include_keys)
     return {

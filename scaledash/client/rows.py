@@ -50,7 +50,9 @@ class RowLogger:
         self._pid = os.getpid()
         self._next_step = 0
         self._is_relative = False  # the last step of a resumed run is not known yet
+        self._resumed_at: int | None = None  # a first row before this step opens an attempt
         self._refused = 0
+        self._reopened = 0  # attempts that this process has opened
         self._is_careful = True
         self._use_recorder(None)
 
@@ -67,6 +69,7 @@ class RowLogger:
         commit: bool | None = None,
         *,
         timestamp: float | datetime | None = None,
+        sync: object = None,
     ) -> None:
         """Log metric values at a step.
 
@@ -80,6 +83,8 @@ class RowLogger:
             False keeps the counter where it is.
         timestamp : float or datetime, optional
             When the values were measured, by default now.
+        sync : optional
+            What old scripts for W&B pass; nothing waits either way.
         """
         # Fast path: a plain dict of plain numbers is copied and left to the commit thread.
         if self._is_careful or commit is not None or timestamp is not None:
@@ -133,7 +138,8 @@ class RowLogger:
         except NotLoggable as error:
             return self._misuse("rewind", f"rewind() is ignored: {error}")
         self._next_step = target
-        self._is_relative = False
+        self._is_relative, self._resumed_at = False, None
+        self._reopened += 1
         self._record({"t": "rewind", "step": target, "id": make_run_id()})
         return self._use_recorder(self._recorder)
 
@@ -145,7 +151,8 @@ class RowLogger:
             self._lock = recorder.lock
             self._ring = recorder.ring
         special = self._strict or self._prefix or self._needs_step or self._is_relative
-        self._is_careful = recorder is None or recorder.immediate or bool(special)
+        special = special or recorder is None or recorder.immediate
+        self._is_careful = bool(special) or self._resumed_at is not None
 
     def _find_recorder(self) -> Recorder | None:
         """Return where to record, None for nowhere; a run overrides it for forked children."""
@@ -211,6 +218,10 @@ class RowLogger:
         self, numbers: dict[str, float], at: float, step: int | None, commit: bool | None
     ) -> Row:
         """Give the row its step and move the counter, as W&B does for steps in order."""
+        if self._resumed_at is not None:
+            self._reopened += step is not None and step < self._resumed_at
+            self._resumed_at = None
+            self._use_recorder(self._recorder)
         if step is None:
             row = Row(self._next_step, at, numbers, self._is_relative)
             self._next_step += commit is not False

@@ -79,7 +79,9 @@ class Run(RowLogger, WandbRun):
         self._settings = settings
         self._result: FinishResult | None = None
         self._annotations = Annotations(lambda kept: self._send({"config": {PRIVATE: kept}}))
-        self.config = Config(self._send_config, self._warn_of_change)
+        self.config = Config(
+            self._send_config, self._warn_of_change, lambda text: self._misuse("config", text)
+        )
         self.summary = Summary(lambda changes: self._send({"summary": changes}), self._read_latest)
         self.on_success: Callable[[], None] | None = None
         self._use_recorder(session.recorder if session else None)
@@ -97,12 +99,12 @@ class Run(RowLogger, WandbRun):
         step_sync: bool | None = None,
         hidden: bool | None = None,
         summary: str | None = None,
+        goal: str | None = None,
         overwrite: bool | None = None,
     ) -> None:
         """Say how a metric is shown: its default x axis, and what its summary keeps."""
-        self._annotations.define_metric(
-            name, {"step_metric": step_metric, "hidden": hidden, "summary": summary}
-        )
+        facts = {"step_metric": step_metric, "hidden": hidden, "summary": summary, "goal": goal}
+        self._annotations.define_metric(name, facts)
 
     def note_smoothed(self, name: str, how: str) -> None:
         """Say that values of a metric are averages, and of what; kept with the metric."""
@@ -131,7 +133,12 @@ class Run(RowLogger, WandbRun):
         self._annotations.alert(str(title), str(text), str(level), float(wait))
 
     # --- the end -----------------------------------------------------------------------------
-    def finish(self, exit_code: int | None = None, timeout: float | None = None) -> FinishResult:
+    def finish(
+        self,
+        exit_code: int | None = None,
+        timeout: float | None = None,
+        quiet: bool | None = None,
+    ) -> FinishResult:
         """End the run: write everything to the spool, wait for the server, at most `timeout`.
 
         Parameters
@@ -140,7 +147,10 @@ class Run(RowLogger, WandbRun):
             Anything but 0 means that the run failed.
         timeout : float, optional
             Seconds; 30 by default.
+        quiet : bool, optional
+            Print no line about how it ended.
         """
+        self._console.silent = self._console.silent or bool(quiet)
         state = "failed" if exit_code else "finished"
         return self.end(state, exit_code=exit_code or 0, timeout=timeout)
 
@@ -219,6 +229,7 @@ class Run(RowLogger, WandbRun):
         """Go on behind the last step of a resumed run; None: that is not known yet."""
         self.resumed = True
         self._is_relative = last_step is None
+        self._resumed_at = None if last_step is None else last_step + 1
         self.start_after(-1 if last_step is None else last_step)
 
     def start_after(self, step: int) -> None:
@@ -235,6 +246,11 @@ class Run(RowLogger, WandbRun):
         if self._session is not None:
             self._session.recorder.commit()
             self._session.recorder.sync()
+
+    @property
+    def settings(self) -> Settings:
+        """What arguments, Settings and the environment came to."""
+        return self._settings
 
     @property
     def is_silent(self) -> bool:

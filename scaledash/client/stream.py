@@ -182,6 +182,9 @@ class SpoolReader:
 
 def is_spool(directory: Path) -> bool:
     """Say whether a directory is the spool of a run."""
-    return directory.is_dir() and any(
-        _SEGMENT.fullmatch(path.name) is not None for path in directory.iterdir()
-    )
+    return directory.is_dir() and any(is_segment(path) for path in directory.iterdir())
+
+
+def is_segment(path: Path) -> bool:
+    """Say whether a file holds what a writer has spooled."""
+    return _SEGMENT.fullmatch(path.name) is not None

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scaledash.client.batches import encode_batch
-from scaledash.client.control import Control, ControlLog, plan_from_record, read_control
+from scaledash.client.control import NAME, Control, ControlLog, plan_from_record, read_control
 from scaledash.client.link import Connect, Link, Paused, make_path
 from scaledash.client.lock import SEND_LOCK, TRAIN_LOCK, DirectoryLock, is_held
 from scaledash.client.opening import DEFAULT_DIRECTORY
 from scaledash.client.sender import Sender, Step
 from scaledash.client.settings import VARIABLES, Pace, read_variable
-from scaledash.client.stream import SpoolReader, Stream, is_spool
+from scaledash.client.stream import SpoolReader, Stream, is_segment, is_spool
 from scaledash.client.verdicts import Verdict
 
 MAX_TRIES = 6
+OWN_FILES = frozenset({NAME, TRAIN_LOCK, SEND_LOCK, "sender.log"})
 
 
 @dataclass(frozen=True)
@@ -182,12 +183,19 @@ def _resend(directory: Path, letter: dict[str, object], link: Link) -> bool:
 
 
 def remove_sent(state: SpoolState) -> bool:
-    """Remove a spool of which everything is stored by the server; say whether it was removed."""
+    """Remove a spool of which everything is stored by the server; say whether it was removed.
+
+    Files that the script has put there (`run.dir`) stay, and their directory with them.
+    """
     if state.state != "sent" or state.pending or state.dead or state.skipped_bytes:
         return False
     if is_held(state.directory / TRAIN_LOCK) or is_held(state.directory / SEND_LOCK):
         return False
-    shutil.rmtree(state.directory)
+    for path in state.directory.iterdir():
+        if is_segment(path) or path.name in OWN_FILES:
+            path.unlink()
+    with contextlib.suppress(OSError):  # something of the script's is there
+        state.directory.rmdir()
     return True
 
 

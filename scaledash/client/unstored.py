@@ -28,6 +28,11 @@ class Unstored:
     def __init__(self, *arguments: object, **named: object) -> None:
         say_not_stored(type(self).__name__)
 
+    @classmethod
+    def make_silently(cls) -> Any:
+        """Return one without a warning, where the call that wants it has spoken already."""
+        return cls.__new__(cls)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -52,6 +57,12 @@ class Unstored:
     def __exit__(self, *error: object) -> None:
         """End the block; an exception in it goes on."""
 
+    def __len__(self) -> int:
+        return 0
+
+    def __bool__(self) -> bool:
+        return True
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, not stored>"
 
@@ -59,22 +70,28 @@ class Unstored:
 class Plot(Unstored):
     """What `plot.line(...)` and its kin give back."""
 
-    def __init__(self) -> None:
-        """Say nothing: the call that made it has spoken."""
 
+class Idle:
+    """Stands for a module of W&B, such as `wandb.plot`: every function in it does nothing.
 
-class PlotFunctions:
-    """Stands for `wandb.plot`: every function in it draws nothing."""
+    Parameters
+    ----------
+    module : str
+        Its name, for what is said once per function.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._module = module
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
 
-        def draw(*arguments: object, **named: object) -> Plot:
-            say_not_stored(f"plot.{name}")
-            return Plot()
+        def do_nothing(*arguments: object, **named: object) -> Any:
+            say_not_stored(f"{self._module}.{name}")
+            return Plot.make_silently()
 
-        return draw
+        return do_nothing
 
 
 def make_class(name: str) -> type[Unstored]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_DEPTH = 4
-MAX_LEAVES = 256
+MAX_LEAVES = 2_000  # as many as a run may have metrics
 MAX_STEP = 2**53 - 1
 
 
@@ -90,7 +90,7 @@ def flatten(data: Mapping[Any, object]) -> tuple[dict[str, float], list[tuple[st
     Returns
     -------
     numbers : dict
-        At most 256 leaves.
+        At most 2,000 leaves.
     problems : list of (name, reason)
         One entry for every leaf that is not stored; None has the reason "".
     """

@@ -15,15 +15,28 @@ from types import SimpleNamespace
 from typing import Any
 
 from scaledash.client import credentials, current
+from scaledash.client.config import Config
 from scaledash.client.discovery import find_server
 from scaledash.client.errors import CommError, UsageError
 from scaledash.client.identity import Identity
 from scaledash.client.settings import Settings, is_silent
-from scaledash.client.unstored import CLASSES, PlotFunctions, make_class, say_once
+from scaledash.client.unstored import CLASSES, Idle, make_class, say_once
 from scaledash.client.wandb_run import INSTEAD, WandbRun
 
+MAX_ARTIFACT_NAME = 128
 ID_CHARACTERS = string.ascii_lowercase + string.digits
 MODULES = ("callbacks", "errors", "tensorboard")
+# Where W&B keeps its classes: type hints name them there.
+PLACES = ("sdk", "wandb_sdk", "wandb_run", "apis", "data_types")
+CALLBACK = "use scaledash.callbacks.{0}, see docs/client.md"
+ALTERNATIVES = {
+    "keras": CALLBACK.format("keras.ScaleDashCallback"),
+    "integration": CALLBACK.format("keras, .transformers or .lightning"),
+    **dict.fromkeys(
+        ("xgboost", "lightgbm", "catboost", "fastai", "sb3"),
+        "log from the library's own callback with run.log()",
+    ),
+}
 ON_RUN = (
     *("watch", "unwatch", "save", "log_code", "log_artifact", "log_model", "link_model"),
     *("use_artifact", "use_model", "restore"),
@@ -91,6 +104,12 @@ def generate_id(length: int = 8) -> str:
     return "".join(secrets.choice(ID_CHARACTERS) for _ in range(length))
 
 
+def make_artifact_name_safe(name: str) -> str:
+    """Return the name with everything but letters, digits, `_ - .` replaced by `_`."""
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "_-.") else "_" for c in name)
+    return safe if len(safe) <= MAX_ARTIFACT_NAME else f"{safe[:63]}..{safe[-63:]}"
+
+
 def require(*arguments: object, **named: object) -> None:
     """Do nothing: there are no optional parts."""
 
@@ -113,7 +132,33 @@ def find_name(name: str) -> Any:
         return _FOUND.setdefault(name, _make_refusal(name))
     if name in MODULES:
         return import_module(f"scaledash.{name}")
-    raise AttributeError(f"module 'scaledash' has no attribute {name!r}")
+    if name in PLACES:
+        return _FOUND.setdefault(name, Place(name))
+    other = f": {ALTERNATIVES[name]}" if name in ALTERNATIVES else ""
+    raise AttributeError(f"module 'scaledash' has no attribute {name!r}{other}")
+
+
+class Place:
+    """Stands for a module of W&B's: has the classes that ScaleDash has, under any path.
+
+    Parameters
+    ----------
+    path : str
+        Its name behind `wandb.`, for messages.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name.islower():
+            return Place(f"{self._path}.{name}")
+        return getattr(import_module("scaledash"), name)
+
+    def __repr__(self) -> str:
+        return f"<{self._path} of W&B, for its classes only>"
 
 
 def _make_call(name: str) -> Callable[..., Any]:
@@ -146,11 +191,14 @@ def _print_line(kind: str) -> Callable[..., None]:
 _no_run = WandbRun(Identity("none"), None)
 _FOUND: dict[str, Any] = {
     "CommError": CommError,
-    "plot": PlotFunctions(),
-    "util": SimpleNamespace(generate_id=generate_id),
+    **{name: Idle(name) for name in ("plot", "plots", "sklearn", "gym")},
+    "Config": Config,
+    "util": SimpleNamespace(
+        generate_id=generate_id, make_artifact_name_safe=make_artifact_name_safe
+    ),
     "require": require,
     "join": current.finish,
-    "plot_table": PlotFunctions().plot_table,
+    "plot_table": Idle("wandb").plot_table,
     "termlog": _print_line(""),
     "termwarn": _print_line("warning: "),
     "termerror": _print_line("error: "),

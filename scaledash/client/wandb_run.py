@@ -6,7 +6,7 @@ from typing import Any
 
 from scaledash.client.about import About
 from scaledash.client.errors import UsageError
-from scaledash.client.unstored import say_not_stored, say_once
+from scaledash.client.unstored import Unstored, make_class, say_not_stored, say_once
 
 INSTEAD = {
     "restore": "ScaleDash keeps no files; read the checkpoint from where the script wrote it",
@@ -27,7 +27,6 @@ class WandbRun(About):
 
     sweep_id = None
     sweep_url = None
-    status = None
 
     def watch(self, models: object = None, *arguments: object, **named: object) -> None:
         """Do nothing: log gradient norms yourself."""
@@ -46,19 +45,23 @@ class WandbRun(About):
         say_once("log_code", "log_code() is not needed: commit and diff are recorded by themselves")
 
     def log_artifact(self, artifact: Any = None, *arguments: object, **named: object) -> Any:
-        """Store nothing and give the artifact back."""
+        """Store nothing and give the artifact back, or for a path one that takes every call."""
         say_not_stored("log_artifact")
-        return artifact
+        return (
+            artifact if isinstance(artifact, Unstored) else make_class("Artifact").make_silently()
+        )
 
     finish_artifact = upsert_artifact = log_artifact
 
-    def log_model(self, *arguments: object, **named: object) -> None:
-        """Store nothing."""
+    def log_model(self, *arguments: object, **named: object) -> Any:
+        """Store nothing, and give back what takes every call."""
         say_not_stored("log_model")
+        return make_class("Artifact").make_silently()
 
-    def link_model(self, *arguments: object, **named: object) -> None:
-        """Store nothing."""
+    def link_model(self, *arguments: object, **named: object) -> Any:
+        """Store nothing, and give back what takes every call."""
         say_not_stored("link_model")
+        return make_class("Artifact").make_silently()
 
     link_artifact = link_model
 
@@ -86,6 +89,13 @@ class WandbRun(About):
     def project_url(self) -> str | None:
         """Address of the project's page; None offline."""
         return self.url.rpartition("/r/")[0] if self.url else None
+
+    def get_project_url(self) -> str | None:
+        """Return the address of the project's page."""
+        return self.project_url
+
+    def get_sweep_url(self) -> None:
+        """Return None: a run belongs to studies, not to a sweep."""
 
     def _label(self, *arguments: object, **named: object) -> None:
         """Take what frameworks tell W&B of themselves."""
