@@ -1,6 +1,5 @@
 """ScaleDash: log training runs, read them back. `scaledash.init`, `run.log`, `scaledash.Api`."""
 
-import sys
 from importlib import import_module
 
 TYPE_CHECKING = False  # of typing, whose import would cost more than all the rest here
@@ -55,17 +54,6 @@ def __getattr__(name: str) -> object:
     value = getattr(import_module(f"scaledash.client.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
-
-
-class _Module(type(sys)):  # type: ignore[misc]
-    def __setattr__(self, name: str, value: object) -> None:
-        if name == "config":  # scripts for W&B assign to it
-            import_module("scaledash.client.current").set_config(value)
-        else:
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Module
 
 
 def __dir__() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,14 @@ if TYPE_CHECKING:
     from scaledash.client.run import FinishResult, Run
 
 _open: list[tuple[int, Run]] = []
-_early_config: list[object] = []  # assigned to the module while no run was open
 
 
 def remember(run: Run) -> None:
     """Make this run the newest one."""
     _open.append((os.getpid(), run))
-    _early_config.clear()
+    package = sys.modules["scaledash"]
+    package.__class__ = Package
+    vars(package).pop("config", None)  # what the script had put there before its run
 
 
 def forget(run: Run) -> None:
@@ -53,16 +55,23 @@ def need_run() -> Run:
 
 def get_config() -> Any:
     """Return the config of the newest run; without one, what the script put in its place."""
-    return need_run().config if _open or not _early_config else _early_config[0]
+    kept = vars(sys.modules["scaledash"])
+    return kept["config"] if not _open and "config" in kept else need_run().config
 
 
 def set_config(given: object) -> None:
     """Take what a script assigns to `wandb.config`: the open run's config takes its keys."""
     run = get_run()
     if run is None:
-        _early_config[:] = [given]
+        vars(sys.modules["scaledash"])["config"] = given
     else:
         run.config.update(given, allow_val_change=True)
+
+
+class Package(type(sys)):  # type: ignore[misc]
+    """The module `scaledash` as soon as there was a run: an assigned config reaches that run."""
+
+    config = property(lambda module: get_config(), lambda module, given: set_config(given))
 
 
 def get_summary() -> Summary:

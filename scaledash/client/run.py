@@ -99,12 +99,11 @@ class Run(RowLogger, WandbRun):
         step_sync: bool | None = None,
         hidden: bool | None = None,
         summary: str | None = None,
-        goal: str | None = None,
-        overwrite: bool | None = None,
+        **more: object,
     ) -> None:
-        """Say how a metric is shown: its default x axis, and what its summary keeps."""
-        facts = {"step_metric": step_metric, "hidden": hidden, "summary": summary, "goal": goal}
-        self._annotations.define_metric(name, facts)
+        """Say how a metric is shown: its default x axis, what its summary keeps, its goal."""
+        facts = {"step_metric": step_metric, "hidden": hidden, "summary": summary}
+        self._annotations.define_metric(name, {**facts, "goal": more.get("goal")})
 
     def note_smoothed(self, name: str, how: str) -> None:
         """Say that values of a metric are averages, and of what; kept with the metric."""
