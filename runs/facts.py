@@ -208,11 +208,26 @@ def make_source(fact: str, value: object, source: str, detail: object, at: str) 
 
 def apply_config(facts: Facts, config: Mapping[str, object], at: str) -> Facts:
     """Read the facts that a config names; a key that is gone takes its fact with it."""
-    found = read_config(config)
+    found = read_config(leave_private_out(config))
     facts = drop_source(facts, "config", frozenset(found))
     for fact, (value, path) in found.items():
         facts = set_source(facts, fact, make_source(fact, value, "config", path, at))
+    by, told = _read_framework(config)
+    facts = drop_source(facts, "framework", frozenset(told))
+    for fact, value in told.items():
+        facts = set_source(facts, fact, make_source(fact, value, "framework", by, at))
     return facts
+
+
+def _read_framework(config: Mapping[str, object]) -> tuple[str, dict[str, object]]:
+    """Return what a callback has read off model and trainer, and the name of the framework."""
+    kept = config.get(PRIVATE)
+    told = kept.get("framework") if isinstance(kept, Mapping) else None
+    facts = told.get("facts") if isinstance(told, Mapping) else None
+    if not isinstance(told, Mapping) or not isinstance(facts, Mapping):
+        return "", {}
+    read = {fact: _read_config_value(fact, facts[fact]) for fact in DECLARABLE & facts.keys()}
+    return str(told.get("by"))[:MAX_TEXT], {k: v for k, v in read.items() if v is not None}
 
 
 def apply_declared(

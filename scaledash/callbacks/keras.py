@@ -46,7 +46,9 @@ class FitEvents:
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Open the run and describe model and optimiser."""
         run = self._holder.open()
-        run.config.setdefaults(self._describe())
+        facts = self._describe()
+        run.config.setdefaults(facts)
+        run.note_facts("keras", {name: facts.get(name) for name in ("n_params", "peak_lr")})
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Log every so many batches."""

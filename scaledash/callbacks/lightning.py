@@ -75,6 +75,7 @@ class LoggerMethods:
         n_params = count_parameters(model) if self._find_rank() == 0 else None
         if n_params is not None:
             self.experiment.config.setdefaults({"n_params": n_params})
+            self.experiment.note_facts("lightning", {"n_params": n_params})
 
     def save(self) -> None:
         """Put what was logged on disk."""

@@ -15,6 +15,8 @@ OF_THE_WHOLE = frozenset(
         *("train_loss", "total_flos"),
     }
 )
+TOLD = ("n_params", "n_params_non_embedding", "peak_lr", "schedule", "seed", "total_steps",
+        "warmup_steps")  # fmt: skip
 APART = OF_THE_WHOLE | {"num_input_tokens_seen"}  # logged as tokens, at every log
 PREFIXES = {"eval_": "eval/", "test_": "test/"}
 SMOOTHED = "mean over the steps since the last log, rounded by the Trainer"
@@ -114,7 +116,9 @@ def describe(run: Run, args: Any, state: Any, model: Any) -> None:
     model_config: Any = getattr(model, "config", None)
     if hasattr(model_config, "to_dict"):
         config["model"] = model_config.to_dict()
-    config |= find_facts(args, state, model)
+    facts = find_facts(args, state, model)
+    run.note_facts("transformers", {name: facts[name] for name in TOLD if name in facts})
+    config |= facts
     if args.logging_nan_inf_filter:
         config["nonfinite_filtered"] = True
         run.warn("nonfinite filtered", FILTERED)

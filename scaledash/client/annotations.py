@@ -9,15 +9,24 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from scaledash.client.jsonable import mask_text
 
 KINDS = ("diverged", "healthy", "note", "phase", "checkpoint")
 LEVELS = ("INFO", "WARN", "ERROR")
+WAIT_SECONDS = 60.0
 MAX_TITLE = 63
 MAX_TEXT = 1_024
 MAX_KEPT = 200
 MAX_TRACEBACK = 8_192
+
+
+def read_wait(given: float | timedelta | None) -> float:
+    """Return seconds; None means the usual 60."""
+    if isinstance(given, timedelta):
+        return given.total_seconds()
+    return WAIT_SECONDS if given is None else float(given)
 
 
 class Annotations:
@@ -35,6 +44,7 @@ class Annotations:
         self._marks: list[dict[str, object]] = []
         self._alerts: list[dict[str, object]] = []
         self._traceback = ""
+        self._framework: dict[str, object] = {}
         self._alerted_at: dict[str, float] = {}
 
     def define_metric(self, name: str, facts: Mapping[str, object]) -> None:
@@ -47,6 +57,11 @@ class Annotations:
         """Keep that a metric holds averages; sent once."""
         if self._metrics.get(name, {}).get("smoothed") != how:
             self.define_metric(name, {"smoothed": how})
+
+    def note_facts(self, by: str, facts: Mapping[str, object]) -> None:
+        """Keep scale facts that a framework's callback has read off model and trainer."""
+        self._framework = {"by": by, "facts": dict(facts)}
+        self._send_all()
 
     def mark(self, kind: str, step: int, reason: str) -> str:
         """Keep a mark; return what is wrong with it, or ""."""
@@ -83,5 +98,6 @@ class Annotations:
             "marks": self._marks,
             "alerts": self._alerts,
             "traceback": self._traceback,
+            "framework": self._framework,
         }
         return {name: part for name, part in parts.items() if part}

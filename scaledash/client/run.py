@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from scaledash.client.annotations import Annotations
+from scaledash.client.annotations import Annotations, read_wait
 from scaledash.client.buffer import Recorder
 from scaledash.client.config import PRIVATE, Config, Summary, cut_to_size
 from scaledash.client.console import Console
@@ -89,8 +89,7 @@ class Run(RowLogger, WandbRun):
     # --- description -------------------------------------------------------------------------
     def set_scale(self, **facts: object) -> None:
         """Declare scale facts: numbers, or text with a unit such as "125M" or "1.2e20"."""
-        usable = {name: to_json(value) for name, value in facts.items() if value is not None}
-        self._send({"scale": usable})
+        self._send({"scale": to_facts(facts)})
 
     def define_metric(
         self,
@@ -109,6 +108,10 @@ class Run(RowLogger, WandbRun):
         """Say that values of a metric are averages, and of what; kept with the metric."""
         self._annotations.note_smoothed(name, how)
 
+    def note_facts(self, by: str, facts: Mapping[str, object]) -> None:
+        """Keep scale facts that a framework tells; they count more than those of the config."""
+        self._annotations.note_facts(by, to_facts(facts))
+
     def mark(self, kind: str, step: int | None = None, reason: str = "") -> None:
         """Mark a step: "diverged", "healthy", "note", "phase" or "checkpoint"."""
         at = self.step if step is None else step
@@ -120,16 +123,14 @@ class Run(RowLogger, WandbRun):
         self,
         title: str,
         text: str = "",
-        level: str = "INFO",
-        wait_duration: float | timedelta = 60,
+        level: str | None = "INFO",
+        wait_duration: float | timedelta | None = 60,
     ) -> None:
         """Raise an alert, once per title and `wait_duration` (seconds)."""
-        wait = (
-            wait_duration.total_seconds()
-            if isinstance(wait_duration, timedelta)
-            else (wait_duration)
-        )
-        self._annotations.alert(str(title), str(text), str(level), float(wait))
+        try:
+            self._annotations.alert(str(title), str(text), str(level), read_wait(wait_duration))
+        except (TypeError, ValueError):
+            self._misuse("alert", f"alert({title!r}): wait_duration={wait_duration!r} is no time")
 
     # --- the end -----------------------------------------------------------------------------
     def finish(
@@ -306,6 +307,11 @@ class Run(RowLogger, WandbRun):
         elif result.url:
             text += f"; {result.url}"
         self._console.notice(text)
+
+
+def to_facts(facts: Mapping[str, object]) -> dict[str, object]:
+    """Return the facts that have a value, as JSON."""
+    return {name: to_json(value) for name, value in facts.items() if value is not None}
 
 
 def init(

@@ -125,6 +125,10 @@ def test_trainer_facts_stand_in_the_config(trainer_callback: Callable[..., Any],
     assert (config["batch_size"], config["accumulation"], config["world_size"]) == (4, 8, 2)
     assert config["hub_token"] == "***"
     assert config["nonfinite_filtered"] is True
+    told = config["_scaledash"]["framework"]
+    assert (told["by"], told["facts"]["n_params"], told["facts"]["warmup_steps"]) == (
+        "transformers", 100, 10
+    )  # fmt: skip
 
 
 def test_trainer_on_another_rank_logs_nothing(trainer_callback: Callable[..., Any]) -> None:
