@@ -124,7 +124,10 @@ def mark(kind: str, step: int | None = None, reason: str = "") -> None:
 
 
 def alert(
-    title: str, text: str = "", level: str = "INFO", wait_duration: float | timedelta = 60
+    title: str,
+    text: str = "",
+    level: str | None = "INFO",
+    wait_duration: float | timedelta | None = 60,
 ) -> None:
     """Call `Run.alert` of the newest run."""
     need_run().alert(title, text, level, wait_duration)

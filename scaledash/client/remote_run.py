@@ -143,6 +143,8 @@ class RemoteRun:
     @property
     def parent(self) -> str | None:
         """Id of the run that this one was forked from, or that it is nested in."""
+        if "parent" not in self.document:  # lists leave it out
+            self.document = self._api.run(self.path).document
         return self.document.get("parent")
 
     @property

@@ -39,7 +39,7 @@ ALTERNATIVES = {
 }
 ON_RUN = (
     *("watch", "unwatch", "save", "log_code", "log_artifact", "log_model", "link_model"),
-    *("use_artifact", "use_model", "restore"),
+    *("use_artifact", "use_model", "restore", "pin_config_keys"),
 )
 
 

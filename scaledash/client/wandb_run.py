@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 from scaledash.client.about import About
@@ -96,6 +97,26 @@ class WandbRun(About):
 
     def get_sweep_url(self) -> None:
         """Return None: a run belongs to studies, not to a sweep."""
+
+    @property
+    def sync_dir(self) -> str:
+        """Directory that `scaledash sync` takes."""
+        return self.dir
+
+    def display(self, *arguments: object, **named: object) -> bool:
+        """Show nothing: the run's page is at `url`."""
+        return False
+
+    def to_html(self, *arguments: object, **named: object) -> str:
+        """Return a link to the run's page."""
+        return f'<a href="{html.escape(self.url)}">{self.path}</a>' if self.url else self.path
+
+    def write_logs(self, *arguments: object, **named: object) -> None:
+        """Do nothing: the output of the job is not stored."""
+        say_once("write_logs", "write_logs() keeps no text; numbers are stored by log()")
+
+    def pin_config_keys(self, *arguments: object, **named: object) -> None:
+        """Do nothing: every page of runs lets its reader choose the columns."""
 
     def _label(self, *arguments: object, **named: object) -> None:
         """Take what frameworks tell W&B of themselves."""

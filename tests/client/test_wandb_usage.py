@@ -203,6 +203,10 @@ def watched_and_alerted() -> None:
     wait = datetime.timedelta(minutes=5)
     wandb.alert(title="t" * 100, text="x", level=wandb.AlertLevel.WARN, wait_duration=wait)
     wandb.run.alert("a", "b", "WARN", 300)
+    wandb.alert("c", "d", level=None, wait_duration=None)
+    wandb.run.display()
+    wandb.pin_config_keys(["lr"])
+    assert wandb.run.to_html() and wandb.run.sync_dir == wandb.run.dir
     wandb.termlog("x")
     wandb.termwarn("x", repeat=False)
 
