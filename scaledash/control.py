@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from scaledash.supervisor import Interrupted, catch_stop_signals
 
 STOP_DEADLINE_SECONDS = 90.0
 INTERRUPTED_STATUS = 130
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def run_up(options: Options, is_detached: bool) -> int:
@@ -57,12 +59,23 @@ def _run(options: Options, when_ready: Callable[[], None]) -> int:
             return INTERRUPTED_STATUS
         except StartError as error:
             progress.say(f"ScaleDash did not start: {error}")
+            if isinstance(error, local.AlreadyRuns):
+                _offer_sign_in(options.home, progress)
             return 1
         except OSError as error:
             progress.say(f"ScaleDash did not start: {explain_os_error(error, options.home)}")
             return 1
     progress.say("Stopped.")
     return 0
+
+
+def _offer_sign_in(home: Path, progress: Progress) -> None:
+    """Print a fresh address that signs in, for who has lost the one of the start."""
+    command = [sys.executable, str(ROOT / "manage.py"), "sign_in"]
+    environment = {**os.environ, **local.read_environment(home)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        progress.say(f"Sign in to the one that runs (works once): {done.stdout.strip()}")
 
 
 def _run_detached(options: Options) -> int:

@@ -16,6 +16,10 @@ from scaledash.processes import StartError
 LOCK_NAME = "up.lock"
 
 
+class AlreadyRuns(StartError):
+    """There is a ScaleDash of this home already."""
+
+
 @contextlib.contextmanager
 def hold_home(home: Path) -> Iterator[None]:
     """Be the only `up` of this home; the kernel lets go when the process ends, however it ends."""
@@ -23,7 +27,7 @@ def hold_home(home: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StartError(
+            raise AlreadyRuns(
                 f"ScaleDash already runs for {home} (process {find_holder(home)}); "
                 "stop it with `make down`, or choose another SCALEDASH_HOME."
             ) from None
@@ -67,6 +71,14 @@ def write_environment(home: Path, environment: Mapping[str, str]) -> None:
     """Leave the server's variables in shell form, for management commands typed by hand."""
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()]
     write_private(home / "environment", "".join(lines))
+
+
+def read_environment(home: Path) -> dict[str, str]:
+    """The variables that `write_environment` left; none where nothing runs or ran."""
+    path = home / "environment"
+    lines = path.read_text().splitlines() if path.exists() else []
+    pairs = [line.removeprefix("export ").partition("=") for line in lines]
+    return {name: "".join(shlex.split(value)) for name, _, value in pairs}
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ def show_login(request: HttpRequest) -> HttpResponse:
     if not User.objects.exists():
         return redirect("setup")
     form = SignInForm(read_form(request))
-    context = {"form": form, "next": target}
+    context = {"form": form, "next": target, "is_own_machine": not _is_open_to_others()}
     if request.method != "POST" or not form.is_valid():
         return _show(request, "teams/login.html", context)
     username = form.cleaned_data["username"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 # Every key that an address may hold, in its one order; static/js/state.js holds the same list.
 ORDER = (
@@ -29,3 +29,16 @@ def split_list(text: str) -> list[str]:
 def join_list(items: Iterable[str]) -> str:
     """Return a list as split_list reads it."""
     return ",".join(re.sub(r"[\\,]", r"\\\g<0>", item) for item in items)
+
+
+def say_misread(key: str, text: str, wanted: str) -> str:
+    """Return the note that a page shows where a value of its address makes no sense."""
+    return f"{key}={text[:40]} was not understood; it takes {wanted}."
+
+
+def note_choice(query: Mapping[str, str], key: str, choices: Sequence[str]) -> list[str]:
+    """Return the note on a key that names none of its choices, or nothing."""
+    text = query.get(key, "")
+    if not text or text in choices:
+        return []
+    return [say_misread(key, text, f"one of {', '.join(filter(None, choices))}")]

@@ -141,6 +141,8 @@ def test_a_second_up_of_the_same_home_is_refused(running: Installation) -> None:
     done = running.manage("up", PORT=str(find_free_port()))
     assert done.returncode == 1
     assert "already runs for" in done.stdout
+    link = find_link(done.stdout).removeprefix(running.url)
+    assert "scaledash_session" in (get(running, link)[1] or "")
     assert is_ready(running)
 
 
