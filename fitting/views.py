@@ -48,6 +48,7 @@ from runs.filters import BadFilter
 from runs.models import Run
 from runs.table import TableQuery, narrow_table
 from scaledash.lib import jsonsafe
+from scaledash.lib.urlstate import note_choice
 from teams.comments import build_comments
 from teams.models import Project, Role
 from teams.pages import answer_json, get_principal, get_project, is_held, require_sign_in
@@ -156,6 +157,7 @@ def show_study(request: HttpRequest, slug: str, study_slug: str) -> HttpResponse
             get_principal(request), project, "study", (study.pk, study.slug)
         ),
         "rev": rev,
+        "notes": _list_notes(request),
         "pinned": describe_pin(view, analysis) if view.progress.is_pinned else None,
     }
     return render(request, "fitting/study.html", context)
@@ -277,6 +279,15 @@ def _may_edit(request: HttpRequest, project: Project) -> bool:
 def _find_tab(request: HttpRequest, view: StudyView) -> str:
     tab = request.GET.get("tab", "")
     return tab if tab in (*tabs.TABS, tabs.HISTORY) else tabs.choose_tab(view)
+
+
+def _list_notes(request: HttpRequest) -> list[str]:
+    """Say what in the address was not understood; the default is shown."""
+    scales = [value for value, _ in contexts.LOSS_AXIS["choices"]]
+    return [
+        *note_choice(request.GET, "tab", (*tabs.TABS, tabs.HISTORY)),
+        *note_choice(request.GET, "ys", ("log", *scales)),
+    ]
 
 
 def _create(request: HttpRequest, project: Project, form: StudyForm) -> Study | None:

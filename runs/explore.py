@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from runs.charts import METRIC_AXIS, X_AXES
 from runs.smoothing import AGGREGATES, BANDS
-from scaledash.lib.urlstate import split_list
+from scaledash.lib.urlstate import say_misread, split_list
 
 KEYS = (
     *("m", "f", "color", "dash", "facet", "x", "xs", "ys", "xr", "sm", "agg", "area"),
@@ -86,7 +86,7 @@ class Reader:
 
     def note(self, key: str, text: str, wanted: str) -> None:
         """Remember that a value was not understood."""
-        self.notes.append(f"{key}={text[:40]} was not understood; it takes {wanted}.")
+        self.notes.append(say_misread(key, text, wanted))
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from runs.table import (
     read_rows,
     sort_runs,
 )
+from runs.table_notes import list_notes
 from scaledash.lib.urlstate import join_list
 from teams.models import Project
 
@@ -215,6 +216,7 @@ def build_runs_page(page: RunsPage, params: QueryDict) -> dict[str, object]:
         "chosen_groups": join_list(query.grouping.keys) if query.grouping else "",
         "states": STATES,
         "is_narrowed": query.is_narrowed,
+        "notes": list_notes(params),
         "archive": _describe_archive(page, params),
         "clear_url": link(params, f=None, q=None, state=None, p=None),
         "max_pattern": MAX_SEARCH_LENGTH,

@@ -25,9 +25,11 @@ from runs.bulk import (
     find_undoable,
     undo_edit,
 )
+from runs.charts import X_AXES
 from runs.comparison import build_diff, list_offered
 from runs.curves import CurvesWish, build_curves
 from runs.events import collect_marks, collect_panels, list_remarks, sort_events
+from runs.explore import X_SCALES, Reader
 from runs.filters import BadFilter
 from runs.models import BulkAction, BulkEdit, Run, RunQuerySet, ViewPage
 from runs.revisions import read_project_revision, read_run_revision
@@ -211,8 +213,19 @@ def _build_run_context(
         ],
         "comment_box": build_comments(get_principal(request), project, "run", (run.pk, run.uid)),
         "rev": rev,
+        "notes": _list_notes(request),
         "revision_url": f"{reverse('run-revision', args=[run.uid])}?project={project.slug}",
     }
+
+
+def _list_notes(request: HttpRequest) -> list[str]:
+    """Say what in the address was not understood; the default is shown."""
+    reader = Reader(request.GET)
+    reader.choose("x", X_AXES)
+    for scale in ("xs", "ys"):
+        reader.choose(scale, X_SCALES)
+    reader.read_window("xr")
+    return reader.notes
 
 
 def _may_edit(request: HttpRequest, project: Project, needed: Role = Role.EDITOR) -> bool:
