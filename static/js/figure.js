@@ -110,7 +110,12 @@ class StudyFigure {
     dataset.n = counts.n ?? "";
     dataset.drawn = counts.drawn ?? "";
     dataset.rev = body.rev ?? "";
-    dataset.state = body.state ?? (body.refusal ? "refused" : "ready");
+    this.showState();
+  }
+
+  showState() {
+    const { state, refusal } = this.document;
+    this.element.dataset.state = state ?? (refusal ? "refused" : "ready");
   }
 
   async draw() {
@@ -198,13 +203,14 @@ class StudyFigure {
   showError(error) {
     const card = this.element.querySelector(".error-card");
     card.hidden = error === null;
-    if (error === null) return;
+    if (error === null) return this.showState();
     this.element.dataset.state = "error";
     card.querySelector(".message").textContent = error.message;
     card.querySelector(".request-id").textContent = [error.code, error.requestId]
       .filter(Boolean)
       .join(" · ");
     this.element.querySelector(".state-text").hidden = true;
+    return undefined;
   }
 
   toggleCaption(button) {

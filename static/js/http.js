@@ -30,6 +30,7 @@ async function request(url, options) {
     return await fetch(url, { credentials: "same-origin", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
+    document.dispatchEvent(new CustomEvent("unanswered")); /* poll.js: read all of it again */
     throw new HttpError("The server does not answer.");
   }
 }

@@ -19,7 +19,7 @@ class Poller {
     this.idleRounds = 0;
     this.failures = 0;
     this.isAsking = false;
-    this.failingSince = 0;
+    this.isBehind = false;
   }
 
   start() {
@@ -30,6 +30,9 @@ class Poller {
     addEventListener("online", () => this.wake());
     addEventListener("offline", () => setPill("paused"));
     document.addEventListener("stir", () => this.wake());
+    document.addEventListener("unanswered", () => {
+      this.isBehind = true;
+    });
     this.ask();
   }
 
@@ -64,6 +67,7 @@ class Poller {
     const notice = setTimeout(() => this.noteSlow(), RECONNECTING_MS);
     try {
       const { body, changed } = await get(this.url, { signal: control.signal });
+      this.isBehind ||= this.failures > 0;
       this.failures = 0;
       this.take(body, changed);
     } catch (error) {
@@ -92,8 +96,10 @@ class Poller {
     this.parts = body.parts ?? {};
     const isNews = body.rev !== this.element.dataset.rev;
     this.element.dataset.rev = body.rev;
-    if (!isNews) return;
-    document.dispatchEvent(new CustomEvent("revision", { detail: { ...body, moved } }));
+    if (!isNews && !this.isBehind) return;
+    const detail = { ...body, moved: this.isBehind ? null : moved };
+    this.isBehind = false;
+    document.dispatchEvent(new CustomEvent("revision", { detail }));
   }
 
   /** Names of the parts that moved since the last answer; null = unknown, so everything. */

@@ -167,3 +167,40 @@ def test_a_figure_that_fails_says_so_and_recovers_by_retry(
     page.unroute("**/lr_loss.json*")
     page.click("#figure-lr_loss [data-retry]")
     page.wait_for_selector("#figure-lr_loss:not([data-state=error])[data-drawn='1']")
+
+
+def test_rows_that_could_not_be_read_come_with_the_next_answer(
+    open_page: Callable[..., Page], logger: Logger
+) -> None:
+    logger.start("one").log([1], train_loss=[3.0])
+    page = open_page("/p/tiny/runs")
+    page.wait_for_selector("[data-live-pill].live")
+    page.route("**/p/tiny/runs", lambda route: route.abort())
+    with page.expect_event("requestfailed"):
+        logger.start("two").log([1], train_loss=[3.0])
+    page.unroute("**/p/tiny/runs")
+    page.wait_for_selector("tr[data-key=two]")
+
+
+def test_a_figure_that_was_unreachable_recovers_by_itself(
+    open_page: Callable[..., Page], logger: Logger
+) -> None:
+    log_cell(logger, 10_000, 1e-2, True, "lr-sweep")
+    page = open_page("/p/tiny/s/lr-sweep")
+    page.wait_for_selector("#figure-lr_loss[data-drawn='1']:not([data-state=loading])")
+    page.route("**/lr_loss.json*", lambda route: route.abort())
+    log_cell(logger, 10_000, 3e-2, True, "lr-sweep")
+    page.wait_for_selector("#figure-lr_loss[data-state=error] >> text=does not answer")
+    expect(page.locator("#figure-lr_loss .js-plotly-plot")).to_be_visible()
+    page.unroute("**/lr_loss.json*")
+    page.wait_for_selector("#figure-lr_loss[data-drawn='2']:not([data-state=error])")
+
+
+def test_two_tabs_agree_without_a_reload(open_page: Callable[..., Page], logger: Logger) -> None:
+    for uid in ("one", "two"):
+        logger.start(uid).log([1], train_loss=[3.0])
+    first, second = open_page("/p/tiny/runs"), open_page("/p/tiny/runs?arch=1", "dark")
+    first.check("input[value=one]")
+    first.click("button[value=archive]")
+    expect(first.locator("tr[data-key=one]")).to_have_count(0)
+    expect(second.locator("tr[data-key=one] .pill", has_text="archived")).to_be_visible()
