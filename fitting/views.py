@@ -22,6 +22,7 @@ from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.forecast_page import read_target
 from fitting.forecasting import Prediction, predict
 from fitting.forms import ExclusionForm, StudyForm, read_study
+from fitting.lr_figures import MODES
 from fitting.models import Study, StudyRun
 from fitting.projects import build_projects, list_sources
 from fitting.queries import (
@@ -283,10 +284,9 @@ def _find_tab(request: HttpRequest, view: StudyView) -> str:
 
 def _list_notes(request: HttpRequest) -> list[str]:
     """Say what in the address was not understood; the default is shown."""
-    scales = [value for value, _ in contexts.LOSS_AXIS["choices"]]
     return [
         *note_choice(request.GET, "tab", (*tabs.TABS, tabs.HISTORY)),
-        *note_choice(request.GET, "ys", ("log", *scales)),
+        *note_choice(request.GET, "ys", tuple(MODES)),
     ]
 
 
