@@ -17,6 +17,13 @@ SINGLE_THREADED = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
+# Each thread of glibc's malloc keeps what its largest answer took; one arena that gives back what
+# is free holds 153 MiB after the explorer has shown 1,000 curves, where eight held 256.
+LEAN = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": "8388608",
+    "MALLOC_MMAP_THRESHOLD_": "4194304",
+}
 # `prepare` has checked everything; checking again would load every page and its libraries.
 UNCHECKED = {"CELERY_SKIP_CHECKS": "1"}
 
@@ -30,7 +37,7 @@ def web(env: Mapping[str, str], logs: Path, bind: str, port: int, workers: int =
         *("--respawn-failed-workers", "--respawn-interval", "1"),
         *("--workers-kill-timeout", "5", "--log-level", "warning"),
     )
-    return Command("web", argv, logs / "web.log", env, cwd=BASE_DIR)
+    return Command("web", argv, logs / "web.log", {**LEAN, **env}, cwd=BASE_DIR)
 
 
 def worker(env: Mapping[str, str], logs: Path, hostname: str) -> Command:
