@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -21,7 +20,7 @@ READY_SECONDS = 120.0
 MOST_METRICS = 1_000  # of one request, by MLflow's limit
 
 
-class Mlflow:
+class Mlflow(peer_workload.Tracker):
     """The workload's calls, in MLflow's words."""
 
     def __init__(self, url: str) -> None:
@@ -101,4 +100,4 @@ def is_open(url: str) -> bool:
 
 if __name__ == "__main__":
     with serve() as address:
-        print(json.dumps(peer_workload.measure(Mlflow(address))))
+        peer_workload.print_figures(Mlflow(address))

@@ -5,7 +5,6 @@ That is its fastest way, and less than the others do: no request, no other proce
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from benchmarks import peer_workload
 PROJECT = "peers"
 
 
-class Trackio:
+class Trackio(peer_workload.Tracker):
     """The workload's calls, in Trackio's words."""
 
     def __init__(self) -> None:
@@ -60,4 +59,4 @@ class Trackio:
 
 if __name__ == "__main__":
     os.environ["TRACKIO_DIR"] = os.getcwd()
-    print(json.dumps(peer_workload.measure(Trackio())))
+    peer_workload.print_figures(Trackio())

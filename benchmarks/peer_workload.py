@@ -5,10 +5,11 @@ Standard library only: it runs in the environment of the tracker that it measure
 
 from __future__ import annotations
 
+import json
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 Handle = Any
@@ -25,7 +26,7 @@ UNITS = {BULK: "points/s", FLUSH: "ms", LIFE: "runs/s", LIST: "ms", SERIES: "ms"
 
 
 class Tracker(Protocol):
-    """What the workload asks of a tracker."""
+    """What the workload asks of a tracker; those below derive from it."""
 
     def open_run(self, name: str, params: Mapping[str, float]) -> Handle:
         """Create a run with its parameters."""
@@ -35,6 +36,14 @@ class Tracker(Protocol):
 
     def finish(self, run: Handle) -> None:
         """End a run."""
+
+    def store_run(
+        self, name: str, params: Mapping[str, float], metrics: Mapping[str, Sequence[float]]
+    ) -> None:
+        """Store a short run that has ended, in whatever way the tracker has for it."""
+        run = self.open_run(name, params)
+        self.log(run, 0, metrics)
+        self.finish(run)
 
     def count_listed(self) -> int:
         """List the runs with parameters and last values, and count those that have both."""
@@ -49,22 +58,26 @@ def make_values(n: int, seed: int) -> list[float]:
     return [3.0 + 2.0 * (step + 1) ** -0.3 + dice.gauss(0, 0.02) for step in range(n)]
 
 
-def measure(tracker: Tracker) -> dict[str, float]:
-    """Return quantity -> figure, in UNITS."""
-    found = {BULK: measure_bulk(tracker), FLUSH: measure_flush(tracker)}
-    found[LIFE] = measure_life(tracker)
-    found[LIST] = 1e3 * time_median(lambda: expect(tracker.count_listed() >= RUNS))
+def print_figures(tracker: Tracker) -> None:
+    """Print a line of JSON, quantity -> figure, as soon as each is measured."""
+    for quantity, figure in measure(tracker):
+        print(json.dumps({quantity: figure}), flush=True)
+
+
+def measure(tracker: Tracker) -> Iterator[tuple[str, float]]:
+    """Yield each quantity of UNITS with its figure."""
+    yield BULK, measure_bulk(tracker)
+    yield FLUSH, measure_flush(tracker)
+    yield LIFE, measure_life(tracker)
+    yield LIST, 1e3 * time_median(lambda: expect(tracker.count_listed() >= RUNS))
     long = tracker.open_run("long", {})
     tracker.log(long, 0, {"loss": make_values(10_000, 1)})
-    found[SERIES] = 1e3 * time_median(
-        lambda: expect(tracker.count_points([long], "loss") == 10_000)
-    )
+    yield SERIES, 1e3 * time_median(lambda: expect(tracker.count_points([long], "loss") == 10_000))
     many = []
     for place in range(20):
         many.append(tracker.open_run(f"many{place}", {}))
         tracker.log(many[-1], 0, {"loss": make_values(1_000, place)})
-    found[MANY] = 1e3 * time_median(lambda: expect(tracker.count_points(many, "loss") == 20_000))
-    return found
+    yield MANY, 1e3 * time_median(lambda: expect(tracker.count_points(many, "loss") == 20_000))
 
 
 def measure_bulk(tracker: Tracker) -> float:
@@ -92,16 +105,19 @@ def measure_life(tracker: Tracker) -> float:
     metrics = {f"m{m}/loss": make_values(100, m) for m in range(5)}
     start = time.perf_counter()
     for place in range(RUNS):
-        run = tracker.open_run(f"life{place}", PARAMS)
-        tracker.log(run, 0, metrics)
-        tracker.finish(run)
+        tracker.store_run(f"life{place}", PARAMS, metrics)
     return RUNS / (time.perf_counter() - start)
 
 
 def time_median(work: Callable[[], object]) -> float:
-    """Return the median seconds of a piece of work, after one that warms up."""
+    """Return the median seconds of a piece of work, after one that warms up.
+
+    Three repeats are enough of what takes seconds.
+    """
     work()
-    return statistics.median(time_once(work) for _ in range(REPEATS))
+    costs = [time_once(work) for _ in range(3)]
+    more = REPEATS - 3 if costs[0] < 1 else 0
+    return statistics.median(costs + [time_once(work) for _ in range(more)])
 
 
 def time_once(work: Callable[[], object]) -> float:
