@@ -34,6 +34,7 @@ class Hints:
         self.errors = 0
         self._silent_until = 0.0
         self._local = threading.local()
+        self._generation = 0
         self._open_windows: dict[int | str, float] = {}
         self._left: dict[int | str, None] = {}
         self._has_left = threading.Event()
@@ -91,7 +92,7 @@ class Hints:
     def reset(self) -> None:
         """Forget connections and errors, so that the next hint starts anew."""
         self._silent_until = 0.0
-        self._local = threading.local()
+        self._generation += 1  # other threads close theirs when they need them next
         self._open_windows = {}
 
     def _find_first(self, subjects: Iterable[int | str]) -> list[int | str]:
@@ -100,6 +101,7 @@ class Hints:
         asked = [subject for subject in subjects if self._open_windows.get(subject, 0.0) <= now]
         if not asked:
             return []
+        self._forget_old_connections()
         if not hasattr(self._local, "redis"):
             timeout = settings.REDIS_SOCKET_TIMEOUT_SECONDS
             self._local.redis = redis.Redis.from_url(
@@ -118,6 +120,7 @@ class Hints:
     def _publish(self) -> None:
         from fitting.tasks import refit_tick
 
+        self._forget_old_connections()
         if not hasattr(self._local, "broker"):
             timeout = settings.REDIS_SOCKET_TIMEOUT_SECONDS
             self._local.broker = Connection(
@@ -138,6 +141,11 @@ class Hints:
         self._silent_until = time.monotonic() + PAUSE_SECONDS
         self._forget_connections()
         logger.warning("no hints for %.0f s, the sweeper takes over: %s", PAUSE_SECONDS, error)
+
+    def _forget_old_connections(self) -> None:
+        if getattr(self._local, "generation", self._generation) != self._generation:
+            self._forget_connections()
+        self._local.generation = self._generation
 
     def _forget_connections(self) -> None:
         broker = self._local.__dict__.pop("broker", None)

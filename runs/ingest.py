@@ -31,6 +31,7 @@ from runs.summaries import Arrival, Entry, make_entries, merge_entry
 from runs.validation import NO_WRITER, Batch, read_batch
 from scaledash.lib.names import FLOPS, LOSSES, TOKENS, canonical_metric
 from teams.api.errors import ApiError, not_found
+from teams.store import together
 
 ENDED = (RunState.FINISHED, RunState.FAILED, RunState.INTERRUPTED)
 ENDED_FIELDS = ("state", "ended_at", "ending", "exit_code", "finish_reason")
@@ -116,8 +117,9 @@ class Storing:
         change = self._merge(choice)
         if choice.hides:
             self._write_attempt(choice)
-        self._write(choice, change)
-        batch_stored.send(sender=Run, run_id=self.run.pk, metrics=self.batch.names)
+        with together():
+            self._write(choice, change)
+            batch_stored.send(sender=Run, run_id=self.run.pk, metrics=self.batch.names)
         self._end_if_due()
         return {
             "accepted": self.batch.n_points,
@@ -342,5 +344,6 @@ def end_run(run: Run, ending: Mapping[str, object]) -> None:
         "ended_at": run.ended_at,
         "changed_at": run.changed_at,
     }
-    store.END_RUN.execute(values)
-    run_ended.send(sender=Run, run=run)
+    with together():
+        store.END_RUN.execute(values)
+        run_ended.send(sender=Run, run=run)

@@ -63,15 +63,20 @@ def find_logged_runs(principal: Principal, uid: str, project: str | None) -> lis
     One statement: the ORM's work on it took as long as storing a batch, and reading config and
     summary of a run with many metrics longer.
     """
-    is_own = principal.project_id is not None and project == DEFAULT_PROJECT
-    values = {
-        "uid": uid,
-        "user": principal.user_id,
-        "bound": principal.project_id,
-        "slug": None if is_own else project or None,
-    }
+    owner = {"user": principal.user_id, "bound": principal.project_id}
+    rows = store.FIND_LOGGED.fetch({**owner, **name_run(uid, project)})
+    return make_logged_runs(uid, rows)
+
+
+def name_run(uid: str, project: str | None) -> dict[str, object]:
+    """Return the parameters that name a run to log into."""
+    return {"uid": uid, "slug": project or None, "default": DEFAULT_PROJECT}
+
+
+def make_logged_runs(uid: str, rows: list[tuple]) -> list[Run]:
+    """Return runs of an id from what the store has of them: id, project, role and slug."""
     found = []
-    for pk, project_id, role, slug in store.FIND_LOGGED.fetch(values):
+    for pk, project_id, role, slug in rows:
         run = Run.from_db("default", ("id", "project_id", "uid"), (pk, project_id, uid))
         run.held_role, run.project_slug = role, slug
         found.append(run)

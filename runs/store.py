@@ -19,7 +19,7 @@ from runs.blocks import Steps, Values
 from runs.codecs import decode_steps
 from runs.held import LockedRun, WriterState
 from runs.points import NO_POINTS, Series, decode_chunks, resolve_points
-from teams.store import Prepared
+from teams.store import TOKEN, Prepared
 
 TIMES = 0
 CHANGED_SECONDS = 5  # how old the `changed_at` of a run may be to which batches arrive
@@ -183,17 +183,24 @@ WHERE id = %(run)s::bigint
 )
 
 # --- who logs ---------------------------------------------------------------------------------
-# Index of memberships by user, unique (project, uid) of runs; two rows say that it is ambiguous.
-FIND_LOGGED = Prepared(
-    "find_logged",
-    """
-SELECT r.id, r.project_id, m.role, p.slug FROM teams_membership m
+# Index of memberships by user, unique (project, uid) of runs; two rows say that it is ambiguous. A
+# token of one project that names the client's default means its own.
+_LOGGED = """
+SELECT r.id AS run_id, r.project_id AS of_project, m.role, p.slug FROM teams_membership m
 JOIN teams_project p ON p.id = m.project_id JOIN runs_run r ON r.project_id = p.id
-WHERE m.user_id = %(user)s::bigint AND r.uid = %(uid)s::text
-  AND p.deleted_at IS NULL AND r.deleted_at IS NULL
-  AND (%(bound)s::bigint IS NULL OR p.id = %(bound)s)
-  AND (%(slug)s::text IS NULL OR p.slug = %(slug)s) LIMIT 2
-""",
+WHERE m.user_id = {user} AND r.uid = %(uid)s::text
+  AND p.deleted_at IS NULL AND r.deleted_at IS NULL AND ({bound} IS NULL OR p.id = {bound})
+  AND (%(slug)s::text IS NULL OR p.slug = %(slug)s
+       OR ({bound} IS NOT NULL AND %(slug)s = %(default)s::text))
+LIMIT 2
+"""
+_OF_TOKEN = _LOGGED.format(user="token.user_id", bound="token.project_id")
+_OF_USER = _LOGGED.format(user="%(user)s::bigint", bound="%(bound)s::bigint")
+FIND_LOGGED = Prepared("find_logged", _OF_USER)
+FIND_TOKEN_AND_LOGGED = Prepared(
+    "find_token_and_logged",
+    f"WITH token AS ({TOKEN}) SELECT token.*, logged.* FROM token "
+    f"LEFT JOIN LATERAL ({_OF_TOKEN}) logged ON true",
 )
 
 # Unique (project, uid) of runs; index of runs by project. Runs are counted where it has none.

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -22,6 +23,7 @@ from teams.principals import Principal
 from teams.queries import ROLE_OF_SCOPE, find_role
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
+FindToken = Callable[[str, datetime], store.StoredToken | None]
 SETUP_CODE_LENGTH = 20
 _TOKEN = re.compile(r"sd_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 _NO_HASH = "0" * 64
@@ -83,14 +85,17 @@ def check_token_wish(
         raise Refused("role", message)
 
 
-def resolve_token(text: str) -> Principal | None:
-    """Return whom a token speaks for, or None if it is wrong, revoked or expired."""
+def resolve_token(text: str, find_token: FindToken = store.find_token) -> Principal | None:
+    """Return whom a token speaks for, or None if it is wrong, revoked or expired.
+
+    `find_token` looks a key up, for those who want more of the database at the same time.
+    """
     match = _TOKEN.fullmatch(text)
     if match is None:
         return None
     now = timezone.now()
     key, secret = match.groups()
-    token = store.find_token(key, now)
+    token = find_token(key, now)
     stored = token.secret_sha256 if token else _NO_HASH
     is_right = hmac.compare_digest(stored, hash_secret(secret))
     if token is None or not is_right:

@@ -7,7 +7,8 @@ longer than executing it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from weakref import WeakKeyDictionary
@@ -17,6 +18,7 @@ from django.db import connection
 _PLACE = re.compile(r"%\((\w+)\)s")
 _TYPED_PLACE = re.compile(r"%\((\w+)\)s::(\w+(?:\[\])?)")
 _sessions: WeakKeyDictionary[object, set[str]] = WeakKeyDictionary()
+_waiting: WeakKeyDictionary[object, list[bytes]] = WeakKeyDictionary()
 
 
 class Prepared:
@@ -42,17 +44,26 @@ class Prepared:
         self.call = "; ".join(calls)
 
     def fetch(self, values: Mapping[str, object]) -> list[tuple]:
-        """Run the statements and return the rows of the last one."""
+        """Run the statements, behind what waits for them, and return the rows of the last one."""
         with connection.cursor() as cursor:
             self._prepare()
-            cursor.execute(self.call, values)
+            waiting = _waiting.get(connection.connection)
+            if waiting:
+                cursor.execute(b"; ".join([*waiting, cursor.mogrify(self.call, values)]))
+                waiting.clear()
+            else:
+                cursor.execute(self.call, values)
             return cursor.fetchall()
 
     def execute(self, values: Mapping[str, object]) -> None:
-        """Run the statements, in one round trip."""
+        """Run the statements, in one round trip; inside `together` in that of the next `fetch`."""
         with connection.cursor() as cursor:
             self._prepare()
-            cursor.execute(self.call, values)
+            waiting = _waiting.get(connection.connection)
+            if waiting is None:
+                cursor.execute(self.call, values)
+            else:
+                waiting.append(cursor.mogrify(self.call, values))
 
     def _prepare(self) -> None:
         session = connection.connection
@@ -66,16 +77,34 @@ class Prepared:
                     known.add(name)
 
 
-# Unique key of token, primary key of user.
-FIND_TOKEN = Prepared(
-    "find_token",
+@contextmanager
+def together() -> Iterator[None]:
+    """Let prepared statements without rows wait and go with the next one that has some.
+
+    Nothing inside may read what they write by another way; what still waits at the end is sent.
     """
+    session = connection.connection
+    if session is None or session in _waiting:
+        yield
+        return
+    waiting = _waiting[session] = []
+    try:
+        yield
+        if waiting:
+            with connection.cursor() as cursor:
+                cursor.execute(b"; ".join(waiting))
+    finally:
+        del _waiting[session]
+
+
+# Unique key of token, primary key of user.
+TOKEN = """
 SELECT t.id, t.secret_sha256, t.user_id, t.project_id, t.scope, t.last_used_at
 FROM teams_apitoken t JOIN teams_user u ON u.id = t.user_id
 WHERE t.key = %(key)s::text AND t.revoked_at IS NULL AND u.is_active
   AND (t.expires_at IS NULL OR t.expires_at > %(now)s::timestamptz)
-""",
-)
+"""
+FIND_TOKEN = Prepared("find_token", TOKEN)
 
 # Unique slug of project, unique (project, user) of memberships.
 FIND_PROJECT = Prepared(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -22,12 +24,14 @@ from runs.api.serializers import (
     StateDocument,
 )
 from runs.ingest import accept_batch
-from runs.queries import read_cursor
+from runs.queries import name_run, read_cursor
 from runs.services import finish_run, rewind_run
 from teams.api.errors import ApiError, not_found
 from teams.api.fields import read_fields
 from teams.models import Role, Scope
+from teams.store import StoredToken
 
+N_OF_TOKEN = len(fields(StoredToken))  # columns, before those of the run
 WRITER = OpenApiParameter("writer", UUID, description="The process whose batches are meant.")
 
 
@@ -36,6 +40,13 @@ class IngestView(RunView):
 
     scopes = {"POST": Scope.WRITE}
     bearer_only = True
+
+    def find_token(self, key: str, now: datetime) -> StoredToken | None:
+        """Look a token up, in one statement with the run of the path."""
+        named = name_run(self.kwargs["uid"], self.request.query_params.get("project"))
+        rows = store.FIND_TOKEN_AND_LOGGED.fetch({"key": key, "now": now, **named})
+        self.logged_rows = [row[N_OF_TOKEN:] for row in rows if row[N_OF_TOKEN] is not None]
+        return StoredToken(*rows[0][:N_OF_TOKEN]) if rows else None
 
 
 class Metrics(IngestView):

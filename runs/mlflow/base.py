@@ -22,11 +22,11 @@ from teams.principals import Principal
 class BearerOrBasic(BearerOrSession):
     """Take the token as Bearer, or as the password of Basic with any user name."""
 
-    def _from_header(self, header: str) -> tuple[object, Principal]:
+    def _from_header(self, header: str, request: Request) -> tuple[object, Principal]:
         scheme, _, credentials = header.partition(" ")
         if scheme.lower() == "basic":
             header = f"Bearer {read_password(credentials)}"
-        return super()._from_header(header)
+        return super()._from_header(header, request)
 
 
 def read_password(credentials: str) -> str:

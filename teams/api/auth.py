@@ -9,7 +9,7 @@ from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.permissions import BasePermission
 
-from teams import rates
+from teams import rates, store
 from teams.api.errors import ApiError
 from teams.principals import ANONYMOUS, Principal
 from teams.services import resolve_token
@@ -29,7 +29,7 @@ class BearerOrSession(BaseAuthentication):
             raise ApiError(400, "token_in_url", message)
         header = request.META.get("HTTP_AUTHORIZATION", "")
         if header:
-            return self._from_header(header)
+            return self._from_header(header, request)
         view = (request.parser_context or {}).get("view")
         return None if getattr(view, "bearer_only", False) else self._from_session(request)
 
@@ -37,9 +37,13 @@ class BearerOrSession(BaseAuthentication):
         """Name the scheme that a 401 asks for."""
         return "Bearer"
 
-    def _from_header(self, header: str) -> tuple[object, Principal]:
+    def _from_header(self, header: str, request: Request) -> tuple[object, Principal]:
         scheme, _, credentials = header.partition(" ")
-        principal = resolve_token(credentials.strip()) if scheme.lower() == "bearer" else None
+        principal = None
+        if scheme.lower() == "bearer":
+            view = (request.parser_context or {}).get("view")
+            find_token = getattr(view, "find_token", store.find_token)
+            principal = resolve_token(credentials.strip(), find_token)
         if principal is None:
             raise exceptions.AuthenticationFailed
         check_rate(principal)

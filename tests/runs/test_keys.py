@@ -11,7 +11,7 @@ from runs import store
 from runs.compaction import store as compaction
 from runs.models import Attempt, Batch, Chunk, Writer
 from runs.retention import store as retention
-from teams.store import Prepared
+from teams.store import Prepared, together
 from tests.runs.factories import Job, make_api, open_run
 
 HOT = (Chunk, Batch, Writer, Attempt)
@@ -105,3 +105,29 @@ def test_a_session_plans_a_hot_statement_once(db: None) -> None:
         job.log([2], loss=[2.0])
         cursor.execute(count)
         assert cursor.fetchall() == before == [(f"store_claimed_{place}",) for place in range(3)]
+
+
+def test_what_is_written_together_goes_in_one_round_trip(
+    db: None, django_assert_num_queries: object
+) -> None:
+    first = Prepared("keep_word", "SELECT set_config('scaledash.word', %(word)s::text, true)")
+    then = Prepared("read_word", "SELECT current_setting('scaledash.word'), %(place)s::int")
+    with django_assert_num_queries(1), together():
+        first.execute({"word": "it's; %s"})
+        assert then.fetch({"place": 7}) == [("it's; %s", 7)]
+    with django_assert_num_queries(1), together():
+        first.execute({"word": "last"})
+    assert then.fetch({"place": 1}) == [("last", 1)]
+    with pytest.raises(KeyError), together():
+        first.execute({"word": "never"})
+        raise KeyError
+    assert then.fetch({"place": 1}) == [("last", 1)]
+
+
+def test_small_batch_takes_three_statements(db: None, django_assert_num_queries: object) -> None:
+    api = make_api()
+    job = Job(api, open_run(api))
+    job.log([1], loss=[2.0])
+    body = job.batch([2], loss=[1.0])
+    with django_assert_num_queries(6):  # and in a test a savepoint, its release, metric ids
+        assert job.send(body).status_code == 200

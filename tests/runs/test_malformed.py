@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import uuid
 
 import pytest
 
@@ -148,6 +149,24 @@ def check_mutants(api: Api, run: Run, seed: int, n: int) -> int:
 
 def test_mutants_are_refused_or_read_and_never_break_anything(api: Api, run: Run) -> None:
     assert check_mutants(api, run, 1, 500) > 300
+
+
+def test_mutants_inside_a_whole_run_leave_nothing_behind(api: Api) -> None:
+    dice, refused = random.Random(3), 0
+    before = (Run.objects.count(), Batch.objects.count())
+    for number in range(300):
+        fields = {"id": f"w{number}", "request_id": str(uuid.uuid4()), "project": api.project.slug}
+        head = json.dumps({**fields, "finish": {"state": "finished"}})[:-1].encode()
+        body = head + b', "batches": [' + mutate(dice) + b"]}"
+        answer = api.call("POST", "runs", body)
+        assert answer.status_code < 500, body
+        if answer.status_code == 201:
+            before = (Run.objects.count(), Batch.objects.count())
+            continue
+        refused += 1
+        assert answer.json()["error"]["message"], body
+        assert (Run.objects.count(), Batch.objects.count()) == before, body
+    assert refused > 150
 
 
 @pytest.mark.slow
