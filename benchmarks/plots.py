@@ -148,11 +148,12 @@ def measure_explorer(page: Page) -> Iterator[Row]:
 def make_study() -> None:
     """Create a study of 100 finished runs, fitted."""
     from fitting import refit
-    from fitting.models import FitState
+    from fitting.models import Dirty, FitState
     from fitting.services import StudyWish, add_runs, create_study
     from runs.models import Metric, Run, RunState
     from teams.models import Project
 
+    Dirty.objects.all().delete()  # the runs of other parts need no verdicts
     project = Project.objects.create(slug="sweep", name="sweep")
     let_in(project)
     Metric.objects.create(project=project, name="loss.val")
