@@ -40,6 +40,7 @@ class Hints:
         self._has_left = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._is_closed = False
 
     @property
     def is_open(self) -> bool:
@@ -58,13 +59,24 @@ class Hints:
         self._has_left.set()
 
     def _work(self) -> None:
-        while True:
-            self._has_left.wait()
-            self._has_left.clear()
-            with self._lock:
-                left, self._left = self._left, {}
-            self.send(left)
-            time.sleep(REST_SECONDS)
+        try:
+            while not self._is_closed:
+                self._has_left.wait()
+                self._has_left.clear()
+                with self._lock:
+                    left, self._left = self._left, {}
+                self.send(left)
+                time.sleep(REST_SECONDS)
+        finally:
+            self._forget_connections()
+
+    def close(self) -> None:
+        """End the thread, and close its connections and those of the caller."""
+        self._is_closed = True
+        self._has_left.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._forget_connections()
 
     def send(self, subjects: Iterable[int | str]) -> bool:
         """Wake a worker for these studies or runs; False where Redis is away or not configured."""
@@ -149,9 +161,11 @@ class Hints:
 
     def _forget_connections(self) -> None:
         broker = self._local.__dict__.pop("broker", None)
-        self._local.__dict__.pop("redis", None)
+        client = self._local.__dict__.pop("redis", None)
         if broker is not None:
             broker.collect()
+        if client is not None:
+            client.close()
 
 
 hints = Hints()

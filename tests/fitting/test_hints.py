@@ -27,46 +27,48 @@ def broker() -> Iterator[redis.Redis]:
         client.flushall()
 
 
-def test_a_burst_sends_one_hint(broker: redis.Redis, settings: object) -> None:
+@pytest.fixture
+def hints() -> Iterator[Hints]:
+    found = Hints()
+    yield found
+    found.close()
+
+
+def test_a_burst_sends_one_hint(hints: Hints, broker: redis.Redis, settings: object) -> None:
     settings.REFIT_HINT_WINDOW_MS = 60_000
-    hints = Hints()
     assert all(hints.send([7]) for _ in range(20))
     assert broker.llen(QUEUE) == 1
 
 
-def test_each_study_has_its_own_window(broker: redis.Redis, settings: object) -> None:
+def test_each_study_has_its_own_window(hints: Hints, broker: redis.Redis, settings: object) -> None:
     settings.REFIT_HINT_WINDOW_MS = 60_000
-    hints = Hints()
     hints.send([7])
     hints.send([8])
     assert broker.llen(QUEUE) == 2
 
 
-def test_a_worker_that_looks_again_is_not_held_back(broker: redis.Redis) -> None:
-    hints = Hints()
+def test_a_worker_that_looks_again_is_not_held_back(hints: Hints, broker: redis.Redis) -> None:
     hints.send([7])
     hints.send_again()
     assert broker.llen(QUEUE) == 2
 
 
-def test_without_redis_no_hint_is_tried(settings: object) -> None:
+def test_without_redis_no_hint_is_tried(hints: Hints, settings: object) -> None:
     settings.REDIS_URL = ""
-    hints = Hints()
     assert (hints.send([7]), hints.errors) == (False, 0)
 
 
-def test_a_dead_redis_is_counted_and_left_alone(settings: object) -> None:
+def test_a_dead_redis_is_counted_and_left_alone(hints: Hints, settings: object) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    hints = Hints()
     assert [hints.send([7]) for _ in range(10)] == [False] * 10
     assert (hints.errors, hints.is_open) == (1, False)
 
 
 def test_a_redis_that_comes_back_is_used_again(
-    broker: redis.Redis, settings: object, monkeypatch: pytest.MonkeyPatch
+    hints: Hints, broker: redis.Redis, settings: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
-    hints, url = Hints(), settings.REDIS_URL
+    url = settings.REDIS_URL
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     assert not hints.send([7])
     settings.REDIS_URL = url
@@ -76,10 +78,9 @@ def test_a_redis_that_comes_back_is_used_again(
 
 @pytest.mark.django_db(transaction=True)
 def test_the_hint_follows_the_commit_and_a_dead_redis_does_not_harm_it(
-    settings: object, monkeypatch: pytest.MonkeyPatch
+    hints: Hints, settings: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    hints = Hints()
     monkeypatch.setattr("fitting.receivers.hints", hints)
     study = make_study()
     study.study_runs.create(run=make_run(study.project, loss=None))
@@ -89,9 +90,10 @@ def test_the_hint_follows_the_commit_and_a_dead_redis_does_not_harm_it(
     wait_for(lambda: hints.errors == 1)
 
 
-def test_what_is_left_goes_together_and_soon(broker: redis.Redis, settings: object) -> None:
+def test_what_is_left_goes_together_and_soon(
+    hints: Hints, broker: redis.Redis, settings: object
+) -> None:
     settings.REFIT_HINT_WINDOW_MS = 60_000
-    hints = Hints()
     hints.leave([1])
     wait_for(lambda: broker.llen(QUEUE) == 1)
     with hints._lock:  # the thread cannot take anything before all of it is there
@@ -101,9 +103,10 @@ def test_what_is_left_goes_together_and_soon(broker: redis.Redis, settings: obje
     assert len(broker.keys("refit:*")) == 30
 
 
-def test_an_open_window_is_known_without_redis(broker: redis.Redis, settings: object) -> None:
+def test_an_open_window_is_known_without_redis(
+    hints: Hints, broker: redis.Redis, settings: object
+) -> None:
     settings.REFIT_HINT_WINDOW_MS = 60_000
-    hints = Hints()
     hints.send([7])
     broker.flushall()
     assert hints.send([7])
@@ -117,7 +120,7 @@ def wait_for(is_so: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_an_expired_tick_is_not_kept_for_ever(broker: redis.Redis) -> None:
-    Hints().send([7])
+def test_an_expired_tick_is_not_kept_for_ever(hints: Hints, broker: redis.Redis) -> None:
+    hints.send([7])
     (message,) = broker.lrange(QUEUE, 0, -1)
     assert b'"expires"' in message
