@@ -13,12 +13,23 @@ from fitting.critical_figures import find_refusal as find_critical_refusal
 from fitting.critical_figures import list_families as list_critical
 from fitting.instability_figures import NOT_LOGGED
 from fitting.plots.overtraining import find_law
-from fitting.queries import StudyView
+from fitting.queries import (
+    COMPUTE_OPTIMAL,
+    CRITICAL_BATCH,
+    INSTABILITY,
+    LR_BATCH,
+    LR_SCHEDULE,
+    LR_SWEEP,
+    RL_SIGMOID,
+    TITLES,
+    StudyView,
+)
 from fitting.results import RefusalDoc, as_refusal
 from fitting.schedule_figures import find_refusal as find_schedule_refusal
 from fitting.schedule_figures import list_families
 from fitting.score_figures import find_refusal as find_score_refusal
 from fitting.score_figures import list_curves
+from fitting.switches import write_switched_off
 
 PENDING = "pending"  # comes with the deep fit; nothing is missing
 LOGGED = {"gradient_rms": "Gradient RMS against size", "log_z": "log Z against step"}
@@ -27,15 +38,32 @@ APPROACHES = {ISOFLOP: "IsoFLOP", PARAMETRIC: "Parametric L(N, D)", ENVELOPE: "E
 
 def list_absent(view: StudyView) -> list[dict[str, str]]:
     """Return the laws without a fit: which, what is missing, and what would help."""
-    return [
+    off = [
+        {"law": TITLES[name], "sentence": write_switched_off(row), "cure": ""}
+        for name, row in view.off.items()
+        if name in TITLES
+    ]
+    return off + [
         {"law": law, "sentence": refusal["sentence"], "cure": refusal["cure"]}
-        for law, refusal in _list_refusals(view)
-        if refusal and refusal["code"] != PENDING
+        for analysis, law, refusal in _list_refusals(view)
+        if refusal and refusal["code"] != PENDING and analysis not in view.off
     ]
 
 
-def _list_refusals(view: StudyView) -> Iterator[tuple[str, RefusalDoc | None]]:
-    yield "LR* against size", _refuse_lr(view)
+def _list_refusals(view: StudyView) -> Iterator[tuple[str, str, RefusalDoc | None]]:
+    yield LR_SWEEP, "LR* against size", _refuse_lr(view)
+    yield from ((COMPUTE_OPTIMAL, *item) for item in _list_compute_refusals(view))
+    yield LR_BATCH, "Learning rate x batch", (view.lr_batch or {}).get("refusal")
+    yield CRITICAL_BATCH, "Critical batch size", find_critical_refusal(view, {})
+    yield LR_SCHEDULE, "Schedules", find_schedule_refusal(view, {})
+    yield RL_SIGMOID, "RL sigmoid", find_score_refusal(view)
+    absent = set(_find_absent_instability(view))
+    for slug, name in LOGGED.items():
+        if slug in absent:
+            yield INSTABILITY, name, NOT_LOGGED[slug]
+
+
+def _list_compute_refusals(view: StudyView) -> Iterator[tuple[str, RefusalDoc | None]]:
     result: Mapping[str, Any] = view.compute or {}
     if result.get("refusal"):
         yield "Laws of compute", result["refusal"]
@@ -45,12 +73,6 @@ def _list_refusals(view: StudyView) -> Iterator[tuple[str, RefusalDoc | None]]:
         law = variant.get("overtraining") if variant else None
         yield "Over-training", as_refusal(law["fit"]) if law else None
         yield "Variants", choose_pair(view, {}).refusal
-    yield "Learning rate x batch", (view.lr_batch or {}).get("refusal")
-    yield "Critical batch size", find_critical_refusal(view, {})
-    yield "Schedules", find_schedule_refusal(view, {})
-    yield "RL sigmoid", find_score_refusal(view)
-    absent = set(_find_absent_instability(view))
-    yield from ((name, NOT_LOGGED[slug]) for slug, name in LOGGED.items() if slug in absent)
 
 
 def _refuse_lr(view: StudyView) -> RefusalDoc | None:

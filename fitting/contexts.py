@@ -26,6 +26,7 @@ from fitting.optima import (
 )
 from fitting.queries import StudyView, find_version
 from fitting.rows import StudyRow
+from fitting.switches import build_switches
 from fitting.tabs import (
     COMPUTE_TABS,
     FIRST,
@@ -35,6 +36,7 @@ from fitting.tabs import (
     TABS,
     TALL,
     choose_tab,
+    list_analyses,
     list_figures,
     list_tabs,
 )
@@ -126,6 +128,9 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         **compute,
         "exclusions": describe_exclusions(view, (shown or TABS[choose_tab(view)]).result(view)),
         "absent": list_absent(view),
+        "switches": []
+        if view.progress.is_pinned
+        else build_switches(view, list_analyses(view, tab)),
         "coverage": describe_coverage(view, drawn),
         **(shown.describe(view, options) if shown else {}),
         **(build_histories(view.study) if tab == HISTORY else {}),

@@ -19,8 +19,9 @@ from fitting.compute_results import (
     take_at,
 )
 from fitting.models import Fit, Quantity
-from fitting.queries import StudyView
+from fitting.queries import COMPUTE_OPTIMAL, LR_SWEEP, TITLES, StudyView
 from fitting.results import RefusalDoc, as_refusal, list_laws
+from fitting.switches import write_switched_off
 from scaledash.lib.units import format_quantity
 
 LEVEL = 0.95
@@ -82,6 +83,10 @@ def predict(view: StudyView, target: Target) -> Prediction | RefusalDoc:
     if missing:
         what = "positive numbers" if len(missing) > 1 else "a positive number"
         return _refuse(f"needs {' and '.join(missing)} as {what}", "type it in")
+    analysis = LR_SWEEP if target.quantity == Quantity.OPTIMAL_LR else COMPUTE_OPTIMAL
+    if analysis in view.off:
+        sentence = f"the analysis {TITLES[analysis]} is {write_switched_off(view.off[analysis])}"
+        return _refuse(sentence, "switch it on")
     return PREDICTORS[Quantity(target.quantity)](view, target)
 
 

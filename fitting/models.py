@@ -126,6 +126,23 @@ class StudyRun(models.Model):
         return f"run {self.run_id} in study {self.study_id}"
 
 
+class SwitchedOff(models.Model):
+    """An analysis that a study does not make; without a row it is made as its runs support it."""
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="switched_off")
+    analysis = models.CharField(max_length=64)
+    switched_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    switched_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("study", "analysis"), name="switched_off_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.analysis} of study {self.study_id} is off"
+
+
 class Dirty(models.Model):
     """The outbox: something changed that can alter a fit of this subject.
 

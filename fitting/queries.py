@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from fitting import outbox
 from fitting.compute_results import ComputeDoc
-from fitting.models import Fit, FitKind, FitState, Study, StudyRun
+from fitting.models import Fit, FitKind, FitState, Study, StudyRun, SwitchedOff
 from fitting.results import LrSweepDoc
 from fitting.rows import StudyRow, StudyRows, find_known_losses, read_rows, take_known_loss
 from fitting.sizes import group_sizes
@@ -32,6 +32,25 @@ ANALYSES = (
     RL_SIGMOID,
     INSTABILITY,
 )
+# analysis -> the members of a StudyView that hold its fits
+MEMBERS = {
+    LR_SWEEP: ("fit",),
+    COMPUTE_OPTIMAL: ("compute_fit", "envelope_fit"),
+    LR_BATCH: ("lr_batch_fit",),
+    CRITICAL_BATCH: ("critical_fit",),
+    LR_SCHEDULE: ("schedule_fit",),
+    RL_SIGMOID: ("sigmoid_fit",),
+    INSTABILITY: ("instability_fit",),
+}
+TITLES = {
+    LR_SWEEP: "LR sweep",
+    COMPUTE_OPTIMAL: "Compute-optimal",
+    LR_BATCH: "Learning rate and batch",
+    CRITICAL_BATCH: "Critical batch",
+    LR_SCHEDULE: "Schedules",
+    RL_SIGMOID: "RL sigmoid",
+    INSTABILITY: "Instabilities",
+}
 CELL_ORDER = ("done", "running", "diverged", "failed", "excluded")
 
 
@@ -55,7 +74,11 @@ class Progress:
 
 @dataclass(frozen=True)
 class StudyView:
-    """All that a study's page and figures are made of, read together."""
+    """All that a study's page and figures are made of, read together.
+
+    `off` holds the analyses that are switched off, whose fits are missing here; `last` is the same
+    view with the fits that were published before.
+    """
 
     study: Study
     rows: StudyRows
@@ -68,6 +91,8 @@ class StudyView:
     schedule_fit: Fit | None = None
     sigmoid_fit: Fit | None = None
     critical_fit: Fit | None = None
+    off: Mapping[str, SwitchedOff] = field(default_factory=dict)
+    last: StudyView | None = None
 
     @property
     def compute(self) -> ComputeDoc | None:
@@ -145,14 +170,30 @@ def list_members(study: Study) -> QuerySet[StudyRun]:
 
 def view_study(study: Study) -> StudyView:
     """Read rows, current fit and progress of a study."""
-    rows, fit = read_rows(study), find_current_fit(study)
+    rows, fit, off = read_rows(study), find_current_fit(study), read_switched_off(study)
     compute = find_current_fit(study, COMPUTE_OPTIMAL)
     is_deep = compute is not None and compute.kind == FitKind.DEEP
     envelope = compute if is_deep else find_newest(study, COMPUTE_OPTIMAL, FitKind.DEEP)
-    rows, progress = fill_losses(study, rows, fit), read_progress(study, fit)
+    rows = fill_losses(study, rows, compute if LR_SWEEP in off else fit)
+    progress = read_progress(study, fit, off)
     instability, batch = (find_current_fit(study, name) for name in (INSTABILITY, LR_BATCH))
     curves = (find_deepest(study, name) for name in (LR_SCHEDULE, RL_SIGMOID, CRITICAL_BATCH))
-    return StudyView(study, rows, fit, progress, compute, envelope, instability, batch, *curves)
+    view = StudyView(study, rows, fit, progress, compute, envelope, instability, batch, *curves)
+    return hide_fits(view, off)
+
+
+def read_switched_off(study: Study) -> dict[str, SwitchedOff]:
+    """Return the analyses that the study does not make."""
+    rows = SwitchedOff.objects.filter(study=study).select_related("switched_by")
+    return {row.analysis: row for row in rows.order_by("pk")}
+
+
+def hide_fits(view: StudyView, off: Mapping[str, SwitchedOff]) -> StudyView:
+    """Return the view without the fits of these analyses."""
+    if not off:
+        return view
+    hidden = {member: None for name in off for member in MEMBERS.get(name, ())}
+    return replace(view, **hidden, off=off, last=view)
 
 
 def fill_losses(study: Study, rows: StudyRows, fit: Fit | None) -> StudyRows:
@@ -204,21 +245,27 @@ def find_version(fit: Fit) -> int:
 
 
 # --- progress and revision -----------------------------------------------------------------------
-def read_progress(study: Study, fit: Fit | None) -> Progress:
-    """Return how far the fits are behind the data."""
+def read_progress(
+    study: Study, fit: Fit | None, off: Mapping[str, SwitchedOff] | None = None
+) -> Progress:
+    """Return how far the fits are behind the data; those of analyses that are off are not made."""
+    n_made, is_off = len(ANALYSES) - len(off or {}), LR_SWEEP in (off or {})
     now = outbox.read_revision(study.pk)
     state = FitState.objects.filter(subject=study.pk, kind=FitKind.FAST).first()
     as_of = state.progress.get("data_at") if state else None
     behind = now.is_pending or now.is_running
-    done = 0 if behind else len(ANALYSES)
+    done = 0 if behind else n_made
     if state is not None and is_failing(state):
-        return Progress("error", _describe_failure(state), done, len(ANALYSES), now.error, as_of)
+        return Progress("error", _describe_failure(state), done, n_made, now.error, as_of)
     if behind:
         sentence = "Fitting." if now.is_running else "New data wait for the next fit."
-        return Progress("stale", sentence, done, len(ANALYSES), "", as_of)
-    if fit is None:
-        return Progress("empty", "No fit yet.", done, len(ANALYSES), "", as_of)
-    return Progress("ready", "The fit is of the newest data.", done, len(ANALYSES), "", as_of)
+        return Progress("stale", sentence, done, n_made, "", as_of)
+    if not n_made:
+        sentence = "Every analysis of this study is switched off."
+        return Progress("ready", sentence, 0, 0, "", as_of)
+    if fit is None and not is_off:
+        return Progress("empty", "No fit yet.", done, n_made, "", as_of)
+    return Progress("ready", "The fit is of the newest data.", done, n_made, "", as_of)
 
 
 def is_failing(state: FitState) -> bool:

@@ -23,12 +23,12 @@ from django.db.models.functions import Now
 
 from fitting import outbox
 from fitting.alerts.studies import tell_of_fits
-from fitting.analyses import ANALYSES, Result
+from fitting.analyses import ANALYSES, WITH_LOSSES, Result
 from fitting.diagnoses.publishing import publish as publish_diagnosis
 from fitting.diagnoses.work import diagnose
 from fitting.inputs import AnalysisInput, read_study_rows
 from fitting.models import Fit, FitKind, Study
-from fitting.queries import LR_SWEEP, find_newest
+from fitting.queries import find_newest, read_switched_off
 from fitting.services import mark_followers
 from scaledash.lib.jsonsafe import make_safe
 
@@ -129,9 +129,13 @@ def read_snapshot(held: outbox.Claim) -> Snapshot:
         study = Study.objects.filter(pk=held.subject, deleted_at=None).first()
         if study is None:
             return Snapshot(dirty_ids, data_at, None)
-        last = {name: find_newest(study, name, held.kind) for name in ANALYSES}
-        rows = read_study_rows(study, last[LR_SWEEP])
-        data = {name: item.load(study, rows, held.kind) for name, item in ANALYSES.items()}
+        off = read_switched_off(study)
+        made = {name: item for name, item in ANALYSES.items() if name not in off}
+        if not made:
+            return Snapshot(dirty_ids, data_at, study)
+        last = {name: find_newest(study, name, held.kind) for name in made}
+        rows = read_study_rows(study, next(filter(None, map(last.get, WITH_LOSSES)), None))
+        data = {name: item.load(study, rows, held.kind) for name, item in made.items()}
     return Snapshot(dirty_ids, data_at, study, data, last)
 
 

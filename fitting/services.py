@@ -14,8 +14,16 @@ from fitting import outbox
 from fitting.axes import AXES, CONFIG_PREFIX, SCALE_FACTS
 from fitting.forecasting import Prediction, Target, predict
 from fitting.hints import hints
-from fitting.models import COMPARED_WITH, Estimator, Forecast, Study, StudyRun
-from fitting.queries import StudyView
+from fitting.models import (
+    COMPARED_WITH,
+    Estimator,
+    FitKind,
+    Forecast,
+    Study,
+    StudyRun,
+    SwitchedOff,
+)
+from fitting.queries import ANALYSES, TITLES, StudyView
 from runs.models import NAME_LENGTH, Run
 from teams import audit
 from teams import services as teams
@@ -116,6 +124,28 @@ def edit_study(study: Study, changes: Mapping[str, object]) -> Study:
     _mark(locked)
     audit.record("study.changed", locked.project, locked.name, fields=", ".join(sorted(changes)))
     return locked
+
+
+@transaction.atomic
+def switch_analysis(study: Study, user: User | None, analysis: str, is_on: bool) -> bool:
+    """Let a study make an analysis or not; False where it is so already. Fits are never erased."""
+    if analysis not in ANALYSES:
+        message = f"{analysis[:40]!r} is no analysis; there are {', '.join(ANALYSES)}."
+        raise Refused("unknown_value", message, "/analysis")
+    mine = SwitchedOff.objects.filter(study=study, analysis=analysis)
+    if is_on:
+        is_changed = mine.delete()[0] > 0
+    else:
+        _, is_changed = SwitchedOff.objects.get_or_create(
+            study=study, analysis=analysis, defaults={"switched_by": user}
+        )
+    if is_changed:
+        _touch(study)
+        if is_on:  # a deep fit that ran meanwhile left it out, and the fast one may be current
+            outbox.mark_studies([study.pk], FitKind.DEEP)
+        action = "analysis.switched_on" if is_on else "analysis.switched_off"
+        audit.record(action, study.project, TITLES[analysis], study=study.name)
+    return is_changed
 
 
 @transaction.atomic

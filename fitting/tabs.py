@@ -19,7 +19,16 @@ from fitting.diagnoses.tab import build_instabilities
 from fitting.forecast_page import build_forecasts
 from fitting.plots.allocation import PANES, PAPERS
 from fitting.plots.surface import RESIDUAL
-from fitting.queries import COMPUTE_OPTIMAL, LR_SWEEP, StudyView
+from fitting.queries import (
+    COMPUTE_OPTIMAL,
+    CRITICAL_BATCH,
+    INSTABILITY,
+    LR_BATCH,
+    LR_SCHEDULE,
+    LR_SWEEP,
+    RL_SIGMOID,
+    StudyView,
+)
 from fitting.results import as_refusal
 from fitting.schedule_figures import SCHEDULE_FIGURES, build_schedules, summarise_schedules
 from fitting.score_figures import SCORE_FIGURES, build_sigmoids, summarise_sigmoids
@@ -33,12 +42,14 @@ Exclusions = Mapping[str, Any] | None
 class Tab:
     """One tab: its label, its figures, the large one first, and what it adds to the document.
 
+    `analysis` is the one whose fits it shows, "" where it shows those of several.
     `build` fills the member `member`, or where that is empty several; `summarise` gives the row of
     numbers on top, and `result` the analysis whose exclusions stand in the rail. Without them
     those of the sweep do.
     """
 
     label: str
+    analysis: str = ""
     figures: tuple[str, ...] = ()
     member: str = ""
     build: Callable[[StudyView, Options], Document] | None = None
@@ -59,32 +70,56 @@ def _read_compute(view: StudyView) -> Exclusions:
 
 TABS: Mapping[str, Tab] = {
     "lr": Tab(
-        "LR sweep", ("lr_loss", "lr_optimum", "lr_sensitivity", "lr_batch"), "batch", build_batch
+        "LR sweep",
+        LR_SWEEP,
+        ("lr_loss", "lr_optimum", "lr_sensitivity", "lr_batch"),
+        "batch",
+        build_batch,
     ),
     "isoflop": Tab(
         "IsoFLOP",
+        COMPUTE_OPTIMAL,
         ("isoflop", "optimal_params", "optimal_tokens", "tokens_per_param"),
         result=_read_compute,
     ),
-    "parametric": Tab("Parametric", ("surface", "residuals"), result=_read_compute),
+    "parametric": Tab(
+        "Parametric", COMPUTE_OPTIMAL, ("surface", "residuals"), result=_read_compute
+    ),
     "frontier": Tab(
         "Frontier",
+        COMPUTE_OPTIMAL,
         ("frontier", "envelope", "overtraining", "overtraining_residuals"),
         "overtraining",
         describe_overtraining,
         result=_read_compute,
     ),
     "compare": Tab(
-        "Variants", tuple(COMPARISON_FIGURES), "comparison", build_comparison, summarise_comparison
+        "Variants",
+        COMPUTE_OPTIMAL,
+        tuple(COMPARISON_FIGURES),
+        "comparison",
+        build_comparison,
+        summarise_comparison,
     ),
     "schedule": Tab(
-        "Schedules", tuple(SCHEDULE_FIGURES), "schedule", build_schedules, summarise_schedules
+        "Schedules",
+        LR_SCHEDULE,
+        tuple(SCHEDULE_FIGURES),
+        "schedule",
+        build_schedules,
+        summarise_schedules,
     ),
     "critical": Tab(
-        "Critical batch", tuple(CRITICAL_FIGURES), "critical", build_critical, summarise_critical
+        "Critical batch",
+        CRITICAL_BATCH,
+        tuple(CRITICAL_FIGURES),
+        "critical",
+        build_critical,
+        summarise_critical,
     ),
     "sigmoid": Tab(
         "RL sigmoid",
+        RL_SIGMOID,
         tuple(SCORE_FIGURES),
         "sigmoids",
         lambda view, options: build_sigmoids(view),
@@ -93,6 +128,7 @@ TABS: Mapping[str, Tab] = {
     ),
     "instab": Tab(
         "Instabilities",
+        INSTABILITY,
         ("attention_logits", "logit_forecast", "gradient_rms", "log_z"),
         "instabilities",
         lambda view, options: build_instabilities(view),
@@ -101,6 +137,7 @@ TABS: Mapping[str, Tab] = {
     "runs": Tab("Runs"),
 }
 HISTORY = "history"  # of members: it names runs that have left the study, which no link shows
+ANALYSIS_OF = {"lr_batch": LR_BATCH}  # figures of another analysis than their tab's
 COMPUTE_TABS = ("isoflop", "parametric", "frontier")
 FIRST = "lr"
 TALL = {
@@ -157,15 +194,37 @@ def choose_tab(view: StudyView) -> str:
 
 
 def list_tabs(view: StudyView, tab: str) -> list[str]:
-    """Return the tabs that make sense: variants where there are two, schedules where any differ."""
-    return drop_absent(view, TABS, tab)
+    """Return the tabs that make sense: variants where there are two, schedules where any differ.
+
+    A tab whose analysis is switched off stays where the analysis had something to show.
+    """
+    return drop_absent(view.last or view, TABS, tab)
 
 
 def list_figures(view: StudyView, tab: str, variant: str = "") -> list[str]:
     """Return the figures of a tab that the study has something for; `variant` is the shown one."""
-    return drop_absent(view, TABS[tab].figures if tab in TABS else (), variant=variant)
+    if tab not in TABS:
+        return []
+    analysis = TABS[tab].analysis
+    shown = drop_absent(view, TABS[tab].figures, variant=variant)
+    return [name for name in shown if ANALYSIS_OF.get(name, analysis) not in view.off]
+
+
+def list_analyses(view: StudyView, tab: str) -> list[str]:
+    """Return the analyses behind a tab, those of single figures only where these are shown."""
+    if tab not in TABS or not TABS[tab].analysis:
+        return []
+    shown = drop_absent(view.last or view, TABS[tab].figures)
+    more = [name for figure, name in ANALYSIS_OF.items() if figure in shown or name in view.off]
+    return [TABS[tab].analysis, *(more if tab == FIRST else ())]
 
 
 def find_analysis(tab: str) -> str:
     """Return the analysis whose versions a tab can show."""
-    return COMPUTE_OPTIMAL if tab in COMPUTE_TABS else LR_SWEEP
+    return TABS[tab].analysis or LR_SWEEP if tab in TABS else LR_SWEEP
+
+
+def find_figure_analysis(name: str) -> str:
+    """Return the analysis that a figure draws."""
+    own = ANALYSIS_OF.get(name)
+    return own or next((tab.analysis for tab in TABS.values() if name in tab.figures), LR_SWEEP)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from fitting import law_docs, views
+from fitting import law_docs, switch_views, views
 from fitting.alerts import hook_views as hooks
 from fitting.alerts import views as alerts
 from fitting.diagnoses import settings_views as rules
@@ -50,6 +50,7 @@ urlpatterns = [
     path(STUDY, views.show_study, name="study"),
     path(f"{STUDY}.html", views.download_study, name="study-file"),
     path(f"{STUDY}.json", views.read_study_page, name="study-json"),
+    path(f"{STUDY}/analyses/<slug:analysis>", switch_views.switch, name="study-analysis"),
     path(f"{STUDY}/edit", views.change_study, name="study-edit"),
     path(f"{STUDY}/figures/<slug:name>.json", views.read_figure, name="study-figure"),
     path(f"{STUDY}/forecasts", views.freeze, name="forecast-freeze"),

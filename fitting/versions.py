@@ -16,6 +16,8 @@ from fitting.plots.compute_tables import describe_exponents
 from fitting.queries import (
     COMPUTE_OPTIMAL,
     LR_SWEEP,
+    MEMBERS,
+    TITLES,
     Progress,
     StudyView,
     find_version,
@@ -24,7 +26,7 @@ from fitting.queries import (
 from fitting.rows import StudyRow
 from scaledash.lib.jsonsafe import decode_float
 
-HISTORY = {LR_SWEEP: "LR sweep", COMPUTE_OPTIMAL: "Compute-optimal"}
+HISTORY = (LR_SWEEP, COMPUTE_OPTIMAL)
 TABS = {LR_SWEEP: "lr", COMPUTE_OPTIMAL: "isoflop"}
 SHOWN = 20
 NAMED = 3  # runs by name in a sentence
@@ -58,7 +60,7 @@ def build_history(
     pairs = zip(fits[:SHOWN], [*fits[1:], None], strict=False)
     return {
         "analysis": analysis,
-        "title": HISTORY[analysis],
+        "title": TITLES[analysis],
         "total": fits[0].version if fits else 0,
         "versions": [_describe(fit, before, names or {}) for fit, before in pairs],
     }
@@ -102,6 +104,8 @@ def describe_change(
 def _compare_runs(
     before: Mapping[str, Any], after: Mapping[str, Any], names: Mapping[str, str]
 ) -> Iterator[str]:
+    if "losses" not in before or "losses" not in after:
+        return
     old, new = before["losses"], after["losses"]
     yield from _name_runs("joined", sorted(set(new) - set(old)), names)
     yield from _name_runs("left", sorted(set(old) - set(new)), names)
@@ -137,7 +141,9 @@ def _write(value: object) -> str:
 def _compare_results(
     before: Mapping[str, Any], after: Mapping[str, Any], analysis: str
 ) -> Iterator[str]:
-    list_texts = _list_sweep if analysis == LR_SWEEP else _list_compute
+    list_texts = RESULT_TEXTS.get(analysis)
+    if list_texts is None:
+        return
     old, new = dict(list_texts(before)), dict(list_texts(after))
     moved = [name for name in new if (old.get(name) or "") != new[name]]
     for name in moved[:MAX_MOVED]:
@@ -160,6 +166,9 @@ def _list_compute(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for row in describe_exponents(variant):
             name = f"N* exponent, {row['title']} {variant['variant']}".strip()
             yield name, str(row.get("a_text", ""))
+
+
+RESULT_TEXTS = {LR_SWEEP: _list_sweep, COMPUTE_OPTIMAL: _list_compute}
 
 
 def add_history(page: dict[str, Any], is_pinned: bool) -> dict[str, Any]:
@@ -188,12 +197,16 @@ def pin_version(view: StudyView, analysis: str, version: int) -> StudyView | Non
     fit = fits[version - 1 : version].first() if version > 0 else None
     if fit is None:
         return None
-    rows = replace(view.rows, rows=tuple(_take_losses(view.rows.rows, fit.result["losses"])))
+    losses = fit.result.get("losses")  # of analyses whose versions are compared run by run
+    rows = view.rows
+    if losses is not None:
+        rows = replace(rows, rows=tuple(_take_losses(rows.rows, losses)))
     sentence = f"Version {version}, of {fit.data_at:%Y-%m-%d %H:%M} UTC."
     progress = Progress("ready", sentence, 1, 1, "", fit.data_at.isoformat(), is_pinned=True)
-    pinned = replace(view, rows=rows, progress=progress)
-    if analysis == LR_SWEEP:
-        return replace(pinned, fit=fit)
+    off = {name: row for name, row in view.off.items() if name != analysis}
+    pinned = replace(view, rows=rows, progress=progress, off=off)
+    if analysis != COMPUTE_OPTIMAL:
+        return replace(pinned, **{MEMBERS[analysis][0]: fit})
     deep = list_fits(view.study, analysis).filter(pk__lte=fit.pk, kind=FitKind.DEEP).first()
     return replace(pinned, compute_fit=fit, envelope_fit=deep)
 
@@ -208,19 +221,19 @@ def _take_losses(rows: Iterable[StudyRow], losses: Mapping[str, Any]) -> Iterato
 
 def describe_pin(view: StudyView, analysis: str) -> dict[str, object]:
     """Return what the page says above an earlier version."""
-    fit = view.fit if analysis == LR_SWEEP else view.compute_fit
-    assert fit is not None
+    fit = getattr(view, MEMBERS[analysis][0])
+    assert isinstance(fit, Fit)
     version = find_version(fit)
     before = list_fits(view.study, analysis).filter(pk__lt=fit.pk).first()
     change = describe_change(before, fit)
     newest = list_fits(view.study, analysis).first()
     return {
-        "title": HISTORY[analysis],
+        "title": TITLES[analysis],
         "version": version,
         "total": find_version(newest) if newest else version,
         "kind": fit.kind,
         "data_at": fit.data_at,
-        "n_missing": len(set(fit.result["losses"]) - {row.uid for row in view.rows.rows}),
+        "n_missing": len(set(fit.result.get("losses", ())) - {row.uid for row in view.rows.rows}),
         "why": list(change.why),
         "what": list(change.what),
     }

@@ -18,7 +18,6 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fitting import contexts, figures, tabs
-from fitting.compute_figures import COMPUTE_FIGURES
 from fitting.forecast_page import read_target
 from fitting.forecasting import Prediction, predict
 from fitting.forms import ExclusionForm, StudyForm, read_study
@@ -26,12 +25,11 @@ from fitting.lr_figures import MODES
 from fitting.models import Study, StudyRun
 from fitting.projects import build_projects, list_sources
 from fitting.queries import (
-    COMPUTE_OPTIMAL,
-    LR_SWEEP,
     StudyView,
     find_study,
     list_studies,
     read_revision,
+    read_switched_off,
     view_study,
 )
 from fitting.services import (
@@ -44,6 +42,7 @@ from fitting.services import (
     set_exclusion,
 )
 from fitting.study_file import answer_file
+from fitting.switches import describe_switches
 from fitting.versions import add_history, describe_pin, pin_version
 from runs.filters import BadFilter
 from runs.models import Run
@@ -131,7 +130,8 @@ def change_study(request: HttpRequest, slug: str, study_slug: str) -> HttpRespon
         except Refused as refusal:
             _show_refusal(form, refusal)
     crumbs = [*_study_crumbs(project, study, is_last=False), ("Edit", None)]
-    return _show_form(request, project, form, crumbs=crumbs, study=study)
+    switches = describe_switches(read_switched_off(study))
+    return _show_form(request, project, form, crumbs=crumbs, study=study, switches=switches)
 
 
 # --- one study -----------------------------------------------------------------------------------
@@ -195,8 +195,7 @@ def read_figure(request: HttpRequest, slug: str, study_slug: str, name: str) -> 
     tag = f"{rev}&{options}"
     if is_held(request, _quote(tag)):
         return _answer_unchanged(tag)
-    analysis = COMPUTE_OPTIMAL if name in COMPUTE_FIGURES else LR_SWEEP
-    view = _pin(request, view_study(study), analysis)
+    view = _pin(request, view_study(study), tabs.find_figure_analysis(name))
     document = figures.build_figure(name, view, request.GET.dict(), rev)
     return _answer_tagged(request, document, tag)
 

@@ -88,6 +88,13 @@ class ExclusionSet(StrictSerializer):
     reason = Text(max_length=NAME_LENGTH, allow_blank=True, required=False)
 
 
+class AnalysisSwitch(StrictSerializer):
+    """Make an analysis, or no longer."""
+
+    analysis = Text(max_length=NAME_LENGTH)
+    is_on = Flag()
+
+
 # --- answers -----------------------------------------------------------------------------------
 class StudyDocument(serializers.Serializer):
     """A study and how many runs it has."""
@@ -184,6 +191,17 @@ class ExclusionDocument(serializers.Serializer):
     run = serializers.CharField()
     excluded = serializers.BooleanField()
     reason = serializers.CharField()
+    by = serializers.CharField(allow_null=True)
+    at = serializers.DateTimeField(allow_null=True)
+
+
+class SwitchDocument(serializers.Serializer):
+    """Whether a study makes an analysis; who switched it off, and when."""
+
+    analysis = serializers.CharField()
+    title = serializers.CharField()
+    covers = serializers.CharField()
+    is_on = serializers.BooleanField()
     by = serializers.CharField(allow_null=True)
     at = serializers.DateTimeField(allow_null=True)
 

@@ -9,6 +9,7 @@ from fitting.api.forecasts import Forecasts, Predict
 from fitting.api.members import Exclusions, OneStudyRun, StudyRuns
 from fitting.api.rules import MetricNames, OneDiagnostic, Thresholds
 from fitting.api.studies import OneStudy, Studies, StudyFile, StudyRevision
+from fitting.api.switches import Analyses
 from fitting.api.webhooks import Deliveries, HookEnable, Hooks, HookTest, OneHook
 
 STUDY = "studies/<int:study_id>"
@@ -42,6 +43,7 @@ urlpatterns = [
     path(f"{STUDY}/runs", StudyRuns.as_view(), name="api-study-runs"),
     path(f"{STUDY}/runs/<str:uid>", OneStudyRun.as_view(), name="api-study-run"),
     path(f"{STUDY}/exclusions", Exclusions.as_view(), name="api-study-exclusions"),
+    path(f"{STUDY}/analyses", Analyses.as_view(), name="api-study-analyses"),
     path(f"{STUDY}/fits", Fits.as_view(), name="api-study-fits"),
     path(f"{STUDY}/fits/<int:version>", OneFit.as_view(), name="api-study-fit"),
     path(f"{STUDY}/grid", Grid.as_view(), name="api-study-grid"),

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from fitting.models import Alert, Dirty, FitKind, FitState, RunDiagnosis, Study
-from fitting.queries import INSTABILITY, LR_SWEEP, find_current_fit, is_failing
+from fitting.queries import (
+    INSTABILITY,
+    LR_SWEEP,
+    find_current_fit,
+    is_failing,
+    read_switched_off,
+)
 from runs.models import Run
 
 ORDER = ("critical", "warn", "watch", "unknown", "ok")
@@ -102,5 +108,6 @@ def read_verdicts(study: Study) -> list[RunDiagnosis]:
 
 def read_study_verdicts(study: Study) -> list[dict[str, object]]:
     """Return the verdicts on the runs of a study together, as its current fits hold them."""
-    fits = [find_current_fit(study, name) for name in (LR_SWEEP, INSTABILITY)]
+    made = {LR_SWEEP, INSTABILITY} - read_switched_off(study).keys()
+    fits = [find_current_fit(study, name) for name in sorted(made, reverse=True)]
     return [item for fit in fits if fit is not None for item in fit.result.get("verdicts", [])]

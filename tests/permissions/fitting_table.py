@@ -65,6 +65,7 @@ FITTING = {
     "study-json": {"GET": Call(READ_TWIN)},
     "study-file": {"GET": Call(READ_PAGE)},
     "study-edit": {"GET": Call(EDIT_PAGE), "POST": Call(EDIT_PAGE, STUDY_FORM)},
+    "study-analysis": {"POST": Call(EDIT_PAGE, {"on": "0"})},
     "study-figure": {"GET": Call(READ_TWIN)},
     "forecast-freeze": {"POST": Call(EDIT_PAGE, {"quantity": "loss"})},
     "diagnosis-rules": {"GET": Call(READ_PAGE)},
@@ -94,6 +95,10 @@ FITTING = {
     "api-study-exclusions": {
         "GET": Call(API_READ),
         "POST": Call(API_EDIT, {"run": "run-1", "excluded": True, "reason": "noise"}),
+    },
+    "api-study-analyses": {
+        "GET": Call(API_READ),
+        "POST": Call(API_EDIT, {"analysis": "lr_sweep", "is_on": False}),
     },
     "api-study-fits": {"GET": Call(API_READ)},
     "api-study-fit": {"GET": Call(API_READ)},

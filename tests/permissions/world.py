@@ -116,6 +116,7 @@ def make_world() -> World:
         "key": find_token(make_token(get_user("spare"), Scope.READ, alpha)).key,
         "secret": services.create_login_link(get_user("newcomer")),
         "name": min(FIGURES),
+        "analysis": "lr_sweep",
         "rest": "mlflow/nothing",
         **make_measurements(alpha),
     }
