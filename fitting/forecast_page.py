@@ -9,7 +9,7 @@ from typing import Any
 from django.urls import reverse
 
 from fitting.compute_results import APPROACHES, PARAMETRIC, name_approach
-from fitting.forecasting import NAMES, NEEDS, Prediction, Target, predict
+from fitting.forecasting import LEVEL, LEVELS, NAMES, NEEDS, Prediction, Target, predict
 from fitting.models import Forecast, Quantity
 from fitting.queries import StudyView, find_version
 from fitting.scoring import Score, score
@@ -17,18 +17,38 @@ from fitting.texts import DASH, format_loss, format_lr
 from scaledash.lib.units import format_flops, format_quantity, parse_quantity
 
 Document = dict[str, object]
+
+
+def format_logit(value: float) -> str:
+    """Write an attention logit with four digits: "698.3", "23,917"."""
+    return f"{value:,.0f}" if value >= 1e3 else f"{value:.4g}"
+
+
+def format_step(value: float) -> str:
+    """Write a step."""
+    return f"{value:,.0f}"
+
+
 WRITERS: dict[Quantity, Callable[[Any], str]] = {
     Quantity.LOSS: format_loss,
     Quantity.OPTIMAL_SIZE: format_quantity,
     Quantity.OPTIMAL_LR: format_lr,
+    Quantity.MAX_LOGIT: format_logit,
 }
 PLACES: dict[str, Callable[[Any], str]] = {
     "n_params": format_quantity,
     "n_tokens": format_quantity,
     "flops": format_flops,
+    "peak_lr": format_lr,
+    "step": format_step,
 }
-LABELS = {Quantity.LOSS: "Loss", Quantity.OPTIMAL_SIZE: "N*", Quantity.OPTIMAL_LR: "LR*"}
-FIELDS = {"n": "n_params", "d": "n_tokens", "c": "flops"}
+LABELS = {
+    Quantity.LOSS: "Loss",
+    Quantity.OPTIMAL_SIZE: "N*",
+    Quantity.OPTIMAL_LR: "LR*",
+    Quantity.MAX_LOGIT: "Max attention logit",
+}
+FIELDS = {"n": "n_params", "d": "n_tokens", "c": "flops", "lr": "peak_lr"}
 
 
 def read_target(options: Mapping[str, str]) -> tuple[Target, str]:
@@ -117,6 +137,7 @@ def describe_prediction(found: Prediction) -> Document:
         "high": found.high,
         "decades_beyond": found.decades_beyond,
         "label": LABELS[quantity],
+        "level": LEVELS.get(quantity, LEVEL),
         **_write_numbers(quantity, found.value, found.low, found.high),
         "extrapolation": write_extrapolation(found.decades_beyond),
         "basis": write_basis(found.target.describe(), quantity),
@@ -138,6 +159,7 @@ def describe_forecast(forecast: Forecast, view: StudyView) -> Document:
         "value": forecast.value,
         "low": forecast.low,
         "high": forecast.high,
+        "level": LEVELS.get(quantity, LEVEL),
         **_write_numbers(quantity, forecast.value, forecast.low, forecast.high),
         "decades_beyond": forecast.decades_beyond,
         "extrapolation": write_extrapolation(forecast.decades_beyond),
@@ -173,12 +195,17 @@ def _write_numbers(
     return {
         "value_text": write(value),
         "interval_text": f"{write(low)} {DASH} {write(high)}" if has_interval else "",
+        "level_text": f"{100 * LEVELS.get(quantity, LEVEL):.0f} %",
     }
 
 
 def write_target(target: Mapping[str, object]) -> str:
-    """Write where a forecast is made: "N = 333k, D = 1.27M, qk_norm=ln"."""
-    parts = [f"{NAMES[key]} = {PLACES[key](target[key])}" for key in NAMES if key in target]
+    """Write where a forecast is made: "N = 333k, D = 1.27M, qk_norm=ln"; a step as "step 100"."""
+    parts = [
+        f"{name}{' ' if key == 'step' else ' = '}{PLACES[key](target[key])}"
+        for key, name in NAMES.items()
+        if key in target
+    ]
     return ", ".join([*parts, *filter(None, [str(target.get("variant", ""))])])
 
 
@@ -186,6 +213,8 @@ def write_basis(target: Mapping[str, object], quantity: Quantity) -> str:
     """Say which law a forecast comes from."""
     if quantity == Quantity.OPTIMAL_LR:
         return "power law of LR*"
+    if quantity == Quantity.MAX_LOGIT:
+        return "logits against size at this LR"
     return name_approach(PARAMETRIC if quantity == Quantity.LOSS else str(target["approach"]))
 
 

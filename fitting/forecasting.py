@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from fitting.compute_results import (
@@ -19,7 +19,7 @@ from fitting.compute_results import (
     take_at,
 )
 from fitting.models import Fit, Quantity
-from fitting.queries import COMPUTE_OPTIMAL, LR_SWEEP, TITLES, StudyView
+from fitting.queries import COMPUTE_OPTIMAL, INSTABILITY, LR_SWEEP, TITLES, StudyView
 from fitting.results import RefusalDoc, as_refusal, list_laws
 from fitting.switches import write_switched_off
 from scaledash.lib.units import format_quantity
@@ -38,13 +38,15 @@ class Target:
     n_params: float = math.nan
     n_tokens: float = math.nan
     flops: float = math.nan
+    peak_lr: float = math.nan
+    step: float = math.nan  # at which logits are compared: the study's choice, not asked for
 
     def describe(self) -> dict[str, object]:
         """Return the target as it is stored: what the quantity needs."""
-        wanted = {"variant": self.variant, **self.place}
-        return wanted | (
-            {"approach": self.approach} if self.quantity != Quantity.OPTIMAL_LR else {}
-        )
+        wanted: dict[str, object] = {"variant": self.variant, **self.place}
+        if self.quantity in (Quantity.LOSS, Quantity.OPTIMAL_SIZE):
+            wanted["approach"] = self.approach
+        return wanted if math.isnan(self.step) else {**wanted, "step": self.step}
 
     @property
     def place(self) -> dict[str, float]:
@@ -57,13 +59,22 @@ NEEDS = {
     Quantity.LOSS: ("n_params", "n_tokens"),
     Quantity.OPTIMAL_SIZE: ("flops",),
     Quantity.OPTIMAL_LR: ("n_params",),
+    Quantity.MAX_LOGIT: ("n_params", "peak_lr"),
 }
-NAMES = {"n_params": "N", "n_tokens": "D", "flops": "C"}
+NAMES = {"n_params": "N", "n_tokens": "D", "flops": "C", "peak_lr": "LR", "step": "step"}
+ANALYSES = {
+    Quantity.LOSS: COMPUTE_OPTIMAL,
+    Quantity.OPTIMAL_SIZE: COMPUTE_OPTIMAL,
+    Quantity.OPTIMAL_LR: LR_SWEEP,
+    Quantity.MAX_LOGIT: INSTABILITY,
+}
+LEVELS = {Quantity.MAX_LOGIT: 0.8}  # of the others LEVEL
+SAME_LR = 1.01
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A predicted number with its 95 % interval, and the fit that it comes from.
+    """A predicted number with its interval, and the fit that it comes from.
 
     `known` is what the fit had seen at the target: run ids, budgets or sizes.
     """
@@ -83,7 +94,7 @@ def predict(view: StudyView, target: Target) -> Prediction | RefusalDoc:
     if missing:
         what = "positive numbers" if len(missing) > 1 else "a positive number"
         return _refuse(f"needs {' and '.join(missing)} as {what}", "type it in")
-    analysis = LR_SWEEP if target.quantity == Quantity.OPTIMAL_LR else COMPUTE_OPTIMAL
+    analysis = ANALYSES[Quantity(target.quantity)]
     if analysis in view.off:
         sentence = f"the analysis {TITLES[analysis]} is {write_switched_off(view.off[analysis])}"
         return _refuse(sentence, "switch it on")
@@ -198,6 +209,52 @@ def _predict_lr(view: StudyView, target: Target) -> Prediction | RefusalDoc:
     return Prediction(target, value, *ends_known, decades, view.fit, list(scales))
 
 
+# --- attention logits ----------------------------------------------------------------------------
+def _predict_logit(view: StudyView, target: Target) -> Prediction | RefusalDoc:
+    result = view.instability or {}
+    lines = [item for item in result.get("forecasts", []) if _is_asked(item, target)]
+    if view.instability_fit is None or not lines:
+        return _refuse_logit(result, target)
+    if len(lines) > 1:
+        names = ", ".join(repr(item["variant"]) for item in lines)
+        return _refuse(f"several variants have this learning rate: {names}", "name one of them")
+    line: Mapping[str, Any] = lines[0]
+    if not line["x"][0] <= target.n_params <= line["x"][-1]:
+        ends = " to ".join(format_quantity(line["x"][place]) for place in (0, -1))
+        return _refuse(f"N lies outside {ends} parameters", "ask within them")
+    value, low, high = (
+        interpolate(line["x"], decode(line[name]), target.n_params)
+        for name in ("y", "y_low", "y_high")
+    )
+    place = replace(target, variant=line["variant"], peak_lr=line["lr"], step=line["step"])
+    decades = math.log10(target.n_params / line["sizes"][-1])
+    known = sorted(curve["run"] for curve in result["curves"])
+    ends_known = (_keep_finite(low), _keep_finite(high))
+    return Prediction(place, value, *ends_known, decades, view.instability_fit, known)
+
+
+def _is_asked(item: Mapping[str, Any], target: Target) -> bool:
+    is_variant = not target.variant or item["variant"] == target.variant
+    return is_variant and target.peak_lr / SAME_LR <= item["lr"] <= target.peak_lr * SAME_LR
+
+
+def _refuse_logit(result: Mapping[str, Any], target: Target) -> RefusalDoc:
+    """Say why there is no line for this learning rate: its own refusal, or what there is."""
+    if result.get("refusal"):
+        return result["refusal"]
+    for item in result.get("refused", []):
+        if _is_asked(item, target):
+            return item["refusal"]
+    rates = sorted({item["lr"] for item in result.get("forecasts", [])})
+    if not rates:
+        return _refuse("no law of this study gives attention logits", "log attn.max_logit.L*")
+    known = ", ".join(f"{lr:g}" for lr in rates)
+    named = f" and {target.variant!r}" if target.variant else ""
+    return _refuse(
+        f"no line for LR {target.peak_lr:g}{named}; the learning rates are {known}", "ask for one"
+    )
+
+
 def _keep_finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
@@ -212,4 +269,5 @@ PREDICTORS = {
     Quantity.LOSS: _predict_loss,
     Quantity.OPTIMAL_SIZE: _predict_size,
     Quantity.OPTIMAL_LR: _predict_lr,
+    Quantity.MAX_LOGIT: _predict_logit,
 }

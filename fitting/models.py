@@ -291,13 +291,15 @@ class Quantity(models.TextChoices):
     LOSS = "loss", "final loss of a run of N parameters on D tokens"
     OPTIMAL_SIZE = "optimal_size", "compute-optimal N at a budget C"
     OPTIMAL_LR = "optimal_lr", "best learning rate at N parameters"
+    MAX_LOGIT = "max_logit", "largest attention logit of a run of N parameters at LR"
 
 
 class Forecast(models.Model):
     """A prediction frozen before the runs that test it exist; it is never changed.
 
-    `target` holds variant, approach and those of n_params, n_tokens and flops that the quantity
-    needs. `known` names what the fit had seen of the target, so that only later evidence scores.
+    `target` holds variant, approach and those of n_params, n_tokens, flops, peak_lr and step that
+    the quantity needs. `known` names what the fit had seen of the target, so that only later
+    evidence scores.
     """
 
     study = models.ForeignKey(Study, models.CASCADE, related_name="forecasts")

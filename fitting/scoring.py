@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fitting.compute_results import decode, find_variant
+from fitting.forecasting import SAME_LR
 from fitting.models import Forecast, Quantity
 from fitting.queries import StudyView
 from fitting.results import as_refusal, list_scales
 from fitting.sizes import SAME_SIZE
 
 SAME_PLACE = 1.05  # of tokens and budgets: steps are whole numbers
+NEAR = 0.1  # of the step: a logit logged that much earlier still stands for it
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,33 @@ def _measure_lr(forecast: Forecast, view: StudyView) -> Measured | None:
     return None
 
 
+def _measure_logit(forecast: Forecast, view: StudyView) -> Measured | None:
+    """Return the logit at the step of new runs of this size, rate and variant, their mean."""
+    target, known = forecast.target, set(forecast.known)
+    result: Mapping[str, Any] = view.instability or {}
+    found = {
+        curve["run"]: value
+        for curve in result.get("curves", [])
+        if curve["run"] not in known
+        and curve["form"] == result["form"]
+        and curve["variant"] == target["variant"]
+        and is_near(curve["n"], target["n_params"], SAME_SIZE)
+        and is_near(curve["lr"], target["peak_lr"], SAME_LR)
+        and (value := _read_at(curve, target["step"])) is not None
+    }
+    if not found:
+        return None
+    mean = sum(math.log(value) for value in found.values()) / len(found)
+    return math.exp(mean), tuple(sorted(found))
+
+
+def _read_at(curve: Mapping[str, Any], step: float) -> float | None:
+    """Return the last positive value at or shortly before a step, None where there is none."""
+    values = zip(curve["steps"], decode(curve["logits"]), strict=True)
+    near = [value for at, value in values if (1 - NEAR) * step <= at <= step]
+    return near[-1] if near and math.isfinite(near[-1]) and near[-1] > 0 else None
+
+
 def is_near(one: float, other: float, factor: float) -> bool:
     """Say whether two positive numbers agree within a factor."""
     return other / factor <= one <= other * factor
@@ -108,4 +139,5 @@ MEASURES = {
     Quantity.LOSS: _measure_loss,
     Quantity.OPTIMAL_SIZE: _measure_size,
     Quantity.OPTIMAL_LR: _measure_lr,
+    Quantity.MAX_LOGIT: _measure_logit,
 }

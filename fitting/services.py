@@ -374,7 +374,7 @@ def freeze_forecast(view: StudyView, user: User | None, target: Target) -> Forec
     forecast = Forecast.objects.create(
         study=view.study,
         quantity=target.quantity,
-        target=target.describe(),
+        target=found.target.describe(),
         value=found.value,
         low=found.low,
         high=found.high,

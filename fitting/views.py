@@ -54,7 +54,7 @@ from teams.models import Project, Role
 from teams.pages import answer_json, get_principal, get_project, is_held, require_sign_in
 from teams.queries import find_role
 
-FORECAST_KEYS = ("quantity", "n", "d", "c", "approach", "variant")
+FORECAST_KEYS = ("quantity", "n", "d", "c", "lr", "approach", "variant")
 Crumbs = list[tuple[str, str | None]]
 FIELD_OF_POINTER = {"/slug": "name", "/selection": "group", "/variant_keys": "variant_keys"}
 

@@ -32,6 +32,7 @@ ASKED = [
     OpenApiParameter("n", str, description="N in parameters, such as 400M"),
     OpenApiParameter("d", str, description="D in tokens, such as 8B"),
     OpenApiParameter("c", str, description="C in FLOPs, such as 1e21"),
+    OpenApiParameter("lr", str, description="Peak learning rate, such as 3e-2"),
     OpenApiParameter("approach", str, description="Law that gives N*; approach 3 by default."),
     OpenApiParameter("variant", str, description="Label of the variant."),
 ]

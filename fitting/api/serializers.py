@@ -248,12 +248,15 @@ class RevisionDocument(serializers.Serializer):
 
 
 class ForecastFreeze(serializers.Serializer):
-    """A target: N and D for a loss, C for a compute-optimal size, N for a learning rate."""
+    """A target: N and D for a loss, C for a compute-optimal size, N for a learning rate, N and
+    LR for an attention logit.
+    """
 
     quantity = serializers.ChoiceField(Quantity.choices)
     n = serializers.CharField(required=False, help_text="N in parameters, such as 400M")
     d = serializers.CharField(required=False, help_text="D in tokens, such as 8B")
     c = serializers.CharField(required=False, help_text="C in FLOPs, such as 1e21")
+    lr = serializers.CharField(required=False, help_text="peak learning rate, such as 3e-2")
     approach = serializers.CharField(required=False)
     variant = serializers.CharField(required=False, allow_blank=True)
 
@@ -267,8 +270,10 @@ class PredictionDocument(serializers.Serializer):
     value = serializers.FloatField()
     low = serializers.FloatField(allow_null=True)
     high = serializers.FloatField(allow_null=True)
+    level = serializers.FloatField(help_text="of the interval from low to high")
     value_text = serializers.CharField()
     interval_text = serializers.CharField()
+    level_text = serializers.CharField()
     decades_beyond = serializers.FloatField()
     extrapolation = serializers.CharField()
     basis = serializers.CharField()

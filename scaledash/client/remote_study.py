@@ -147,17 +147,22 @@ class RemoteStudy:
         N: float | None = None,
         D: float | None = None,
         C: float | None = None,
+        lr: float | None = None,
         variant: str = "",
         approach: str | None = None,
     ) -> Prediction:
-        """Return what the newest laws say, with a 95 % interval, as the page of forecasts does.
+        """Return what the newest laws say, with its interval, as the page of forecasts does.
+
+        The interval is of 95 %, that of an attention logit of 80 %.
 
         Parameters
         ----------
         quantity : str
-            "loss" of a run of N and D, "optimal_size" of a budget C, "optimal_lr" at a size N.
-        N, D, C : float, optional
-            Parameters, tokens, FLOPs: those that the quantity needs.
+            "loss" of a run of N and D, "optimal_size" of a budget C, "optimal_lr" at a size N,
+            "max_logit" of a run of N at a peak learning rate lr: its largest attention logit at
+            the study's early step.
+        N, D, C, lr : float, optional
+            Parameters, tokens, FLOPs, peak learning rate: those that the quantity needs.
         variant : str
             Which runs, such as "qk_norm=ln"; by default the largest variant.
         approach : str, optional
@@ -168,7 +173,7 @@ class RemoteStudy:
         Refused
             No law of the study gives it; the message says why.
         """
-        asked = _write_target(quantity, {"n": N, "d": D, "c": C}, variant, approach)
+        asked = _write_target(quantity, {"n": N, "d": D, "c": C, "lr": lr}, variant, approach)
         return read_prediction(self._api.get(f"{self._path}/predict", asked))
 
     def freeze(
@@ -178,6 +183,7 @@ class RemoteStudy:
         N: float | None = None,
         D: float | None = None,
         C: float | None = None,
+        lr: float | None = None,
         variant: str = "",
         approach: str | None = None,
     ) -> Forecast:
@@ -190,7 +196,7 @@ class RemoteStudy:
         Refused
             No law of the study gives it; the message says why, and nothing is frozen.
         """
-        asked = _write_target(quantity, {"n": N, "d": D, "c": C}, variant, approach)
+        asked = _write_target(quantity, {"n": N, "d": D, "c": C, "lr": lr}, variant, approach)
         return read_forecast(self._api.post(f"{self._path}/forecasts", asked))
 
     def forecasts(self) -> list[Forecast]:
