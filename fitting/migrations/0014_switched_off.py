@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('fitting', '0012_fill_first_bad_step'),
+        ('fitting', '0013_mentions'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('fitting', '0013_switched_off'),
+        ('fitting', '0014_switched_off'),
     ]
 
     operations = [
