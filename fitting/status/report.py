@@ -70,6 +70,7 @@ def list_figures(readings: Readings, broker: Broker, disk: Disk | None) -> Itera
     yield describe_workers(readings, broker)
     yield describe_queue(readings, broker)
     yield describe_lag(readings)
+    yield describe_deep_lag(readings)
     yield describe_failures(readings)
     yield describe_ingest(readings)
     yield describe_disk(disk, readings)
@@ -133,6 +134,16 @@ def describe_lag(readings: Readings) -> Figure:
         fact = f"Fits are slow: one in twenty comes more than {p95:.0f} s after its change."
         return Figure("lag", label, text, WARN, fact, readings.fitted_at)
     return Figure("lag", label, text, at=readings.fitted_at)
+
+
+def describe_deep_lag(readings: Readings) -> Figure:
+    """Say how long deep fits took; they wait until nothing else is to do, so none is too late."""
+    p50, p95 = readings.deep_p50_seconds, readings.deep_p95_seconds
+    label = f"Deep fits, last {WINDOW_SECONDS // 60} min"
+    if p50 is None or p95 is None:
+        return Figure("deep", label, "no deep fit was published", at=readings.now)
+    text = f"lag p50 {p50:.1f} s, p95 {p95:.1f} s, {readings.n_deep:,} fits"
+    return Figure("deep", label, text, at=readings.deep_at)
 
 
 def describe_failures(readings: Readings) -> Figure:

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db import connection
 
 from fitting import outbox
+from fitting.models import FitKind
 
 WINDOW_SECONDS = 3600
 RATE_SECONDS = 60
@@ -22,12 +23,12 @@ SELECT count(*) FILTER (WHERE s.lease_until > clock_timestamp()),
        count(*) FILTER (WHERE s.last_error <> '')
 FROM fitting_fitstate s
 """
-# Primary key, backwards: the newest thousand fits.
+# Primary key, backwards: of the newest two thousand fits those of one kind.
 LAG = """
 SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY lag_seconds),
        percentile_cont(0.95) WITHIN GROUP (ORDER BY lag_seconds), max(created_at)
-FROM (SELECT lag_seconds, created_at FROM fitting_fit ORDER BY id DESC LIMIT 1000) newest
-WHERE created_at > clock_timestamp() - make_interval(secs => %(window)s)
+FROM (SELECT kind, lag_seconds, created_at FROM fitting_fit ORDER BY id DESC LIMIT 2000) newest
+WHERE created_at > clock_timestamp() - make_interval(secs => %(window)s) AND kind = %(kind)s
 """
 # BRIN batch_by_time.
 RATE = """
@@ -46,7 +47,11 @@ SELECT pg_database_size(current_database()), current_setting('server_version'), 
 
 @dataclass(frozen=True)
 class Readings:
-    """Numbers of one moment, by the database's clock; None where nothing was there to measure."""
+    """Numbers of one moment, by the database's clock; None where nothing was there to measure.
+
+    `lag` and `claimable` are of fast fits, which follow a change at once; deep ones wait behind
+    all of them by design.
+    """
 
     n_dirty: int
     oldest_seconds: float | None
@@ -65,6 +70,10 @@ class Readings:
     postgres_version: str
     now: datetime
     claimable_seconds: float = 0.0
+    n_deep: int = 0
+    deep_p50_seconds: float | None = None
+    deep_p95_seconds: float | None = None
+    deep_at: datetime | None = None
 
 
 def read_readings(sweeper_name: str) -> Readings:
@@ -72,11 +81,12 @@ def read_readings(sweeper_name: str) -> Readings:
     return Readings(
         *_fetch(QUEUE, {}),
         *_fetch(STATES, {}),
-        *_fetch(LAG, {"window": WINDOW_SECONDS}),
+        *_fetch(LAG, {"window": WINDOW_SECONDS, "kind": FitKind.FAST}),
         *_fetch(RATE, {"window": RATE_SECONDS}),
         *_fetch(SWEEP, {"name": sweeper_name}),
         *_fetch(SERVER, {}),
-        claimable_seconds=max((item.seconds for item in outbox.find_waiting()), default=0.0),
+        max((item.seconds for item in outbox.find_waiting([FitKind.FAST])), default=0.0),
+        *_fetch(LAG, {"window": WINDOW_SECONDS, "kind": FitKind.DEEP}),
     )
 
 

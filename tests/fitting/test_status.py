@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from fitting.models import Dirty, Fit, FitKind
+from fitting.queries import LR_SWEEP
 from fitting.status.broker import AWAY, NOT_CONFIGURED, UP, Broker, ask_broker, asker
 from fitting.status.report import ALL_WELL, Disk, build_report, write_bytes
 from fitting.status.store import Readings, read_readings
 from fitting.sweeper import CONNECTION_NAME
+from tests.fitting.factories import make_study
 from tests.fitting.waiting import wait_until
 from tests.runs.factories import Job, make_api, open_run
 from tests.teams.factories import make_user, sign_in
@@ -67,6 +71,12 @@ def test_each_trouble_of_the_database_is_named(changes: dict[str, object], words
     assert words in report(replace(WELL, **changes))["sentence"]
 
 
+def test_deep_fits_that_waited_their_turn_are_no_trouble() -> None:
+    late = replace(WELL, n_deep=14, deep_p50_seconds=40.0, deep_p95_seconds=95.0, deep_at=NOW)
+    assert report(late)["sentence"] == ALL_WELL
+    assert text_of(report(late), "deep") == "lag p50 40.0 s, p95 95.0 s, 14 fits"
+
+
 def test_a_stopped_worker_is_named() -> None:
     assert "No worker answers" in report(broker=replace(BROKER, n_workers=0))["sentence"]
 
@@ -113,6 +123,38 @@ def test_stored_points_are_counted() -> None:
     assert (readings.n_points, readings.n_batches) == (3, 1)
     assert readings.received_at is not None
     assert readings.database_bytes > 1_000_000
+
+
+@pytest.mark.django_db
+def test_the_lag_of_fast_fits_is_measured_apart_from_that_of_deep_ones() -> None:
+    study = make_study()
+    for kind, lag in ((FitKind.FAST, 1.0), (FitKind.FAST, 2.0), (FitKind.DEEP, 90.0)):
+        Fit.objects.create(
+            study=study,
+            analysis=LR_SWEEP,
+            kind=kind,
+            token=int(lag),
+            n_runs=1,
+            n_points=1,
+            data_at=timezone.now(),
+            duration_seconds=0.1,
+            lag_seconds=lag,
+            result={},
+        )
+    readings = read_readings(CONNECTION_NAME)
+    assert (readings.n_fits, readings.lag_p95_seconds) == (2, pytest.approx(1.95))
+    assert (readings.n_deep, readings.deep_p95_seconds) == (1, 90.0)
+
+
+@pytest.mark.django_db
+def test_a_deep_fit_that_waits_is_no_study_that_nobody_fits() -> None:
+    study = make_study()
+    Dirty.objects.all().delete()
+    long_ago = timezone.now() - timedelta(seconds=300)
+    Dirty.objects.create(subject=study.pk, kind=FitKind.DEEP, at=long_ago)
+    assert read_readings(CONNECTION_NAME).claimable_seconds == 0.0
+    Dirty.objects.create(subject=study.pk, kind=FitKind.FAST, at=long_ago)
+    assert read_readings(CONNECTION_NAME).claimable_seconds > 290
 
 
 @pytest.mark.django_db
