@@ -16,11 +16,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from benchmarks import ingest, pages, plots, reads, refits
+from benchmarks import diagnoses, ingest, pages, plots, reads, refits
 from benchmarks.stage import Stage, open_stage
 from benchmarks.table import Row, print_rows
 
-SERVED = ("disk", "ingest", "reads", "pages", "plots", "refits")
+SERVED = ("disk", "ingest", "reads", "pages", "plots", "diagnoses", "refits")
 PARTS = (*SERVED, "log", "fits", "peers")
 
 
@@ -57,7 +57,8 @@ def measure_server(stage: Stage, wanted: list[str]) -> Iterator[Row]:
     """Yield the rows of the parts that need a server, saying each as it comes."""
     # Disk first: what is compacted and packed besides would be counted as well.
     parts = {"disk": ingest.measure_disk, "ingest": ingest.measure, "reads": reads.measure}
-    parts |= {"pages": pages.measure, "plots": plots.measure, "refits": refits.measure}
+    parts |= {"pages": pages.measure, "plots": plots.measure}
+    parts |= {"diagnoses": diagnoses.measure, "refits": refits.measure}
     for name, measure in parts.items():
         for row in measure(stage) if name in wanted else ():
             print(f"  {row.what}: {row.value:,.4g} {row.unit}", file=sys.stderr, flush=True)

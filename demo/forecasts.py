@@ -23,6 +23,7 @@ from demo.studies import COMPUTE_OPTIMAL, LR_SWEEP, PROJECT
 
 Run = dict[str, Any]
 HELD_WIDTH, HELD_FLOPS = 128, 3e12  # the largest width of the sweep, the largest fitted budget
+LOGIT_LRS = (0.01, 0.03, 0.1)  # at which attention logits grow and runs still train
 MIDDLE_WIDTH = 48  # of the held budget; its loss is forecast
 APPROACHES = ("isoflop", "chinchilla_parametric")
 UNFORECAST = "C"  # loaded last of its stage, while the fits of the others are computed
@@ -32,10 +33,11 @@ WAIT_SECONDS, POLL_SECONDS = 45.0, 0.5
 
 @dataclass(frozen=True)
 class Wish:
-    """A forecast to freeze: what of which study."""
+    """A forecast to freeze: what of which study, and the runs whose diagnoses it reads."""
 
     study: str
     target: Document
+    diagnosed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,18 @@ def list_held_wishes() -> list[Wish]:
     return [
         *(Wish(str(COMPUTE_OPTIMAL["slug"]), target) for target in compute),
         *(Wish(str(LR_SWEEP["slug"]), target) for target in best_lrs),
+        *list_logit_wishes(),
     ]
+
+
+def list_logit_wishes() -> list[Wish]:
+    """The attention logits of the largest width without QK-norm, from those of the smaller ones."""
+    bare = [cell for cell in make_sweep() if not cell.qk_norm and cell.lr in LOGIT_LRS]
+    size = next(c.shape.n_params_non_embedding for c in bare if c.width == HELD_WIDTH)
+    read = tuple(cell.uid for cell in bare if cell.width < HELD_WIDTH)
+    target = {"quantity": "max_logit", "n": str(size), "variant": "qk_norm=none"}
+    slug = str(LR_SWEEP["slug"])
+    return [Wish(slug, {**target, "lr": f"{lr:g}"}, read) for lr in LOGIT_LRS]
 
 
 def list_beyond_wishes() -> list[Wish]:
@@ -135,7 +148,8 @@ def freeze_forecasts(server: Connection, wishes: list[Wish]) -> int:
     frozen = 0
     for slug in dict.fromkeys(wish.study for wish in wishes if wish.study in places):
         at = places[slug]
-        if wait_for_fit(server, at):
+        uids = {uid for wish in wishes if wish.study == slug for uid in wish.diagnosed}
+        if wait_for_diagnoses(server, sorted(uids)) and wait_for_fit(server, at):
             targets = [wish.target for wish in wishes if wish.study == slug]
             frozen += sum(freeze(server, at, target) for target in targets)
     return frozen
@@ -149,6 +163,18 @@ def freeze(server: Connection, at: str, target: Document) -> bool:
         if refusal.status != 422:
             raise
         return False
+    return True
+
+
+def wait_for_diagnoses(server: Connection, uids: list[str]) -> bool:
+    """Wait until each of these runs has been judged; False where one is not in time."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    for uid in uids:
+        path = f"/api/v1/runs/{uid}/diagnoses?project={PROJECT['slug']}"
+        while server.get(path)["computed_at"] is None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
     return True
 
 

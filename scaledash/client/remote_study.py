@@ -144,12 +144,9 @@ class RemoteStudy:
         self,
         quantity: str,
         *,
-        N: float | None = None,
-        D: float | None = None,
-        C: float | None = None,
-        lr: float | None = None,
         variant: str = "",
         approach: str | None = None,
+        **place: float | None,
     ) -> Prediction:
         """Return what the newest laws say, with its interval, as the page of forecasts does.
 
@@ -161,31 +158,29 @@ class RemoteStudy:
             "loss" of a run of N and D, "optimal_size" of a budget C, "optimal_lr" at a size N,
             "max_logit" of a run of N at a peak learning rate lr: its largest attention logit at
             the study's early step.
-        N, D, C, lr : float, optional
-            Parameters, tokens, FLOPs, peak learning rate: those that the quantity needs.
         variant : str
             Which runs, such as "qk_norm=ln"; by default the largest variant.
         approach : str, optional
             Law that gives the optimal size; by default the parametric one.
+        **place : float
+            N, D, C and lr: parameters, tokens, FLOPs, peak learning rate; those that the
+            quantity needs.
 
         Raises
         ------
         Refused
             No law of the study gives it; the message says why.
         """
-        asked = _write_target(quantity, {"n": N, "d": D, "c": C, "lr": lr}, variant, approach)
+        asked = _write_target(quantity, place, variant, approach)
         return read_prediction(self._api.get(f"{self._path}/predict", asked))
 
     def freeze(
         self,
         quantity: str,
         *,
-        N: float | None = None,
-        D: float | None = None,
-        C: float | None = None,
-        lr: float | None = None,
         variant: str = "",
         approach: str | None = None,
+        **place: float | None,
     ) -> Forecast:
         """Put what `predict` says now into the register; it is never changed afterwards.
 
@@ -196,7 +191,7 @@ class RemoteStudy:
         Refused
             No law of the study gives it; the message says why, and nothing is frozen.
         """
-        asked = _write_target(quantity, {"n": N, "d": D, "c": C, "lr": lr}, variant, approach)
+        asked = _write_target(quantity, place, variant, approach)
         return read_forecast(self._api.post(f"{self._path}/forecasts", asked))
 
     def forecasts(self) -> list[Forecast]:
@@ -253,9 +248,17 @@ class RemoteStudy:
         return f"RemoteStudy({self.project}/{self.slug})"
 
 
+PLACES = {"N": "n", "D": "d", "C": "c", "lr": "lr"}
+
+
 def _write_target(
     quantity: str, place: Mapping[str, float | None], variant: str, approach: str | None
 ) -> dict[str, str]:
-    numbers = {name: repr(float(value)) for name, value in place.items() if value is not None}
+    unknown = sorted(set(place) - set(PLACES))
+    if unknown:
+        raise UsageError(f"{unknown[0]!r} is no place; say {', '.join(PLACES)}")
+    numbers = {
+        PLACES[name]: repr(float(value)) for name, value in place.items() if value is not None
+    }
     named = {"variant": variant, "approach": approach}
     return {"quantity": quantity, **numbers, **{key: text for key, text in named.items() if text}}

@@ -25,7 +25,15 @@ def test_largest_budget_and_width_wait_for_the_first_forecasts(stages: list[Stag
     assert not [name for name in early if "d128" in name or "C3e12" in name]
     held = {run["id"]: run["name"] for run in stages[1].runs}
     assert all("d128" in held[uid] or "C3e12" in held[uid] for uid in stages[1].scoring)
-    assert len(list_held_wishes()) == 5
+    assert len(list_held_wishes()) == 8
+
+
+def test_attention_logits_are_forecast_from_the_smaller_widths_alone() -> None:
+    wishes = [wish for wish in list_held_wishes() if wish.target["quantity"] == "max_logit"]
+    assert [wish.target["lr"] for wish in wishes] == ["0.01", "0.03", "0.1"]
+    read = {cell.uid: cell for cell in list_cells(["A1"])}
+    widths = {read[uid].width for wish in wishes for uid in wish.diagnosed}
+    assert widths == {16, 32, 48, 64, 96}
 
 
 def test_the_budget_beyond_comes_after_all_others(stages: list[Stage]) -> None:

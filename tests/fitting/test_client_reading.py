@@ -101,6 +101,11 @@ def test_client_knows_every_live_analysis_and_a_law_of_each(
     assert told == set(ANALYSES)
 
 
+def test_a_place_that_no_prediction_has_is_named(study: Study, api: scaledash.Api) -> None:
+    with pytest.raises(scaledash.UsageError, match="'n' is no place; say N, D, C, lr"):
+        api.study("alpha/sweep").predict("optimal_lr", n=590_000)
+
+
 def test_study_predicts_freezes_and_lists_forecasts(live_web: str, study: Study) -> None:
     writer = scaledash.Api(live_web, make_token(get_user("ann"), Scope.ADMIN))
     reader = scaledash.Api(live_web, make_token(get_user("ann"), Scope.READ))
