@@ -12,7 +12,12 @@ import django
 from django.conf import settings
 
 from fitting.status.broker import AWAY, NOT_CONFIGURED, UP, Broker
-from fitting.status.store import RATE_SECONDS, WINDOW_SECONDS, Readings
+from fitting.status.store import (
+    DEEP_WINDOW_SECONDS,
+    RATE_SECONDS,
+    WINDOW_SECONDS,
+    Readings,
+)
 
 OK, WARN, BAD = "ok", "warn", "bad"
 RANK = {BAD: 0, WARN: 1, OK: 2}
@@ -139,7 +144,7 @@ def describe_lag(readings: Readings) -> Figure:
 def describe_deep_lag(readings: Readings) -> Figure:
     """Say how long deep fits took; they wait until nothing else is to do, so none is too late."""
     p50, p95 = readings.deep_p50_seconds, readings.deep_p95_seconds
-    label = f"Deep fits, last {WINDOW_SECONDS // 60} min"
+    label = f"Deep fits, last {DEEP_WINDOW_SECONDS // 60} min"
     if p50 is None or p95 is None:
         return Figure("deep", label, "no deep fit was published", at=readings.now)
     text = f"lag p50 {p50:.1f} s, p95 {p95:.1f} s, {readings.n_deep:,} fits"
