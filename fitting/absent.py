@@ -17,6 +17,7 @@ from fitting.queries import (
     COMPUTE_OPTIMAL,
     CRITICAL_BATCH,
     INSTABILITY,
+    LADDERS,
     LR_BATCH,
     LR_SCHEDULE,
     LR_SWEEP,
@@ -31,7 +32,7 @@ from fitting.score_figures import find_refusal as find_score_refusal
 from fitting.score_figures import list_curves
 from fitting.switches import write_switched_off
 
-PENDING = "pending"  # comes with the deep fit; nothing is missing
+SILENT = ("pending", "switched_off")  # comes with the deep fit; said by the switch itself
 LOGGED = {"gradient_rms": "Gradient RMS against size", "log_z": "log Z against step"}
 APPROACHES = {ISOFLOP: "IsoFLOP", PARAMETRIC: "Parametric L(N, D)", ENVELOPE: "Envelope"}
 
@@ -46,7 +47,7 @@ def list_absent(view: StudyView) -> list[dict[str, str]]:
     return off + [
         {"law": law, "sentence": refusal["sentence"], "cure": refusal["cure"]}
         for analysis, law, refusal in _list_refusals(view)
-        if refusal and refusal["code"] != PENDING and analysis not in view.off
+        if refusal and refusal["code"] not in SILENT and analysis not in view.off
     ]
 
 
@@ -93,7 +94,9 @@ def drop_absent(
     Where no law of compute can be fitted to anything, the coverage stands in the figures' place.
     """
     absent = {*_find_absent_instability(view)}
-    if len((view.compute or {}).get("ladders", [])) < 2:
+    compute: Mapping[str, Any] = view.compute or {}
+    compared = compute.get("variants" if LADDERS in view.off else "ladders", [])
+    if len(compared) < 2:
         absent.add("compare")
     if not list_families(view):
         absent.add("schedule")

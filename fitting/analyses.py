@@ -121,7 +121,7 @@ def run_lr_sweep(data: LrSweepInput, study: Study, kind: FitKind) -> Result:
 def run_compute_optimal(data: ComputeInput, study: Study, kind: FitKind) -> Result:
     """Fit approaches 1 to 3; the curves are kept as the envelope's figure draws them."""
     options = _known_options(study.settings.get(COMPUTE_OPTIMAL, {}), ("seed", "delta"))
-    chosen = ComputeSettings(replicas=COMPUTE_REPLICAS[kind], **options)
+    chosen = ComputeSettings(replicas=COMPUTE_REPLICAS[kind], off=data.off, **options)
     result = analyse_compute_optimal(data.table, chosen, data.curves, data.guests)
     size_of = {row.uid: row for row in data.rows.included}
     curves = [

@@ -36,6 +36,7 @@ from fitting.tabs import (
     TABS,
     TALL,
     choose_tab,
+    is_tab_off,
     list_analyses,
     list_figures,
     list_tabs,
@@ -114,8 +115,11 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         "fit": describe_fit(view),
         "progress": vars(view.progress),
         "definition": describe_definition(view),
-        "kpis": _summarise(view, tab, options, compute)
-        or summarise(result, optima, laws, rows, names),
+        "kpis": _mark_off(
+            view,
+            tab,
+            _summarise(view, tab, options, compute) or summarise(result, optima, laws, rows, names),
+        ),
         "variants": variants,
         "variant_texts": names,
         "chosen_variant": wanted if wanted in names else "",
@@ -128,6 +132,7 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         **compute,
         "exclusions": describe_exclusions(view, (shown or TABS[choose_tab(view)]).result(view)),
         "absent": list_absent(view),
+        "is_tab_off": not view.progress.is_pinned and is_tab_off(view, tab),
         "switches": []
         if view.progress.is_pinned
         else build_switches(view, list_analyses(view, tab)),
@@ -137,6 +142,13 @@ def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[s
         "n_runs": len(rows),
         "runs": [describe_row(row) for row in sorted(rows, key=lambda row: not row.excluded)],
     }
+
+
+def _mark_off(view: StudyView, tab: str, kpis: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Say beside numbers that are missing that their analysis is switched off."""
+    if not is_tab_off(view, tab if TABS.get(tab) and TABS[tab].analysis else FIRST):
+        return kpis
+    return [kpi if kpi["value"] else {**kpi, "basis": "switched off"} for kpi in kpis]
 
 
 def _summarise(

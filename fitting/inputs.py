@@ -20,7 +20,7 @@ from fitting.maths.final_loss import estimate_final_loss
 from fitting.maths.lr_batch import BatchTable
 from fitting.maths.lr_sweep import LrSweepTable
 from fitting.models import Fit, FitKind, Study
-from fitting.queries import LR_SWEEP, find_newest
+from fitting.queries import COMPUTE_PARTS, ENVELOPE, LR_SWEEP, find_newest, read_switched_off
 from fitting.rows import StudyRow, StudyRows, find_known_losses, read_rows, take_known_loss
 
 MAX_CURVES = 400  # a curve takes 1 to 2 ms to read
@@ -82,6 +82,7 @@ class ComputeInput(AnalysisInput):
     table: ComputeTable
     curves: Mapping[str, LossCurve] | None
     guests: Mapping[str, ComputeTable] = field(default_factory=dict)
+    off: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,12 +144,16 @@ def read_compute_optimal(
     counted = [row for row in included if row.has_compute and row.has_ended]
     choices = describe_choices(study, rows, version, "compute_optimal")
     choices["curves"] = {row.uid: [row.stamp, row.total_steps] for row in counted}
-    curves = read_curves(counted) if kind == FitKind.DEEP else None
+    off = tuple(name for name in read_switched_off(study) if name in COMPUTE_PARTS)
+    if off:
+        choices["off"] = sorted(off)
+    needs_curves = kind == FitKind.DEEP and ENVELOPE not in off
+    curves = read_curves(counted) if needs_curves else None
     n_points = sum(row.n_values for row in counted)
     guests = read_guests(study)
     choices["guests"] = {name: guest.digest() for name, guest in guests.items()}
     digest = digest_choices(table.digest(), choices)
-    return ComputeInput(rows, digest, n_points, table, curves, guests)
+    return ComputeInput(rows, digest, n_points, table, curves, guests, off)
 
 
 def read_guests(study: Study) -> dict[str, ComputeTable]:

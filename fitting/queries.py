@@ -32,6 +32,15 @@ ANALYSES = (
     RL_SIGMOID,
     INSTABILITY,
 )
+# Parts of the compute-optimal analysis that are switched by themselves.
+ISOFLOP, ENVELOPE, PARAMETRIC, OVERTRAINING, LADDERS = COMPUTE_PARTS = (
+    "isoflop",
+    "chinchilla_envelope",
+    "chinchilla_parametric",
+    "overtraining",
+    "ladders",
+)
+SWITCHABLE = (LR_SWEEP, COMPUTE_OPTIMAL, *COMPUTE_PARTS, *ANALYSES[2:])
 # analysis -> the members of a StudyView that hold its fits
 MEMBERS = {
     LR_SWEEP: ("fit",),
@@ -45,6 +54,11 @@ MEMBERS = {
 TITLES = {
     LR_SWEEP: "LR sweep",
     COMPUTE_OPTIMAL: "Compute-optimal",
+    ISOFLOP: "IsoFLOP",
+    ENVELOPE: "Envelope",
+    PARAMETRIC: "Parametric L(N, D)",
+    OVERTRAINING: "Over-training",
+    LADDERS: "Variants",
     LR_BATCH: "Learning rate and batch",
     CRITICAL_BATCH: "Critical batch",
     LR_SCHEDULE: "Schedules",
@@ -193,7 +207,7 @@ def hide_fits(view: StudyView, off: Mapping[str, SwitchedOff]) -> StudyView:
     if not off:
         return view
     hidden = {member: None for name in off for member in MEMBERS.get(name, ())}
-    return replace(view, **hidden, off=off, last=view)
+    return replace(view, **hidden, off=off, last=replace(view, off=off))
 
 
 def fill_losses(study: Study, rows: StudyRows, fit: Fit | None) -> StudyRows:
@@ -249,7 +263,7 @@ def read_progress(
     study: Study, fit: Fit | None, off: Mapping[str, SwitchedOff] | None = None
 ) -> Progress:
     """Return how far the fits are behind the data; those of analyses that are off are not made."""
-    n_made, is_off = len(ANALYSES) - len(off or {}), LR_SWEEP in (off or {})
+    n_made, is_off = len(set(ANALYSES) - set(off or ())), LR_SWEEP in (off or {})
     now = outbox.read_revision(study.pk)
     state = FitState.objects.filter(subject=study.pk, kind=FitKind.FAST).first()
     as_of = state.progress.get("data_at") if state else None

@@ -23,7 +23,7 @@ from fitting.models import (
     StudyRun,
     SwitchedOff,
 )
-from fitting.queries import ANALYSES, TITLES, StudyView
+from fitting.queries import SWITCHABLE, TITLES, StudyView
 from runs.models import NAME_LENGTH, Run
 from teams import audit
 from teams import services as teams
@@ -129,8 +129,8 @@ def edit_study(study: Study, changes: Mapping[str, object]) -> Study:
 @transaction.atomic
 def switch_analysis(study: Study, user: User | None, analysis: str, is_on: bool) -> bool:
     """Let a study make an analysis or not; False where it is so already. Fits are never erased."""
-    if analysis not in ANALYSES:
-        message = f"{analysis[:40]!r} is no analysis; there are {', '.join(ANALYSES)}."
+    if analysis not in SWITCHABLE:
+        message = f"{analysis[:40]!r} is no analysis; there are {', '.join(SWITCHABLE)}."
         raise Refused("unknown_value", message, "/analysis")
     mine = SwitchedOff.objects.filter(study=study, analysis=analysis)
     if is_on:

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from fitting import tabs
-from fitting.queries import ANALYSES, find_study
+from fitting.queries import SWITCHABLE, find_study
 from fitting.services import switch_analysis
 from teams.models import Role
 from teams.pages import get_principal, get_project, require_sign_in
@@ -20,7 +20,7 @@ def switch(request: HttpRequest, slug: str, study_slug: str, analysis: str) -> H
     """Let a study make an analysis, or no longer, and go back to where the switch stands."""
     project = get_project(request, slug, Role.EDITOR)
     study = find_study(get_principal(request), project, study_slug)
-    if study is None or analysis not in ANALYSES:
+    if study is None or analysis not in SWITCHABLE:
         raise Http404
     switch_analysis(study, request.user, analysis, request.POST.get("on") == "1")
     tab = request.POST.get("tab", "")

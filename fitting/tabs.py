@@ -22,10 +22,15 @@ from fitting.plots.surface import RESIDUAL
 from fitting.queries import (
     COMPUTE_OPTIMAL,
     CRITICAL_BATCH,
+    ENVELOPE,
     INSTABILITY,
+    ISOFLOP,
+    LADDERS,
     LR_BATCH,
     LR_SCHEDULE,
     LR_SWEEP,
+    OVERTRAINING,
+    PARAMETRIC,
     RL_SIGMOID,
     StudyView,
 )
@@ -42,7 +47,8 @@ Exclusions = Mapping[str, Any] | None
 class Tab:
     """One tab: its label, its figures, the large one first, and what it adds to the document.
 
-    `analysis` is the one whose fits it shows, "" where it shows those of several.
+    `analysis` is the one whose fits it shows, "" where it shows those of several; `parts` are
+    switched by themselves, and without its only part a tab has nothing to show.
     `build` fills the member `member`, or where that is empty several; `summarise` gives the row of
     numbers on top, and `result` the analysis whose exclusions stand in the rail. Without them
     those of the sweep do.
@@ -55,6 +61,7 @@ class Tab:
     build: Callable[[StudyView, Options], Document] | None = None
     summarise: Callable[[StudyView, Options], list[Document]] | None = None
     result: Callable[[StudyView], Exclusions] = lambda view: view.result
+    parts: tuple[str, ...] = ()
 
     def describe(self, view: StudyView, options: Options) -> Document:
         """Return what the tab adds to the document of the page."""
@@ -81,9 +88,14 @@ TABS: Mapping[str, Tab] = {
         COMPUTE_OPTIMAL,
         ("isoflop", "optimal_params", "optimal_tokens", "tokens_per_param"),
         result=_read_compute,
+        parts=(ISOFLOP,),
     ),
     "parametric": Tab(
-        "Parametric", COMPUTE_OPTIMAL, ("surface", "residuals"), result=_read_compute
+        "Parametric",
+        COMPUTE_OPTIMAL,
+        ("surface", "residuals"),
+        result=_read_compute,
+        parts=(PARAMETRIC,),
     ),
     "frontier": Tab(
         "Frontier",
@@ -92,6 +104,7 @@ TABS: Mapping[str, Tab] = {
         "overtraining",
         describe_overtraining,
         result=_read_compute,
+        parts=(ENVELOPE, OVERTRAINING),
     ),
     "compare": Tab(
         "Variants",
@@ -100,6 +113,7 @@ TABS: Mapping[str, Tab] = {
         "comparison",
         build_comparison,
         summarise_comparison,
+        parts=(LADDERS,),
     ),
     "schedule": Tab(
         "Schedules",
@@ -207,6 +221,8 @@ def list_figures(view: StudyView, tab: str, variant: str = "") -> list[str]:
         return []
     analysis = TABS[tab].analysis
     shown = drop_absent(view, TABS[tab].figures, variant=variant)
+    if is_tab_off(view, tab) and TABS[tab].parts:
+        return []
     return [name for name in shown if ANALYSIS_OF.get(name, analysis) not in view.off]
 
 
@@ -216,7 +232,15 @@ def list_analyses(view: StudyView, tab: str) -> list[str]:
         return []
     shown = drop_absent(view.last or view, TABS[tab].figures)
     more = [name for figure, name in ANALYSIS_OF.items() if figure in shown or name in view.off]
-    return [TABS[tab].analysis, *(more if tab == FIRST else ())]
+    return [TABS[tab].analysis, *TABS[tab].parts, *(more if tab == FIRST else ())]
+
+
+def is_tab_off(view: StudyView, tab: str) -> bool:
+    """Say whether what a tab shows is switched off."""
+    if tab not in TABS:
+        return False
+    parts = TABS[tab].parts
+    return TABS[tab].analysis in view.off or (len(parts) == 1 and parts[0] in view.off)
 
 
 def find_analysis(tab: str) -> str:

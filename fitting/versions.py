@@ -31,7 +31,12 @@ TABS = {LR_SWEEP: "lr", COMPUTE_OPTIMAL: "isoflop"}
 SHOWN = 20
 NAMED = 3  # runs by name in a sentence
 MAX_MOVED = 4  # results by name in a sentence
-SETTING_TEXTS = {"replicas": "replicas", "seed": "seed", "estimator": "estimator of the loss"}
+SETTING_TEXTS = {
+    "replicas": "replicas",
+    "seed": "seed",
+    "estimator": "estimator of the loss",
+    "off": "off",
+}
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,8 @@ def _name_runs(text: str, uids: list[str], names: Mapping[str, str]) -> Iterator
 def _compare_settings(before: Fit, after: Fit) -> Iterator[str]:
     old, new = before.result["settings"], after.result["settings"]
     for name in sorted({*old, *new}):
-        if old.get(name) != new.get(name):
+        is_known = old.get(name) or new.get(name)  # else a setting that came with a later version
+        if is_known and old.get(name) != new.get(name):
             text = SETTING_TEXTS.get(name, name.replace("_", " "))
             yield f"{text}: {_write(old.get(name))} \N{RIGHTWARDS ARROW} {_write(new.get(name))}"
     for name, text in (("loss_metric", "loss"), ("variant_keys", "variants"), ("sources", "axes")):

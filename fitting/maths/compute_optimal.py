@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,12 +27,16 @@ PARAMETRIC, SECOND, ISOFLOP, ENVELOPE, OVERTRAINING = (
     "chinchilla_envelope",
     "overtraining",
 )
+LADDERS = "ladders"
+PARTS = (ISOFLOP, ENVELOPE, PARAMETRIC, OVERTRAINING, LADDERS)  # each may be left out
 N_BUDGETS = 48
 MAX_ENVELOPE_REPLICAS = 1000
 REPLICA_SAMPLE = 400  # kept with the fit: 40 kB
 NO_CURVES = Refusal(
     "pending", "the envelope reads every loss curve and comes with the deep fit", "wait a moment"
 )
+
+SWITCHED_OFF = Refusal("switched_off", "switched off for this study", "switch it on")
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,18 @@ class ComputeSettings(Record):
     seed : seed of every random step
     delta : Huber threshold of approach 3, on log residuals
     x_max_factor : frontiers are drawn to this multiple of the largest budget
+    off : of PARTS, those that are not computed; a Refusal stands in their place
     """
 
     replicas: int = 1000
     seed: int = 0
     delta: float = 1e-3
     x_max_factor: float = 10.0
+    off: tuple[str, ...] = ()
+
+    def fit(self, part: str, compute: Callable[[], Fit | Refusal]) -> Fit | Refusal:
+        """Return what a part computes, or that it is switched off."""
+        return SWITCHED_OFF if part in self.off else compute()
 
 
 @dataclass(frozen=True)
@@ -176,7 +186,8 @@ def analyse_compute_optimal(
     cells = {item.variant: item.cells for item in variants}
     for name, guest in (guests or {}).items():
         cells |= _gather_guest(name, guest)
-    ladders = make_ladders(cells, settings.replicas, settings.seed)
+    has_ladders = LADDERS not in settings.off
+    ladders = make_ladders(cells, settings.replicas, settings.seed) if has_ladders else ()
     return ComputeResult(
         variants=variants,
         ladders=ladders,
@@ -221,11 +232,11 @@ def _analyse_variant(
     surface = Rows(
         {role: rows.columns[role] for role in ("n_params", "n_tokens")}, rows.target, rows.ids
     )
-    parametric = fit_law(get_law(PARAMETRIC), surface, plain.with_options(delta=settings.delta))
-    second = fit_law(get_law(SECOND), surface, plain)
-    isoflop = fit_law(get_law(ISOFLOP), rows, plain)
-    quick = replace(plain, replicas=min(plain.replicas, MAX_ENVELOPE_REPLICAS))
-    envelope = NO_CURVES if curves is None else fit_envelope(runs, curves, quick)
+    huber = plain.with_options(delta=settings.delta)
+    parametric = settings.fit(PARAMETRIC, lambda: fit_law(get_law(PARAMETRIC), surface, huber))
+    second = settings.fit(PARAMETRIC, lambda: fit_law(get_law(SECOND), surface, plain))
+    isoflop = settings.fit(ISOFLOP, lambda: fit_law(get_law(ISOFLOP), rows, plain))
+    envelope = settings.fit(ENVELOPE, lambda: _fit_curves(runs, curves, plain))
     fits = {ISOFLOP: isoflop, PARAMETRIC: parametric, SECOND: second, ENVELOPE: envelope}
     fitted = (float(rows.columns["flops"].min()), float(rows.columns["flops"].max()))
     grid = np.geomspace(fitted[0], settings.x_max_factor * fitted[1], N_BUDGETS)
@@ -233,7 +244,9 @@ def _analyse_variant(
         variant=name,
         cells=cells,
         flops_per_token=cost,
-        profiles=draw_profiles(rows, settings.replicas, settings.seed),
+        profiles=()
+        if ISOFLOP in settings.off
+        else draw_profiles(rows, settings.replicas, settings.seed),
         isoflop=isoflop,
         parametric=parametric,
         second_opinion=second,
@@ -241,9 +254,20 @@ def _analyse_variant(
         frontiers=trace_frontiers(fits, fitted, grid, cost=cost).frontiers,
         surface=draw_surface(parametric, cost, rows) if isinstance(parametric, Fit) else None,
         replica_sample=_sample_replicas(parametric),
-        overtraining=fit_overtraining(surface, plain),
+        overtraining=Overtraining(SWITCHED_OFF, np.empty(0), ())
+        if OVERTRAINING in settings.off
+        else fit_overtraining(surface, plain),
         warnings=tuple(_warn_cells(cells)),
     )
+
+
+def _fit_curves(
+    runs: ComputeTable, curves: Mapping[str, LossCurve] | None, settings: Settings
+) -> Fit | Refusal:
+    if curves is None:
+        return NO_CURVES
+    quick = replace(settings, replicas=min(settings.replicas, MAX_ENVELOPE_REPLICAS))
+    return fit_envelope(runs, curves, quick)
 
 
 def _sample_replicas(fit: Fit | Refusal) -> dict[str, FloatArray]:

@@ -12,7 +12,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from fitting import contexts
 from fitting.forecasting import Target, predict
 from fitting.models import Quantity, Study, SwitchedOff
-from fitting.queries import ANALYSES, INSTABILITY, LR_SWEEP, RL_SIGMOID, view_study
+from fitting.queries import INSTABILITY, LR_SWEEP, RL_SIGMOID, SWITCHABLE, view_study
 from fitting.services import switch_analysis
 from teams.models import Role
 from tests.fitting.factories import make_study, make_sweep, settle
@@ -100,14 +100,14 @@ def test_the_settings_list_every_analysis_with_its_switch(study: Study) -> None:
     sent = browser.post("/p/alpha/s/sweep/analyses/rl_sigmoid", {"on": "0"})
     assert sent["Location"] == "/p/alpha/s/sweep/edit#analyses"
     page = browser.get("/p/alpha/s/sweep/edit").content.decode()
-    assert page.count('aria-label="Switch off ') == len(ANALYSES) - 1
+    assert page.count('aria-label="Switch off ') == len(SWITCHABLE) - 1
     assert page.count('aria-label="Switch on RL sigmoid"') == 1
     assert "off, by editor since" in page
 
 
 def test_every_page_stands_whatever_is_off(study: Study) -> None:
     browser = open_browser(study, Role.EDITOR)
-    for analysis in ANALYSES:
+    for analysis in SWITCHABLE:
         switch(study, analysis)
     for tab in (*contexts.TABS, "history"):
         assert browser.get(f"/p/alpha/s/sweep?tab={tab}").status_code == 200
@@ -122,7 +122,7 @@ def test_the_api_switches_and_lists(study: Study) -> None:
     changed = api.post(path, {"analysis": "rl_sigmoid", "is_on": False}).json()
     assert (changed["analysis"], changed["is_on"], changed["by"]) == ("rl_sigmoid", False, "ann")
     listed = api.get(path).json()
-    assert [item["analysis"] for item in listed] == list(ANALYSES)
+    assert [item["analysis"] for item in listed] == list(SWITCHABLE)
     assert [item["analysis"] for item in listed if not item["is_on"]] == ["rl_sigmoid"]
     wrong = error_of(api.post(path, {"analysis": "x", "is_on": False}))
     assert wrong == (422, "unknown_value", "/analysis")

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from fitting import analyses, refit
-from fitting.models import Dirty, Fit, FitKind, Study
-from fitting.queries import ANALYSES, COMPUTE_OPTIMAL, LR_SWEEP, RL_SIGMOID, view_study
+from fitting import analyses, inputs, refit
+from fitting.models import Dirty, Fit, FitKind, FitState, Study
+from fitting.queries import (
+    ANALYSES,
+    COMPUTE_OPTIMAL,
+    COMPUTE_PARTS,
+    LR_SWEEP,
+    RL_SIGMOID,
+    find_current_fit,
+    view_study,
+)
 from fitting.services import Refused, switch_analysis
 from teams.models import AuditEntry
-from tests.fitting.factories import log_loss, make_study, make_sweep, settle
+from tests.fitting.factories import log_loss, make_ladders, make_study, make_sweep, settle
 from tests.teams.factories import make_project
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,6 +59,44 @@ def test_an_analysis_that_is_off_is_neither_read_nor_fitted(
     assert after[LR_SWEEP] == before[LR_SWEEP]
     assert after[COMPUTE_OPTIMAL] > before[COMPUTE_OPTIMAL]
     assert Dirty.objects.count() == 0
+
+
+def test_each_part_of_the_compute_optimal_analysis_is_left_out_by_itself() -> None:
+    study = make_study()
+    make_ladders(study)
+    for part in COMPUTE_PARTS:
+        switch(study, part)
+    settle()
+    fit = find_current_fit(study, COMPUTE_OPTIMAL)
+    assert fit is not None
+    found, members = fit.result["variants"][0], ("isoflop", "parametric", "envelope")
+    refused = [found[name]["code"] for name in members]
+    assert [*refused, found["overtraining"]["fit"]["code"]] == ["switched_off"] * 4
+    assert (found["profiles"], found["surface"], fit.result["ladders"]) == ([], None, [])
+    switch(study, "overtraining", is_on=True)
+    switch(study, "ladders", is_on=True)
+    settle()
+    again = find_current_fit(study, COMPUTE_OPTIMAL)
+    assert again is not None
+    assert sorted(again.result["settings"]["off"]) == [
+        "chinchilla_envelope",
+        "chinchilla_parametric",
+        "isoflop",
+    ]
+    assert len(again.result["ladders"]) == 2
+
+
+def test_the_curves_are_not_read_while_the_envelope_is_off(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(rows: object) -> None:
+        raise AssertionError("the curves were read")
+
+    switch(study, "chinchilla_envelope")
+    monkeypatch.setattr(inputs, "read_curves", refuse)
+    log_loss(study.runs.first(), 1.5)
+    settle()
+    assert FitState.objects.filter(failures__gt=0).count() == 0
 
 
 def test_switching_off_makes_no_fit_at_all(study: Study) -> None:
