@@ -214,7 +214,7 @@ def write_basis(target: Mapping[str, object], quantity: Quantity) -> str:
     if quantity == Quantity.OPTIMAL_LR:
         return "power law of LR*"
     if quantity == Quantity.MAX_LOGIT:
-        return "logits against size at this LR"
+        return "logits against N"
     return name_approach(PARAMETRIC if quantity == Quantity.LOSS else str(target["approach"]))
 
 
