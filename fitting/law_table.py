@@ -12,7 +12,8 @@ from fitting.texts import format_aligned, format_interval, format_number
 
 Document = dict[str, object]
 OBJECTIVES = {"huber": "Huber losses", "least_squares": "squares"}
-SPACES = {"log": "residuals of log loss", "linear": "residuals of the loss"}
+SPACES = {"log": "residuals of log {}", "linear": "residuals of the {}"}
+TARGETS = {"scores": "score", "batch sizes": "steps"}  # what a law gives; of the others the loss
 OPTIMA = {"n_params": "optimal sizes", "peak_lr": "optimal learning rates"}
 WEIGHTS = {"1": "", "1/L^2": ", relative", "1/S^2": ", relative"}
 
@@ -40,7 +41,7 @@ def describe_law_fit(fit: FitDoc | None, law: Mapping[str, Any], unit: str = "ce
             {**_read(item), "key": name, "text": texts.get(name, name)}
             for name, item in fit["params"].items()
         ],
-        "objective": describe_objective(fit),
+        "objective": describe_objective(fit, TARGETS.get(unit, "loss")),
         "n": f"{fit['n_params']} parameters on {fit['n']} {unit}",
         "replicas": fit["replicas"],
         "seed": fit["seed"],
@@ -74,14 +75,14 @@ def _read(estimate: Mapping[str, Any]) -> Document:
     return {**found, "number": found["text"]}
 
 
-def describe_objective(fit: FitDoc) -> str:
+def describe_objective(fit: FitDoc, target: str = "loss") -> str:
     """Say what was minimised."""
     spec = fit["objective_spec"]
     delta = f", δ = {format_number(spec['delta'])}" if spec["delta"] else ""
     weights = WEIGHTS.get(spec["weights"], f", weights {spec['weights']}")
     return (
-        f"{spec['reduction']} of {OBJECTIVES[spec['loss']]} of the {SPACES[spec['space']]}"
-        f"{weights}{delta}"
+        f"{spec['reduction']} of {OBJECTIVES[spec['loss']]} of the "
+        f"{SPACES[spec['space']].format(target)}{weights}{delta}"
     )
 
 

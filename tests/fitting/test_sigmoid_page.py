@@ -61,6 +61,11 @@ def test_asymptotes_are_compared_at_one_steepness(view: StudyView) -> None:
     assert "differ by 0.090" in document["sentences"][0]
 
 
+def test_the_table_of_the_law_says_what_was_fitted(view: StudyView) -> None:
+    law = contexts.build_study(view, "sigmoid", {})["sigmoids"]["law"]
+    assert "residuals of the score" in law["objective"]
+
+
 def test_kpi_and_row_show_one_number(view: StudyView) -> None:
     kpis = {kpi["key"]: kpi for kpi in contexts.build_study(view, "sigmoid", {})["kpis"]}
     row = next(row for row in list_rows(view) if row["name"] == "logits=fp32")
