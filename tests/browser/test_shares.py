@@ -14,9 +14,11 @@ from teams.accounts import create_reset_link
 from teams.invitations import create_invitation
 from teams.models import Project, Role, User
 from teams.sharing import ShareWish, Subject, create_share
-from tests.browser.logger import Logger, log_sweep
+from tests.browser.logger import Logger, log_cell, log_sweep
 from tests.browser.watch import Watch
 
+STUDY = "#figure-lr_loss"
+FIT_VERSION = "Number(document.querySelector('[data-fit-version]').dataset.fitVersion)"
 PNG_OF_SHARE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 1200, 630)
 
 
@@ -112,3 +114,42 @@ def test_forms_at_secret_addresses_reach_the_server(
     page.click("main button.primary")
     page.wait_for_url("**/login")
     page.context.close()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("live_sweeper", "live_worker")
+def test_t05_a_live_study_follows_its_data_a_frozen_one_does_not_and_both_end(
+    open_page: Callable[..., Page], browser: Browser, logger: Logger
+) -> None:
+    total = log_sweep(logger)
+    owner = open_page("/p/tiny/s/lr-sweep")
+    owner.wait_for_selector("[data-fit-version]")
+    strangers: dict[str, Page] = {}
+    for mode in ("live", "frozen"):
+        owner.goto("/p/tiny/shares/new?kind=study&id=lr-sweep")
+        owner.select_option("[name=mode]", mode)
+        owner.click("text=Make link")
+        stranger = strangers[mode] = browser.new_context().new_page()
+        stranger.goto(owner.inner_text("#share-address"))
+        stranger.wait_for_selector(f"{STUDY}[data-state=ready][data-drawn='{total}']")
+    versions = {mode: read_version(page) for mode, page in strangers.items()}
+    log_cell(logger, 10_000, 5e-3, True, "lr-sweep")
+    live, frozen = strangers["live"], strangers["frozen"]
+    live.wait_for_selector(f"{STUDY}[data-drawn='{total + 1}']")
+    live.wait_for_function(f"version => {FIT_VERSION} > version", arg=versions["live"])
+    frozen.reload()
+    frozen.wait_for_selector(f"{STUDY}[data-state=ready][data-drawn='{total}']")
+    assert read_version(frozen) == versions["frozen"]
+    owner.goto("/p/tiny/settings#shares")
+    for mode, page in strangers.items():
+        row = owner.locator("table[data-table=shares] tr", has_text=mode)
+        row.locator("summary").click()
+        row.locator("text=Yes, revoke").click()
+        owner.wait_for_selector("text=is revoked")
+        assert page.reload().status == 404
+        page.context.close()
+
+
+def read_version(page: Page) -> int:
+    """Return which version of the fit a page shows."""
+    return int(page.get_attribute("[data-fit-version]", "data-fit-version"))
