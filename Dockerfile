@@ -8,7 +8,7 @@ FROM python:3.11-slim
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     SCALEDASH_HOME=/var/lib/scaledash \
-    SCALEDASH_STATIC_ROOT=/srv/static
+    SCALEDASH_STATIC_ROOT=/srv/scaledash/static
 WORKDIR /app
 COPY requirements.lock ./
 # PostgreSQL and Redis are containers of their own here, so their bundled programs stay out.
@@ -24,9 +24,9 @@ COPY templates ./templates
 COPY static ./static
 COPY docs/laws.md ./docs/laws.md
 RUN python manage.py assets \
-    && useradd --system --uid 10001 scaledash \
+    && useradd --uid 10001 --no-create-home scaledash \
     && install -d -o scaledash -m 0700 /var/lib/scaledash \
-    && chown -R scaledash /srv/static
+    && chown -R scaledash /srv/scaledash
 USER scaledash
 # As in scaledash/programs.py: memory that an answer took goes back when it is sent.
 ENV MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=8388608 MALLOC_MMAP_THRESHOLD_=4194304

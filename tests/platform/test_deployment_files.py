@@ -238,6 +238,15 @@ def test_the_image_copies_only_what_exists() -> None:
     assert [name for name in names if not (ROOT / name).exists()] == []
 
 
+def test_the_user_of_the_image_may_lock_and_replace_its_static_files() -> None:
+    """The lock stands beside the folder (scaledash/assets.py), so its parent must be the user's."""
+    text = (ROOT / "Dockerfile").read_text()
+    static_root = re.search(r"SCALEDASH_STATIC_ROOT=(\S+)", text)[1]
+    owned = re.findall(r"chown -R scaledash (\S+)", text)
+    assert str(Path(static_root).parent) in owned
+    assert "\nUSER scaledash\n" in text
+
+
 # --- documentation -----------------------------------------------------------------------------
 def test_every_variable_that_the_server_reads_is_documented() -> None:
     documented = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs/operations.md").read_text()))
