@@ -31,7 +31,11 @@ from scaledash.client.transport import Transport
 
 DONE, FAILED, USAGE, PENDING, AUTH = 0, 1, 2, 4, 5
 NO_SERVER = "no server is known: `scaledash login URL`, or set SCALEDASH_URL and SCALEDASH_TOKEN"
-
+ABSENT = (
+    "the server does not answer: {}. Is it running (`make up` in a checkout starts one)?"
+    " `scaledash login URL` names another; runs are kept on disk until `scaledash sync`"
+)
+CODES = {"AuthError": "unauthorized", "UsageError": "usage", "NotFound": "not_found"}
 NO_SPOOL = "There is no spool here; name the directories that hold some."
 
 
@@ -46,23 +50,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = int(options.run(options))
         sys.stdout.flush()
         return status
-    except AuthError as error:
-        _complain(str(error))
-        return AUTH
-    except UsageError as error:
-        _complain(str(error))
-        return USAGE
-    except Refused as error:
-        _complain(str(error) if error.status else f"the server does not answer: {error}")
-        return FAILED
     except Error as error:
-        _complain(str(error))
-        return FAILED
+        return _fail(options, error)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # whoever read has seen enough: `scaledash runs p | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _fail(options: argparse.Namespace, error: Error) -> int:
+    """Say what went wrong, as a document too where one is wanted; return the exit status."""
+    status = AUTH if isinstance(error, AuthError) else FAILED
+    status = USAGE if isinstance(error, UsageError) else status
+    text = (
+        f"{ABSENT.format(error)}" if isinstance(error, Refused) and not error.status else str(error)
+    )
+    _complain(text)
+    if options.json:
+        code = getattr(error, "code", "") or CODES.get(type(error).__name__, "failed")
+        print(json.dumps({"error": {"code": code, "message": text}}, indent=2))
+    return status
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -93,7 +101,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
     cli_read.register(commands, shared)
 
-    command = commands.add_parser("completion", help="a script for your shell")
+    command = commands.add_parser("completion", parents=[shared], help="a script for your shell")
     command.add_argument("shell", choices=SHELLS)
     command.set_defaults(run=_complete)
 
@@ -107,7 +115,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
     importing.register(commands, shared)
 
-    command = commands.add_parser("up", help="how to get the server")
+    command = commands.add_parser("up", parents=[shared], help="how to get the server")
     command.set_defaults(run=_up)
     return parser
 
@@ -151,7 +159,8 @@ def _spool(options: argparse.Namespace) -> int:
 
 
 def _complete(options: argparse.Namespace) -> int:
-    print(write_completion(_make_parser(), options.shell))
+    script = write_completion(_make_parser(), options.shell)
+    _print(options, {"shell": options.shell, "script": script}, script)
     return DONE
 
 
@@ -206,10 +215,11 @@ def _sync_one(directory: Path, transport: Transport, options: argparse.Namespace
 
 
 def _up(options: argparse.Namespace) -> int:
-    print(
+    text = (
         "This is the client alone. The server is started from a checkout of ScaleDash with"
         " `make up`; `scaledash login URL` connects to one that runs already."
     )
+    _print(options, {"message": text}, text)
     return USAGE
 
 

@@ -138,7 +138,8 @@ class RemoteStudy:
                 return found[0]
             seen += fits
         known = ", ".join(sorted({f"{fit.law} of {fit.variant!r}" for fit in seen})) or "none"
-        raise NotFound(f"study {self.slug} has no fit {law!r} of {variant!r}; it has: {known}")
+        of = "" if variant is None else f" of {variant!r}"
+        raise NotFound(f"study {self.slug} has no fit {law!r}{of}; it has: {known}")
 
     def predict(
         self,

@@ -86,6 +86,38 @@ def test_where_there_is_no_spool_it_is_said_and_json_is_a_list(
     assert json.loads(capsys.readouterr().out) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "code"),
+    [(["ping"], 2, "usage"), (["runs", "nowhere"], 1, "not_found"), (["up"], 2, None)],
+)
+def test_what_fails_with_json_is_a_document_too(
+    peer: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    code: str | None,
+) -> None:
+    if code == "not_found":
+        monkeypatch.setenv("SCALEDASH_URL", peer.url)
+        monkeypatch.setenv("SCALEDASH_TOKEN", TOKEN)
+        peer.faults.append(Fault(404, times=9, error={"code": "not_found", "message": "none"}))
+    assert cli.main([*arguments, "--json"]) == status
+    document = json.loads(capsys.readouterr().out)
+    assert document.get("error", {}).get("code") == code
+    assert document["error"]["message"] if code else document["message"]
+
+
+def test_server_that_is_away_is_told_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SCALEDASH_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("SCALEDASH_TOKEN", TOKEN)
+    assert cli.main(["ping"]) == 1
+    said = capsys.readouterr().err
+    assert "Connection refused" in said and "make up" in said and "scaledash login" in said
+
+
 def test_ping_without_a_server_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["ping"]) == 2
     assert "scaledash login" in capsys.readouterr().err
@@ -267,6 +299,9 @@ def test_completion_knows_every_command(shell: str, capsys: pytest.CaptureFixtur
         (["scaledash", "st"], ["status", "study"]),
         (["scaledash", "sync", "--l"], ["--live"]),
         (["scaledash", "runs", "demo", "--fi"], ["--filter"]),
+        (["scaledash", "import", "t"], ["tensorboard"]),
+        (["scaledash", "export", "demo", "--format", "p"], ["parquet"]),
+        (["scaledash", "completion", "z"], ["zsh"]),
     ],
 )
 def test_completion_works_in_bash(
