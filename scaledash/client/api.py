@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 from scaledash.client.discovery import find_server
 from scaledash.client.errors import AuthError, NotFound, Refused, UsageError
+from scaledash.client.names import make_slug
 from scaledash.client.remote_run import RemoteRun, Runs
 from scaledash.client.remote_study import RemoteStudy
 from scaledash.client.settings import Pace
@@ -101,7 +102,7 @@ class Api:
         filters : mapping, optional
             W&B's form of a filter.
         """
-        query = {"project": project.rpartition("/")[2], "order": translate_order(order)}
+        query = {"project": make_slug(project.rpartition("/")[2]), "order": translate_order(order)}
         written = translate_filters(filters) if filters else ""
         both = [part for part in (filter, written) if part]
         if both:
@@ -113,7 +114,7 @@ class Api:
         project, slash, run_id = path.strip("/").rpartition("/")
         if not slash:
             raise UsageError(f"{path!r} is not of the form project/id")
-        slug = project.rpartition("/")[2]
+        slug = make_slug(project.rpartition("/")[2])
         return RemoteRun(self, self.get(f"/runs/{quote(run_id, safe='')}", {"project": slug}))
 
     def studies(self, project: str | None = None) -> list[RemoteStudy]:

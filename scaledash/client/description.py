@@ -69,8 +69,11 @@ def build_finish(
 def choose_strip(body: Mapping[str, object], pointer: str | None) -> str | None:
     """Return the JSON pointer of what to take out of a refused body; None when nothing is left.
 
-    The part that the server named, if it may go; else the largest optional part.
+    The part that the server named, if it may go; else the largest optional part. Nothing when the
+    server named a part that must stay, such as the project: taking others out would not help.
     """
+    if pointer and pointer.split("/")[1:2] and not _may_go(pointer):
+        return None
     if pointer and pointer.split("/")[1:2] and _may_go(pointer) and _find(body, pointer)[0]:
         return pointer
     return next((f"/{name}" for name in LEAST_NEEDED_FIRST if name in body), None)

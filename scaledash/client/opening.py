@@ -26,6 +26,7 @@ from scaledash.client.identity import (
 )
 from scaledash.client.jobs import forget_job, remember_job
 from scaledash.client.jsonable import describe_unreadable, read_config
+from scaledash.client.names import make_slug
 from scaledash.client.ranks import Rank, find_rank
 from scaledash.client.run import Run
 from scaledash.client.session import Session
@@ -112,6 +113,8 @@ def _open(settings: Settings, wishes: Wishes, console: Console) -> Run:
     rank = find_rank(settings.rank, os.environ)
     shares = wishes.rank_metrics or mode == "shared"
     identity = _settle_identity(settings, wishes, rank if shares else Rank(0))
+    if settings.project and identity.project != settings.project:
+        console.notice(f"project {settings.project!r} is {identity.project} here")
     if mode == "disabled" or (rank.number and not shares):
         if mode != "disabled":
             console.notice(f"rank {rank.number} ({rank.variable}) logs nothing; rank 0 does")
@@ -207,14 +210,15 @@ def _settle_identity(settings: Settings, wishes: Wishes, rank: Rank) -> Identity
     if resume == "auto":
         from scaledash.client.jobs import find_job_run
 
-        run_id, resume = run_id or find_job_run(base, settings.project), "allow"
+        project = make_slug(settings.project or "default")
+        run_id, resume = run_id or find_job_run(base, project), "allow"
     elif resume in ("must", "never") and run_id is None:
         raise UsageError(f"resume={resume!r} needs the id of the run: init(id=...)")
     if rank.number and run_id is None:
         raise UsageError("further ranks of a run need its id: init(id=...) or SCALEDASH_RUN_ID")
     return Identity(
         id=check_run_id(run_id) if run_id else make_run_id(),
-        project=settings.project or "default",
+        project=make_slug(settings.project or "default"),
         name=settings.run_name,
         group=settings.run_group,
         job_type=settings.run_job_type,
