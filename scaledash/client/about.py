@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from scaledash.client.identity import Identity
+from scaledash.client.console import Console
+from scaledash.client.identity import Identity, fit_text
 
 if TYPE_CHECKING:
     from scaledash.client.session import Session
@@ -23,6 +24,7 @@ class About:
         Spool and sender; None for a run that does nothing.
     """
 
+    _console = Console()
     _reopened: int = 0  # attempts that this process has opened
 
     def __init__(self, identity: Identity, session: Session | None) -> None:
@@ -44,7 +46,7 @@ class About:
 
     @name.setter
     def name(self, text: str) -> None:
-        self._identity.name = str(text)
+        self._identity.name = fit_text("name", str(text), self._console)
         self._send({"name": self._identity.name})
 
     @property
@@ -92,7 +94,7 @@ class About:
 
     @notes.setter
     def notes(self, text: str) -> None:
-        self._identity.notes = str(text)
+        self._identity.notes = fit_text("notes", str(text), self._console)
         self._send({"notes": self._identity.notes})
 
     @property

@@ -119,7 +119,7 @@ class Api:
 
     def studies(self, project: str | None = None) -> list[RemoteStudy]:
         """Return the studies of a project, or all that the token may see, newest first."""
-        query = {"project": project} if project else {}
+        query = {"project": make_slug(project)} if project else {}
         return [RemoteStudy(self, item) for item in self.list_items("/studies", query)]
 
     def study(self, path: str) -> RemoteStudy:

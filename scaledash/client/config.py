@@ -6,7 +6,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol
 
-from scaledash.client.jsonable import MASK, describe_unreadable, is_secret, read_config, to_json
+from scaledash.client.jsonable import (
+    MASK,
+    describe_unreadable,
+    is_secret,
+    mask_text,
+    read_config,
+    to_json,
+)
 
 MAX_BYTES = 256 * 1024
 PRIVATE = "_scaledash"  # what the client keeps in the config on its own account
@@ -76,7 +83,8 @@ class Config(MutableMapping[str, Any]):
         """Report what differs from the last report, changes inside nested dicts included."""
         state = self.__dict__
         current = {
-            key: MASK if is_secret(key) else to_json(value) for key, value in self._values.items()
+            mask_text(key): MASK if is_secret(key) else to_json(value)
+            for key, value in self._values.items()
         }
         changes = {
             key: value
@@ -155,7 +163,8 @@ class Summary(MutableMapping[str, Any]):
         """Take the keys of a dict."""
         changed = {str(key): value for key, value in {**(given or {}), **more}.items()}
         self.__dict__["_values"].update(changed)
-        self.__dict__["_listener"]({key: to_json(value) for key, value in changed.items()})
+        sent = {mask_text(key): to_json(value) for key, value in changed.items()}
+        self.__dict__["_listener"](sent)
 
     def as_dict(self) -> dict[str, Any]:
         """Return a plain copy."""

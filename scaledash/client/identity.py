@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from scaledash.client.console import Console
 from scaledash.client.errors import UsageError
 from scaledash.client.jsonable import to_json
 
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+TEXT_BYTES = {"name": 256, "group": 256, "job_type": 256, "notes": 60_000}  # what servers take
 RESUME = ("allow", "must", "never", "auto")
 _POINT = re.compile(r"([A-Za-z0-9_-]{1,64})(?:\?_step=(\d+))?")
 
@@ -80,6 +82,17 @@ class Identity:
             "started_at": self.start_time,
             **{name: to_json(value) for name, value in about.items()},
         }
+
+
+def fit_text(field: str, text: str | None, console: Console) -> str | None:
+    """Return a text of the description, cut to what the server takes; a line says so."""
+    kept = (text or "").encode("utf-8", "replace")[: TEXT_BYTES[field]].decode("utf-8", "ignore")
+    if text is None or len(text.encode("utf-8", "replace")) <= TEXT_BYTES[field]:
+        return text
+    console.warn(
+        f"cut:{field}", f"the {field} is cut to {TEXT_BYTES[field]:,} bytes: {kept[:60]}..."
+    )
+    return kept
 
 
 def make_run_id() -> str:

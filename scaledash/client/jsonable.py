@@ -24,6 +24,7 @@ _SECRET_TEXT = re.compile(
     r"\b(sd_[A-Za-z0-9]+_[A-Za-z0-9_-]+|hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{20,}"
     r"|sk-[A-Za-z0-9_-]{16,}|AKIA[0-9A-Z]{16})"
 )
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL and lone surrogates
 _URL_LOGIN = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{0,15}://)[^/\s@]{1,500}@")
 
 
@@ -137,8 +138,8 @@ def is_secret(key: str) -> bool:
 
 
 def mask_text(text: str) -> str:
-    """Mask tokens of known shape and logins in URLs; NUL, which no store takes, becomes _."""
-    text = text.replace("\x00", "_")
+    """Mask tokens of known shape and logins in URLs; what no store takes becomes _."""
+    text = _UNSTORABLE.sub("_", text)
     return _URL_LOGIN.sub(r"\1***@", _SECRET_TEXT.sub(MASK, text))
 
 

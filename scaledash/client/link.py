@@ -87,6 +87,8 @@ class Link:
         for record_n, pointer in self.control.state.stripped:
             body = description.strip(body, pointer) if record_n == n else body
         for _ in range(MAX_STRIPS):
+            if not body:  # every part of a change was refused; the rest of the run goes on
+                return Reply(0, problem="nothing is left to send")
             reply, verdict = self.request(method, path, encode_json(body))
             if verdict is Verdict.STORED:
                 return reply

@@ -17,8 +17,10 @@ from scaledash.client.console import Console
 from scaledash.client.discovery import Server, find_server
 from scaledash.client.errors import UsageError
 from scaledash.client.identity import (
+    TEXT_BYTES,
     Identity,
     check_run_id,
+    fit_text,
     make_run_id,
     read_fork,
     read_point,
@@ -115,6 +117,8 @@ def _open(settings: Settings, wishes: Wishes, console: Console) -> Run:
     identity = _settle_identity(settings, wishes, rank if shares else Rank(0))
     if settings.project and identity.project != settings.project:
         console.notice(f"project {settings.project!r} is {identity.project} here")
+    for field in TEXT_BYTES:
+        setattr(identity, field, fit_text(field, getattr(identity, field), console))
     if mode == "disabled" or (rank.number and not shares):
         if mode != "disabled":
             console.notice(f"rank {rank.number} ({rank.variable}) logs nothing; rank 0 does")
@@ -224,7 +228,7 @@ def _settle_identity(settings: Settings, wishes: Wishes, rank: Rank) -> Identity
         job_type=settings.run_job_type,
         tags=list(settings.tags or []),
         notes=settings.run_notes,
-        study=settings.study,
+        study=_slug_studies(settings.study),
         entity=wishes.entity,
         resume="allow" if rank.number else resume,
         rewind_to=rewind_to,
@@ -232,6 +236,12 @@ def _settle_identity(settings: Settings, wishes: Wishes, rank: Rank) -> Identity
         is_member=rank.number > 0,
         start_time=time.time(),
     )
+
+
+def _slug_studies(study: str | list[str] | None) -> str | list[str] | None:
+    if isinstance(study, list):
+        return [make_slug(name) for name in study]
+    return make_slug(study) if study else None
 
 
 def _choose_server(settings: Settings, console: Console) -> Server | None:

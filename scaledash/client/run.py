@@ -82,7 +82,7 @@ class Run(RowLogger, WandbRun):
         self.config = Config(
             self._send_config, self._warn_of_change, lambda text: self._misuse("config", text)
         )
-        self.summary = Summary(lambda changes: self._send({"summary": changes}), self._read_latest)
+        self.summary = Summary(self._send_summary, self._read_latest)
         self.on_success: Callable[[], None] | None = None
         self._use_recorder(session.recorder if session else None)
 
@@ -287,6 +287,12 @@ class Run(RowLogger, WandbRun):
         for key in dropped:
             self._misuse(f"config:{key}", f"config key {key!r} is too large and is not stored")
         self._send({"config": kept})
+
+    def _send_summary(self, changes: dict[str, object]) -> None:
+        kept, dropped = cut_to_size(changes)
+        for key in dropped:
+            self._misuse(f"summary:{key}", f"summary key {key[:80]!r} is too large, not stored")
+        self._send({"summary": kept})
 
     def _warn_of_change(self, key: str, old: object, new: object) -> None:
         text = f"config key {key!r} changes from {old!r} to {new!r}"

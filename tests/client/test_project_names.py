@@ -62,3 +62,47 @@ def test_what_must_stay_is_not_taken_out_and_nothing_else_is(start: Start, peer:
         run.log({"loss": 1.0})
         peer.wait_for(lambda: bool(peer.runs))
     assert peer.run.document["tags"] == ["kept"]
+
+
+def test_study_is_named_as_the_server_takes_it(start: Start, peer: Any) -> None:
+    start(study=["LR sweep 1.0", "plain"]).finish()
+    assert peer.run.document["study"] == ["LR-sweep-1-0", "plain"]
+
+
+def test_long_texts_are_cut_and_said(
+    start: Start, peer: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SCALEDASH_SILENT")
+    with start(name="n" * 400, group="\u00e9" * 200, notes="x" * 70_000) as run:
+        run.name = "m" * 300
+    document = peer.run.document
+    assert (document["name"], document["group"]) == ("m" * 256, "\u00e9" * 128)
+    assert len(document["notes"]) == 60_000
+    said = capsys.readouterr().err
+    assert all(f"the {field} is cut" in said for field in ("name", "group", "notes"))
+
+
+def test_names_that_no_store_takes_are_mended(start: Start, peer: Any) -> None:
+    with start(config={"nul\0": "\0", "bad\ud800": "\ud800", "": 1}) as run:
+        run.summary["bad\ud800"] = "x\0"
+    assert peer.run.document["config"] == {"nul_": "_", "bad_": "_", "": 1}
+    assert peer.run.document["summary"] == {"bad_": "x_"}
+
+
+def test_change_that_is_refused_whole_holds_nothing_up(start: Start, peer: Any) -> None:
+    error = {"code": "quota", "message": "too much", "field": "/summary"}
+    peer.faults.append(Fault(422, times=1, method="PATCH", error=error))
+    with start() as run:
+        peer.wait_for(lambda: bool(peer.runs))
+        run.flush(5)
+        run.summary["best"] = 1
+        run.log({"loss": 1.0})
+    assert peer.run.points == {"loss": [(0, 1.0)]}
+    assert peer.run.state == "finished"
+
+
+def test_summary_key_that_is_too_large_is_left_out_and_counted(start: Start, peer: Any) -> None:
+    run = start()
+    run.summary.update({"huge": "x" * 300_000, "best": 1})
+    assert run.finish().dropped == 1
+    assert peer.run.document["summary"] == {"best": 1}
