@@ -42,9 +42,8 @@ class Client:
     """One keep-alive connection; bodies may be encoded before the clock starts."""
 
     def __init__(self, port: int, token: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self._connection.connect()
-        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._port = port
+        self._connect()
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     def call(self, method: str, path: str, body: object = None) -> bytes:
@@ -52,12 +51,24 @@ class Client:
         data = body if isinstance(body, bytes) else None
         if body is not None and data is None:
             data = json.dumps(body).encode()
-        self._connection.request(method, f"/api/v1/{path}", data, self._headers)
-        answer = self._connection.getresponse()
+        try:
+            answer = self._send(method, path, data)
+        except http.client.RemoteDisconnected:  # it was idle for too long, and nothing was taken
+            self._connect()
+            answer = self._send(method, path, data)
         content = answer.read()
         if answer.status >= 300:
             raise RuntimeError(f"{method} {path}: {answer.status} {content[:300]!r}")
         return content
+
+    def _connect(self) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        self._connection.connect()
+        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _send(self, method: str, path: str, data: bytes | None) -> http.client.HTTPResponse:
+        self._connection.request(method, f"/api/v1/{path}", data, self._headers)
+        return self._connection.getresponse()
 
     def open_run(self, project: str, uid: str, **fields: object) -> None:
         """Create a run."""
