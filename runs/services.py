@@ -25,9 +25,11 @@ from runs.signals import run_created, run_edited, run_ended
 from teams import audit
 from teams.models import Project
 from teams.services import Refused as TeamsRefused
+from teams.store import Insert
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 RESUMING = ("allow", "must")
+INSERT_RUN = Insert("insert_run", Run, now=("heartbeat_at",))  # the database's clock: liveness
 TEXT_FIELDS = ("name", "group", "job_type", "notes", "tags")
 
 
@@ -101,13 +103,12 @@ def _create(project: Project, user_id: int | None, wish: RunWish, n_runs: int) -
         created_by_id=user_id,
         created_at=now,
         changed_at=now,
-        heartbeat_at=Now(),  # the database's clock rules liveness
     )
     if wish.started_at is not None:
         run.started_at, run.clock_clamped = clamp_time(wish.started_at, now)
     _fork(run, wish.fork_from)
     _apply(run, wish.changes)
-    run.save(force_insert=True)
+    INSERT_RUN.run(run)
     run.heartbeat_at = now
     run_created.send(sender=Run, run=run, studies=wish.studies)
     return run
