@@ -15,6 +15,14 @@ CHART = "figure[data-metric='train/loss']"
 READY = f"{CHART}[data-state=ready]"
 TIMES = "\N{MULTIPLICATION SIGN}"
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+COUNT_CONTEXTS = """
+window.contextKinds = [];
+const getContext = HTMLCanvasElement.prototype.getContext;
+HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+  window.contextKinds.push(kind);
+  return getContext.call(this, kind, ...rest);
+};
+"""
 FLAT = {"low": 1.0, "middle": 2.0, "high": 3.0}
 
 
@@ -52,6 +60,16 @@ def test_hovering_a_curve_marks_its_row_and_the_reverse(open_page: Callable[...,
     assert page.evaluate(drawn)
     page.hover("h1")
     expect(page.locator(".u-over[data-dim=true]")).to_have_count(0)
+
+
+@pytest.mark.usefixtures("flat_runs")
+def test_curves_are_drawn_without_webgl(open_page: Callable[..., Page]) -> None:
+    page = open_page("/p/tiny/runs")
+    page.add_init_script(COUNT_CONTEXTS)
+    page.goto("/p/tiny/explore?m=train/loss,grad/norm&facet=config.kind")
+    page.wait_for_selector(READY)
+    kinds = page.evaluate("window.contextKinds")
+    assert set(kinds) == {"2d"}
 
 
 @pytest.mark.usefixtures("flat_runs")

@@ -85,6 +85,28 @@ def test_a_filter_is_written_from_completions_alone(open_page: OpenPage) -> None
 
 
 @pytest.mark.usefixtures("sweep")
+def test_a_filter_finds_exactly_the_seeded_runs_and_a_pattern_is_counted_first(
+    open_page: OpenPage, project: Project
+) -> None:
+    Run.objects.filter(uid__in=("r1", "r4")).update(outcome="diverged")
+    page = open_page("/p/tiny/runs")
+    page.fill("[data-filter]", "lr >= 1e-3 and outcome = diverged")
+    page.press("[data-filter]", "Enter")
+    expect(page.locator(ROWS)).to_have_count(1)
+    page.reload()
+    assert names_of(page) == ["run-4"]
+    page.fill("[data-filter]", "")
+    page.fill("[name=q]", "run-[12]$")
+    note = page.locator("[data-filter-note]")
+    expect(note).to_have_text("2 of 4 runs match; Enter shows them")
+    page.fill("[name=q]", "run-[12")
+    page.press("[name=q]", "Enter")
+    expect(note).to_contain_text("bracket")
+    assert page.get_attribute("[name=q]", "aria-invalid") == "true"
+    assert len(names_of(page)) == 1
+
+
+@pytest.mark.usefixtures("sweep")
 def test_no_match_names_the_filter_and_clears_it_alone(open_page: OpenPage) -> None:
     page = open_page("/p/tiny/runs?f=lr+%3E+5&s=loss")
     expect(page.locator("#runs h2")).to_have_text("No run matches lr > 5")
