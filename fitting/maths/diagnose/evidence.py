@@ -56,12 +56,14 @@ def _find_cadences(case: Case, tracks: Mapping[str, Track]) -> list[str]:
         for name, track in tracks.items()
         if name not in SPARSE_BY_NATURE
         and track.n > 1
+        and track.cadence > 1  # nothing is finer than every step
         and track.cadence > case.limit("cadence") * case.length
     }
     if not coarse:
         return []
     name = max(coarse, key=lambda key: coarse[key])
-    return [f"{len(coarse)} metrics are logged coarsely, {name} every {coarse[name]:.3g} steps"]
+    noun = "metric is" if len(coarse) == 1 else "metrics are"
+    return [f"{len(coarse)} {noun} logged coarsely, {name} every {coarse[name]:.3g} steps"]
 
 
 def _find_textures(tracks: Mapping[str, Track]) -> list[str]:

@@ -191,6 +191,17 @@ def test_coarse_adam_rms_cannot_resolve() -> None:
     assert verdict.sentence == "logged every 10 steps, cannot resolve 8 steps"
 
 
+def test_a_short_run_logged_at_every_step_is_not_coarse() -> None:
+    steps = np.arange(50.0)
+    config = RunConfig({**CONFIG, "total_steps": 50})
+    points = {"loss.train": (steps, 4 * (steps + 1) ** -0.3)}
+    verdict = judge_all(update_all({}, points, config), config)["evidence"]
+    assert "coarsely" not in verdict.sentence
+    every_fifth = {"loss.train": (5 * steps[:10], 4 * (steps[:10] + 1) ** -0.3)}
+    verdict = judge_all(update_all({}, every_fifth, config), config)["evidence"]
+    assert "1 metric is logged coarsely, loss.train every 5 steps" in verdict.sentence
+
+
 def test_growing_updates_without_direction_are_a_warning() -> None:
     late = STEPS > 6000
     lost = judge({"update.norm": 1 + 2.0 * late, "update.cos_grad": np.where(late, 0.001, 0.1)})
