@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db.models import Count, Max, Min, Q
 
@@ -32,6 +33,17 @@ def build_projects(principal: Principal) -> dict[str, object]:
     document: dict[str, object] = {"projects": rows, "total": total}
     document["rev"] = hashlib.sha256(jsonsafe.dumps(document)).hexdigest()[:16]
     return document
+
+
+def find_demo(document: Mapping[str, Any]) -> dict[str, object]:
+    """Return the demo project, for the first steps that lead through it.
+
+    They are shown until a project of the reader's own has a study.
+    """
+    projects = document["projects"]
+    demo = next((item for item in projects if item["is_demo"] and item["studies"]), None)
+    has_own = any(item["studies"] for item in projects if not item["is_demo"])
+    return {"demo": demo, "shows_first_steps": demo is not None and not has_own}
 
 
 def _count_runs(projects: Sequence[Project]) -> dict[int, dict[str, object]]:

@@ -23,7 +23,7 @@ from fitting.forecasting import Prediction, predict
 from fitting.forms import ExclusionForm, StudyForm, read_study
 from fitting.lr_figures import MODES
 from fitting.models import Study, StudyRun
-from fitting.projects import build_projects, list_sources
+from fitting.projects import build_projects, find_demo, list_sources
 from fitting.queries import (
     StudyView,
     find_study,
@@ -65,7 +65,7 @@ FIELD_OF_POINTER = {"/slug": "name", "/selection": "group", "/variant_keys": "va
 def show_projects(request: HttpRequest) -> HttpResponse:
     """Show the projects of the reader."""
     document = build_projects(get_principal(request))
-    context = {**document, "json_url": reverse("projects-json")}
+    context = {**document, **find_demo(document), "json_url": reverse("projects-json")}
     return render(request, "fitting/projects.html", context)
 
 

@@ -27,10 +27,31 @@ os.environ["SCALEDASH_TOKEN"] = "{token}"
 
 import scaledash
 
-run = scaledash.init(project="{project}", config={{"lr": 1e-3, "n_params": 1_200_000}})
+config = {{"lr": 1e-3, "n_params": 1_200_000}}
+run = scaledash.init(project="{project}", name="first run", config=config)
 for step in range(100):
     run.log({{"train/loss": 4 / (step + 1) ** 0.3}}, step=step)
 run.finish()
+"""
+SWEEP = """\
+import math
+import os
+
+os.environ["SCALEDASH_URL"] = "{url}"
+os.environ["SCALEDASH_TOKEN"] = "{token}"
+
+import scaledash
+
+for n_params in (100_000, 300_000, 1_000_000):
+    for lr in (1e-3, 3e-3, 1e-2, 3e-2, 1e-1):
+        config = {{"n_params": n_params, "lr": lr}}
+        name = f"{{n_params // 1000}}k-lr{{lr:g}}"
+        run = scaledash.init(project="{project}", study="first-sweep", name=name, config=config)
+        shrink = (n_params / 100_000) ** -0.3
+        end = 2 + 2 * shrink + 0.08 * math.log(lr / 1e-2 / shrink) ** 2
+        for step in range(1, 101):
+            run.log({{"train/loss": end + 3 * math.exp(-step / 15)}}, step=step)
+        run.finish()
 """
 HTTP = """\
 import json
@@ -80,12 +101,13 @@ class Snippet:
 
 
 def write_snippets(url: str, token: str, project: str) -> list[Snippet]:
-    """Return the three ways to log a first run on this server."""
+    """Return the three ways to log a first run on this server, and how to log a study."""
     values = {"url": url, "token": token or PLACEHOLDER, "project": project}
     return [
         Snippet("client", "With the Python client", "python", CLIENT.format(**values)),
         Snippet("http", "Plain HTTP, standard library only", "python", HTTP.format(**values)),
         Snippet("curl", "With curl", "bash", CURL.format(**values)),
+        Snippet("sweep", "A sweep becomes a study", "python", SWEEP.format(**values)),
     ]
 
 

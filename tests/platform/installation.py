@@ -27,6 +27,7 @@ class Installation:
     python: str = sys.executable
     account: Account | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    command_seconds: int = COMMAND_SECONDS
 
     @property
     def url(self) -> str:
@@ -41,7 +42,7 @@ class Installation:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=COMMAND_SECONDS,
+            timeout=self.command_seconds,
             check=False,
             **as_account(self.account),
         )
