@@ -42,6 +42,14 @@ def test_named_paths_exist(page: Path) -> None:
     assert sorted(p for p in ours - MADE_WHEN_RUN if not (ROOT / p).exists()) == []
 
 
+def test_the_tests_that_hold_a_promise_exist() -> None:
+    promised = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "checks.md").read_text())
+    texts = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    defined = {name for text in texts for name in re.findall(r"^def (test_\w+)", text, re.M)}
+    assert len(promised) > 40
+    assert sorted(set(promised) - defined) == []
+
+
 def list_api_paths(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
     for entry in resolver.url_patterns:
         path = prefix + str(entry.pattern)
