@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Request
 
+from fitting.critical_figures import CRITICAL_FIGURES
 from fitting.models import Study
+from fitting.score_figures import SCORE_FIGURES
+from fitting.services import add_runs
 from teams.models import Project
 from tests.browser.test_accessibility import AXE, GRAVE
 from tests.fitting.factories import make_isoflops, make_ladders, make_study, make_sweep, settle
-from tests.fitting.planted import make_batches
+from tests.fitting.planted import make_batch_sizes, make_batches, make_scores
+from tests.runs.factories import Job, make_api, open_run
 
 SETTLED = "() => !document.querySelector('main figure[data-state=loading]')"
 FIGURES = """() => [...document.querySelectorAll("main figure[data-plot]")].map((figure) => {
@@ -43,6 +47,9 @@ TABS = {  # what a study is planted with -> the figures of its tabs that must be
     },
     "ladders": {"compare": {"crossover", "gain", "ladder_residuals"}},
     "batches": {"lr": {"lr_loss", "lr_batch"}},
+    "scores": {"sigmoid": set(SCORE_FIGURES)},
+    "sizes": {"critical": set(CRITICAL_FIGURES)},
+    "mine": {"compare": {"crossover", "gain", "ladder_residuals"}},
 }
 BUDGETS = "/p/tiny/s/budgets"
 
@@ -58,9 +65,18 @@ def budgets(project: Project) -> Study:
 
 @pytest.fixture
 def planted(project: Project, budgets: Study) -> None:
-    """Studies of a sweep, of two ladders and of batch sizes beside it."""
+    """Beside it studies of a sweep, two ladders, batch sizes, RL scores, and one of two studies."""
     make_sweep(make_study(project, "sweep", variant_keys=["qk_norm"]), {"ln": 0.05, "none": 0.09})
-    make_ladders(make_study(project, "ladders", variant_keys=["qk_norm"]))
+    ladders = make_study(project, "ladders", variant_keys=["qk_norm"])
+    runs = make_ladders(ladders)
+    for name, norm, other in (("rival", "ln", ""), ("mine", "none", "rival")):
+        half = make_study(project, name, variant_keys=[], compared_with=other)
+        add_runs(half, [run for run in runs if run.config["qk_norm"] == norm])
+    api = make_api(project)
+    scores = make_study(project, "scores", variant_keys=["logits"])
+    make_scores(scores, lambda fields: Job(api, open_run(api, **fields)))
+    sizes = make_study(project, "sizes")
+    make_batch_sizes(sizes, lambda fields: Job(api, open_run(api, **fields)))
     make_batches(make_study(project, "batches"))
     settle(limit=500)
 
@@ -81,6 +97,7 @@ def test_tabs_draw_answer_export_and_rest(open_page: Callable[..., Page]) -> Non
     page = open_page("/", "dark")
     for study, tab in open_tabs(page, ["budgets"]):
         check_figures(page, study, tab)
+    check_switches(page)
     check_what_if(page)
     check_forecast(page)
     check_exports(page)
@@ -98,6 +115,21 @@ def check_figures(page: Page, study: str, tab: str) -> None:
         assert set(found["inside"]) <= {"solid"}, where
         assert found["cloud"] == 0, where
     assert page.locator(f"[data-tab={tab}][aria-current=page]").count() == 1, f"{study} {tab}"
+
+
+def check_switches(page: Page) -> None:
+    """The laws of papers come to all panes at once, and into the address."""
+    page.goto(f"{BUDGETS}?tab=isoflop")
+    page.click("#figure-optimal_params button[value=papers]")
+    for name in ("optimal_params", "optimal_tokens", "tokens_per_param"):
+        page.wait_for_function(
+            f"""() => document.querySelector("#figure-{name} .plot-area").data?.filter(
+              ({{ meta }}) => meta.part === "reference").length === 2"""
+        )
+    assert page.url.endswith("?tab=isoflop&ref=papers")
+    page.goto(f"{BUDGETS}?tab=parametric")
+    page.click("#figure-surface button[value=residual]")
+    page.wait_for_selector("#figure-surface >> text=Red lies above the law")
 
 
 def check_what_if(page: Page) -> None:
