@@ -95,8 +95,8 @@ def _caption_logits(view: StudyView, options: Options) -> str:
         return "The largest attention logit of each run against step."
     return (
         f"{len(curves)} runs, {result['form']}, maximum over layers, one panel a learning rate. "
-        "Colour is the size, the strongest is the largest; dashes are variants. Dotted lines are the "
-        "project's thresholds; the ground above the last one is shaded."
+        "Colour is the size, the strongest is the largest; dashes are variants. Dotted lines are "
+        "the project's thresholds; the ground above the last one is shaded."
     )
 
 
