@@ -15,19 +15,34 @@ from fitting.optima import describe_laws, describe_optima
 from fitting.plots.compute_tables import describe_exponents
 from fitting.queries import (
     COMPUTE_OPTIMAL,
+    CRITICAL_BATCH,
+    INSTABILITY,
+    LR_SCHEDULE,
     LR_SWEEP,
     MEMBERS,
+    RL_SIGMOID,
     TITLES,
     Progress,
     StudyView,
     find_version,
     list_fits,
 )
+from fitting.results import as_refusal
 from fitting.rows import StudyRow
+from fitting.texts import format_number
 from scaledash.lib.jsonsafe import decode_float
+from scaledash.lib.units import format_quantity
 
-HISTORY = (LR_SWEEP, COMPUTE_OPTIMAL)
-TABS = {LR_SWEEP: "lr", COMPUTE_OPTIMAL: "isoflop"}
+# analysis -> the tab at which its versions are looked at
+TABS = {
+    LR_SWEEP: "lr",
+    COMPUTE_OPTIMAL: "isoflop",
+    LR_SCHEDULE: "schedule",
+    CRITICAL_BATCH: "critical",
+    RL_SIGMOID: "sigmoid",
+    INSTABILITY: "instab",
+}
+ALWAYS = (LR_SWEEP, COMPUTE_OPTIMAL)  # of the others those that ever found something
 SHOWN = 20
 NAMED = 3  # runs by name in a sentence
 MAX_MOVED = 4  # results by name in a sentence
@@ -51,7 +66,15 @@ class Change:
 def build_histories(study: Study) -> dict[str, object]:
     """Return the document of the tab."""
     names = dict(study.study_runs.values_list("run__uid", "run__name"))
-    return {"history": [build_history(study, name, names) for name in HISTORY]}
+    listed = [name for name in TABS if name in ALWAYS or _is_refused(study, name) is False]
+    return {"history": [build_history(study, name, names) for name in listed]}
+
+
+def _is_refused(study: Study, analysis: str) -> bool | None:
+    """Say whether the newest fit found nothing; None where there is no fit."""
+    newest = Fit.objects.filter(study=study, analysis=analysis).order_by("-pk")
+    refusal = newest.values_list("result__refusal", flat=True).first()
+    return bool(refusal) if newest.exists() else None
 
 
 def build_history(
@@ -100,10 +123,20 @@ def describe_change(
     if not why or before.kind == after.kind:  # else more replicas are what a deep fit is
         why += _compare_settings(before, after)
     if not why:
-        is_same = before.input_digest == after.input_digest
-        why = ["the same data" if is_same else "sizes, variants or other facts of runs changed"]
+        why = [_compare_digests(before, after)]
     what = list(_compare_results(before.result, after.result, after.analysis))
     return Change(tuple(why), tuple(what))
+
+
+def _compare_digests(before: Fit, after: Fit) -> str:
+    """Say what is left where neither losses nor settings differ."""
+    if before.input_digest == after.input_digest:
+        return "the same data"
+    if "losses" in after.result:
+        return "sizes, variants or other facts of runs changed"
+    if before.n_runs != after.n_runs:
+        return f"{before.n_runs} \N{RIGHTWARDS ARROW} {after.n_runs} runs"
+    return "newer points of the runs"
 
 
 def _compare_runs(
@@ -174,7 +207,38 @@ def _list_compute(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, str(row.get("a_text", ""))
 
 
-RESULT_TEXTS = {LR_SWEEP: _list_sweep, COMPUTE_OPTIMAL: _list_compute}
+def _list_crossings(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for item in result.get("forecasts", []):
+        name = f"logits at LR {item['lr']:g} {item['variant']}".strip()
+        size = item["crossing"]
+        yield (
+            name,
+            f"{result['limit']:,.0f} at N = {format_quantity(size)}" if size else "no growth",
+        )
+
+
+def _list_scores(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for curve in result.get("curves", []):
+        if not as_refusal(curve["fit"]):
+            asymptote = format_number(curve["fit"]["params"]["A"]["value"])
+            yield f"A of {curve['variant'] or curve['run_id']}", asymptote
+
+
+def _list_critical(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for family in result.get("families", []):
+        lowest = family["targets"][0]["fit"]
+        if not as_refusal(lowest):
+            name = f"B_crit at N = {format_quantity(family['n_params'])} {family['variant']}"
+            yield name.strip(), format_number(lowest["derived"]["B_crit"]["value"])
+
+
+RESULT_TEXTS = {
+    LR_SWEEP: _list_sweep,
+    COMPUTE_OPTIMAL: _list_compute,
+    CRITICAL_BATCH: _list_critical,
+    RL_SIGMOID: _list_scores,
+    INSTABILITY: _list_crossings,
+}
 
 
 def add_history(page: dict[str, Any], is_pinned: bool) -> dict[str, Any]:

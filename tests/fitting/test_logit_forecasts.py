@@ -11,6 +11,7 @@ from fitting.forecasting import Prediction, Target, predict
 from fitting.models import Forecast, Quantity, Study
 from fitting.queries import INSTABILITY, view_study
 from fitting.services import add_runs, freeze_forecast, switch_analysis
+from fitting.versions import build_histories
 from tests.fitting.factories import SIZES, make_logit_growth, make_study, settle
 from tests.runs.factories import Job, make_api, open_run
 from tests.teams.factories import make_user
@@ -78,6 +79,12 @@ def test_logits_are_predicted_frozen_and_scored(grown: Study, open_job: Open) ->
     assert told["target_text"] == "N = 592k, LR = 0.01, step 100"
     assert (told["label"], told["level_text"]) == ("Max attention logit", "80 %")
     assert Forecast.objects.get(pk=forecast.pk).value == forecast.value
+    histories = {item["analysis"]: item for item in build_histories(grown)["history"]}
+    assert set(histories) == {"lr_sweep", "compute_optimal", INSTABILITY}
+    told = [(one["why"], one["what"]) for one in histories[INSTABILITY]["versions"]]
+    moved = "logits at LR 0.01: 10,000 at N = 2M \N{RIGHTWARDS ARROW} 10,000 at N = 3.01M"
+    assert (["newer points of the runs"], [moved]) in told
+    assert ["7 \N{RIGHTWARDS ARROW} 8 runs"] in [why for why, _ in told]
 
 
 def test_what_cannot_be_predicted_says_why(grown: Study) -> None:
