@@ -12,6 +12,7 @@ import contextlib
 import datetime
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -40,17 +41,25 @@ def main(arguments: list[str]) -> int:
     print()
     print_rows(rows)
     if "peers" in wanted:
-        from benchmarks import peers
-
-        print()
-        with open_stage() as stage:
-            peers.measure(stage)
+        print(flush=True)
+        measure_peers(is_alone=wanted == ["peers"])
     if "fits" in wanted:
         from benchmarks import fits
 
         print()
         fits.main()
     return 0
+
+
+def measure_peers(is_alone: bool) -> None:
+    """Measure other trackers beside a server of its own, for which a process is good but once."""
+    if not is_alone:
+        subprocess.run([sys.executable, "-m", "benchmarks", "peers"], check=True)
+        return
+    from benchmarks import peers
+
+    with open_stage() as stage:
+        peers.measure(stage)
 
 
 def measure_server(stage: Stage, wanted: list[str]) -> Iterator[Row]:
