@@ -55,8 +55,9 @@ def decode_json(body: bytes) -> object:
     """Decode strict JSON: no bare NaN, no duplicate keys, bounded depth and numbers, clean text."""
     try:
         value = msgspec.json.decode(body)
-        check_depth_and_text(value, "", 0)
-        json.loads(body, object_pairs_hook=_refuse_duplicates)
+        n_strings = check_depth_and_text(value, "", 0)
+        if body.count(b'"') > 2 * n_strings:  # an escaped quote, or a key that stands twice
+            json.loads(body, object_pairs_hook=_refuse_duplicates)
     except RecursionError as error:
         raise _too_deep() from error
     except msgspec.ValidationError as error:
@@ -85,29 +86,37 @@ def find_out_of_range(body: bytes) -> ApiError:
     return _out_of_range("")
 
 
-def check_depth_and_text(value: object, pointer: str, depth: int) -> None:
-    """Refuse deep nesting, NUL characters and numbers beyond float64, naming the place."""
+def check_depth_and_text(value: object, pointer: str, depth: int) -> int:
+    """Refuse deep nesting, NUL characters and numbers beyond float64, naming the place.
+
+    Returns how many strings there are, keys included.
+    """
     if isinstance(value, dict | list):
-        _check_container(value, ((), pointer), depth)
-    else:
-        _check_leaf(value, ((), pointer))
+        return _check_container(value, ((), pointer), depth)
+    _check_leaf(value, ((), pointer))
+    return int(isinstance(value, str))
 
 
-def _check_container(value: dict[str, object] | list[object], trail: Trail, depth: int) -> None:
+def _check_container(value: dict[str, object] | list[object], trail: Trail, depth: int) -> int:
     if depth >= settings.MAX_JSON_DEPTH:
         raise _too_deep()
+    n_strings = 0
+    pairs: Iterable[tuple[str | int, object]]
     if isinstance(value, dict):
         for key in value:
             _check_leaf(key, trail)
+        n_strings, pairs = len(value), value.items()
     elif _is_plain(value):
-        return
-    pairs: Iterable[tuple[str | int, object]]
-    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        return 0
+    else:
+        pairs = enumerate(value)
     for place, item in pairs:
         if isinstance(item, dict | list):
-            _check_container(item, (trail, place), depth + 1)
+            n_strings += _check_container(item, (trail, place), depth + 1)
         elif isinstance(item, str | int | float):
             _check_leaf(item, (trail, place))
+            n_strings += isinstance(item, str)
+    return n_strings
 
 
 def _is_plain(items: list[object]) -> bool:
