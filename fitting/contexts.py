@@ -233,7 +233,7 @@ def describe_definition(view: StudyView) -> list[dict[str, object]]:
         "is_code": True,
     }
     other: dict[str, object] = {
-        "label": "Compared with",
+        "label": "Against",
         "value": study.compared_with,
         "title": "The study whose ladder is drawn beside this one's, in the tab Variants",
         "is_code": True,
