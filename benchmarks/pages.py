@@ -89,12 +89,18 @@ def measure_all(page: Page) -> Iterator[Row]:
 
 def stop_in_time(rows: Iterator[Row], seconds: float) -> Iterator[Row]:
     """Yield rows until the time is over; a machine too busy to be measured is said to be one."""
+    from playwright.sync_api import TimeoutError as TooSlow
+
     end = time.monotonic() + seconds
-    for row in rows:
-        yield row
-        if time.monotonic() > end:
-            print(f"  pages: stopped after {seconds:.0f} s; this machine is busy.", file=sys.stderr)
-            return
+    try:
+        for row in rows:
+            yield row
+            if time.monotonic() > end:
+                print(f"  pages: stopped after {seconds:.0f} s; busy machine.", file=sys.stderr)
+                return
+    except TooSlow as error:
+        first = str(error).splitlines()[0]
+        print(f"  pages: left off, {first} (load {os.getloadavg()[0]:.1f})", file=sys.stderr)
 
 
 def measure_pages(page: Page) -> Iterator[Row]:

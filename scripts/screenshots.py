@@ -40,6 +40,8 @@ IMAGES = (  # name, page, height
 IMAGE_QUALITY = 88
 READY = "html[data-ready], .swagger-ui .info"  # ours, or that of drf-spectacular
 SETTLED = "() => !document.querySelector('main figure[data-state=loading]')"
+# A page that asks for its revision is never idle on a busy machine; what is drawn is painted.
+PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 SCROLL = """async () => {
   for (let top = 0; top < document.body.scrollHeight; top += innerHeight / 2) {
     scrollTo(0, top);
@@ -254,7 +256,7 @@ def show(page: Page, path: str) -> None:
     page.wait_for_selector(READY)
     page.evaluate(SCROLL)
     page.wait_for_function(SETTLED)
-    page.wait_for_load_state("networkidle")
+    page.evaluate(PAINTED)
 
 
 def save(page: Page, target: Path, size: tuple[int, int], quality: int, scale: float = 1) -> None:
