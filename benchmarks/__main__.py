@@ -38,8 +38,9 @@ def main(arguments: list[str]) -> int:
     if set(wanted) & set(SERVED):
         with open_stage() as stage:
             rows += measure_server(stage, wanted)
-    print()
-    print_rows(rows)
+    if rows:
+        print()
+        print_rows(rows)
     if "peers" in wanted:
         print(flush=True)
         measure_peers(is_alone=wanted == ["peers"])
