@@ -16,9 +16,15 @@ STEPS, DIMENSIONS = 100, 64
 
 def train(width: int, lr: float) -> None:
     """Gradient descent on the mean of 0.5 * c * x^2 with c = width / 16."""
-    config = {"n_params": 12 * width**2, "width": width, "peak_lr": lr, "seed": 0}
     noise = random.Random(width)
     curvature, weights = width / 16, [3.0] * DIMENSIONS
+    config = {
+        "n_params": 12 * width**2,
+        "width": width,
+        "peak_lr": lr,
+        "seed": 0,
+        "loss_at_init": 0.5 * curvature * 3.0**2,
+    }
     with scaledash.init(
         project="first-steps", name=f"d{width}-lr{lr:g}", study="toy-sweep", config=config
     ) as run:

@@ -157,6 +157,16 @@ def test_other_series_are_counted(tmp_path: Path) -> None:
     assert list(source._tally.counts.values()) == [3]
 
 
+def test_models_of_the_registry_are_no_runs(tmp_path: Path) -> None:
+    write(tmp_path / "p/run_part_0.parquet", [point("0", 3.0)])
+    write(tmp_path / "p/model_versions/MOD-1_part_0.parquet", [attribute("sys/name", "string")])
+    source = read(tmp_path)
+    assert only(source).name == "RUN-1"
+    assert dict(source._tally.counts) == {
+        "files of the model registry, which hold no runs, left out": 1
+    }
+
+
 def test_true_ids_come_from_the_columns(tmp_path: Path) -> None:
     source = read(write(tmp_path / "W_P_RUN_1_sanitised_part_0.parquet", [point("0", 1.0)]))
     assert only(source).key == "w/p/RUN-1"

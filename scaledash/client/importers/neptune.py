@@ -19,6 +19,8 @@ READ = ("project_id", "run_id", "attribute_path", "attribute_type", "step", "tim
         "float_value")  # fmt: skip
 MAX_DIGITS = 6  # of Neptune's decimal(18, 6)
 FORK_PARENT, FORK_STEP = "sys/forking/parent", "sys/forking/step"
+REGISTRY = ("models", "model_versions")  # folders beside the runs of a project
+OF_MODELS = "files of the model registry, which hold no runs, left out"
 SKIPPED = "attributes of files, texts and histograms, left out"
 
 
@@ -58,6 +60,10 @@ class NeptuneExport:
     def list_runs(self) -> Iterator[SourceRun | Unreadable]:
         """Yield the runs, whose parts may lie in several files."""
         paths = [self._path] if self._path.is_file() else sorted(self._path.rglob("*.parquet"))
+        models = [path for path in paths if path.parent.name in REGISTRY]
+        if models:
+            self._tally.count(OF_MODELS, len(models))
+            paths = [path for path in paths if path not in models]
         runs: dict[tuple[str, str], Found] = {}
         digits = 0
         for path in sorted(paths, key=_find_part):
