@@ -32,6 +32,13 @@ GUARDS = (
         ("tests/teams/test_project_api.py",),
     ),
     Guard(
+        "T2: a mention is told to one person alone",
+        "fitting/alerts/models.py",
+        "mine = live.filter(Q(recipient=None) | Q(recipient=principal.user_id))",
+        "mine = live",
+        ("tests/fitting/test_mentions.py", "-k", "t02 and another"),
+    ),
+    Guard(
         "T3: a token does what its scope says",
         "teams/api/auth.py",
         "if needed is not None and not principal.allows(needed):",
