@@ -261,7 +261,6 @@ def _write_ends(crossing: Doc) -> str:
     return f"{format_flops(low)} {DASH} {format_flops(high)}"
 
 
-# --- the row of numbers at the top ---------------------------------------------------------------
 def summarise_comparison(view: StudyView, options: Mapping[str, str]) -> list[Document]:
     """Return the four KPI of the tab: winner, crossing, gain, held-out error."""
     found = choose_pair(view, options)

@@ -179,7 +179,6 @@ def describe_overtraining(view: StudyView, options: Mapping[str, str]) -> Docume
     return describe_law_fit(law["fit"] if law else refused, texts)
 
 
-# --- what if -------------------------------------------------------------------------------------
 def answer_what_if(variant: ComputeVariantDoc | None, asked: str) -> Document:
     """Return what every approach recommends at a budget; by default at the largest fitted one."""
     if variant is None or not variant["frontiers"]:
@@ -315,7 +314,6 @@ def _recommend(frontier: FrontierDoc, flops: float) -> dict[str, Any]:
     }
 
 
-# --- the row of numbers at the top ---------------------------------------------------------------
 def summarise_compute(view: StudyView, document: Mapping[str, Any]) -> list[Document]:
     """Return the four KPI of the compute-optimal tabs."""
     variant = find_variant(view.compute, str(document["shown_variant"]))

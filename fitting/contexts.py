@@ -64,7 +64,6 @@ ESTIMATOR_TEXTS = {
 AXIS_LABELS = {"n": "N", "d": "D", "c": "C", "lr": "LR"}
 
 
-# --- list ----------------------------------------------------------------------------------------
 def describe_study(study: Study) -> dict[str, object]:
     """Return a study as one row of the list."""
     return {
@@ -89,7 +88,6 @@ def describe_selection(study: Study) -> str:
     return "every run of the project" if kind == "all" else "chosen runs"
 
 
-# --- one study -----------------------------------------------------------------------------------
 def build_study(view: StudyView, tab: str, options: Mapping[str, str]) -> dict[str, object]:
     """Return the document of a study's page.
 
@@ -289,7 +287,6 @@ def describe_row(row: StudyRow) -> dict[str, object]:
     }
 
 
-# --- around the document: what only the HTML needs ------------------------------------------------
 def build_study_page(
     view: StudyView, document: Mapping[str, object], tab: str, query: str
 ) -> dict[str, object]:

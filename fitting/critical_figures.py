@@ -151,7 +151,6 @@ def _describe_error(target: Doc) -> str:
     return f"{100 * abs(decode(held['relative_error'])[0]):.2g} %"
 
 
-# --- figures -------------------------------------------------------------------------------------
 def _caption(view: StudyView, options: Options) -> str:
     family = find_family(view, options)
     if family is None:

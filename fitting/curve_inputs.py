@@ -83,7 +83,6 @@ def _read_named(
     return found
 
 
-# --- critical batch size -------------------------------------------------------------------------
 @dataclass(frozen=True)
 class CriticalInput(AnalysisInput):
     """The loss along the steps of models with several batch sizes; None before the deep fit."""

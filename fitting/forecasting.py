@@ -109,7 +109,6 @@ def _refuse(sentence: str, cure: str = "") -> RefusalDoc:
     return {"code": "no_prediction", "sentence": sentence, "cure": cure}
 
 
-# --- loss ----------------------------------------------------------------------------------------
 def _predict_loss(view: StudyView, target: Target) -> Prediction | RefusalDoc:
     variant = _find_named(view, target.variant)
     if variant is None or view.compute_fit is None:
@@ -158,7 +157,6 @@ def take_quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
-# --- compute-optimal size ------------------------------------------------------------------------
 def _predict_size(view: StudyView, target: Target) -> Prediction | RefusalDoc:
     variant = _find_named(view, target.variant)
     if variant is None or view.compute_fit is None:
@@ -183,7 +181,6 @@ def _predict_size(view: StudyView, target: Target) -> Prediction | RefusalDoc:
     return Prediction(target, value, *ends_known, decades, view.compute_fit, list(budgets))
 
 
-# --- best learning rate --------------------------------------------------------------------------
 def _predict_lr(view: StudyView, target: Target) -> Prediction | RefusalDoc:
     laws = list_laws(view.result)
     law = laws.get(target.variant)
@@ -209,7 +206,6 @@ def _predict_lr(view: StudyView, target: Target) -> Prediction | RefusalDoc:
     return Prediction(target, value, *ends_known, decades, view.fit, list(scales))
 
 
-# --- attention logits ----------------------------------------------------------------------------
 def _predict_logit(view: StudyView, target: Target) -> Prediction | RefusalDoc:
     result = view.instability or {}
     lines = [item for item in result.get("forecasts", []) if _is_asked(item, target)]

@@ -102,7 +102,6 @@ def read_study_rows(study: Study, last: Fit | None) -> StudyRows:
     return replace(rows, rows=estimate_losses(study, rows, last)) if study.reads_series else rows
 
 
-# --- learning-rate sweep -------------------------------------------------------------------------
 def read_lr_sweep(
     study: Study, rows: StudyRows, kind: FitKind = FitKind.FAST, version: int = 1
 ) -> LrSweepInput:
@@ -134,7 +133,6 @@ def make_table(rows: list[StudyRow]) -> LrSweepTable:
     )
 
 
-# --- compute-optimal -----------------------------------------------------------------------------
 def read_compute_optimal(
     study: Study, rows: StudyRows, kind: FitKind = FitKind.FAST, version: int = 1
 ) -> ComputeInput:
@@ -213,7 +211,6 @@ def _read_curve(row: StudyRow) -> LossCurve | None:
     return LossCurve(row.uid, flops.astype(np.float64), values[taken], horizon)
 
 
-# --- learning rate and batch ---------------------------------------------------------------------
 def read_lr_batch(
     study: Study, rows: StudyRows, kind: FitKind = FitKind.FAST, version: int = 1
 ) -> BatchInput:
@@ -239,7 +236,6 @@ def _has_batch(row: StudyRow) -> bool:
     return known and math.isfinite(row.loss) and row.loss > 0 and not is_lost
 
 
-# --- shared --------------------------------------------------------------------------------------
 def describe_choices(
     study: Study, rows: StudyRows, version: int, analysis: str
 ) -> dict[str, object]:

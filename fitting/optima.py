@@ -190,7 +190,6 @@ def build_legend(
     ]
 
 
-# --- the row of numbers at the top ---------------------------------------------------------------
 def summarise(
     result: Result | None,
     optima: Sequence[OptimumRow],

@@ -155,7 +155,6 @@ class StudyView:
         return self.fit.result if self.fit else None
 
 
-# --- studies -----------------------------------------------------------------------------------
 def list_studies(principal: Principal, project: Project | None = None) -> QuerySet[Study]:
     """Return the visible studies with counts of runs and the time of the newest change."""
     studies = Study.objects.visible_to(principal).select_related("project", "created_by")
@@ -218,7 +217,6 @@ def fill_losses(study: Study, rows: StudyRows, fit: Fit | None) -> StudyRows:
     return replace(rows, rows=tuple(take_known_loss(row, known) for row in rows.rows))
 
 
-# --- fits --------------------------------------------------------------------------------------
 def find_current_fit(study: Study, analysis: str = LR_SWEEP) -> Fit | None:
     """Return the fit to show: the newest by data, the deep one where both saw the same.
 
@@ -258,7 +256,6 @@ def find_version(fit: Fit) -> int:
     return Fit.objects.filter(study=fit.study_id, analysis=fit.analysis, pk__lte=fit.pk).count()
 
 
-# --- progress and revision -----------------------------------------------------------------------
 def read_progress(
     study: Study, fit: Fit | None, off: Mapping[str, SwitchedOff] | None = None
 ) -> Progress:
@@ -310,7 +307,6 @@ def read_revision(study: Study) -> dict[str, object]:
     }
 
 
-# --- coverage ----------------------------------------------------------------------------------
 def build_coverage(rows: Iterable[StudyRow]) -> dict[str, object]:
     """Return the grid of scale against learning rate: what each cell of each variant holds."""
     placed = [row for row in rows if row.has_axes]

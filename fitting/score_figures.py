@@ -205,7 +205,6 @@ def _show(key: str, label: str, value: str, note: str, basis: object) -> Documen
     }
 
 
-# --- figures -------------------------------------------------------------------------------------
 def _draw(view: StudyView, options: Options) -> Figure:
     return draw_sigmoid(choose_drawn(view), find_unit(view))
 

@@ -69,7 +69,6 @@ class StudyWish:
     tail_fraction: float = 0.05
 
 
-# --- studies -----------------------------------------------------------------------------------
 @transaction.atomic
 def create_study(project: Project, user: User | None, wish: StudyWish) -> Study:
     """Create a study with its leases, and let the runs that its selection names join."""
@@ -167,7 +166,6 @@ def mark_followers(study: Study) -> None:
     outbox.mark_studies(sorted(mine.values_list("pk", flat=True)))
 
 
-# --- runs of a study ---------------------------------------------------------------------------
 @transaction.atomic
 def add_runs(study: Study, runs: Iterable[Run]) -> int:
     """Add runs by name; returns how many of them are new to the study."""
@@ -244,7 +242,6 @@ def mark_holders(run_ids: Sequence[int]) -> list[int]:
     return studies
 
 
-# --- inside ------------------------------------------------------------------------------------
 def _taken(slug: str) -> Refused:
     return Refused("slug_taken", f"The slug {slug!r} is taken; choose another.", "/slug")
 
@@ -361,7 +358,6 @@ def _mark(study: Study) -> None:
     transaction.on_commit(lambda: hints.send([study.pk]))
 
 
-# --- forecasts ---------------------------------------------------------------------------------
 @transaction.atomic
 def freeze_forecast(view: StudyView, user: User | None, target: Target) -> Forecast:
     """Write down what the current fit predicts; the forecast never changes afterwards."""

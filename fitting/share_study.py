@@ -35,7 +35,6 @@ class StudyShare:
         study = list_studies(principal, project).filter(slug=query.get("id", "")).first()
         return None if study is None else sharing.Subject({"study": study.pk}, study.name)
 
-    # --- live ------------------------------------------------------------------------------------
     def build_page(self, share: Share, query: QueryDict) -> sharing.SharedPage | None:
         """Return the study's page as it is now."""
         study = find_study(share)
@@ -62,7 +61,6 @@ class StudyShare:
             return None
         return figures.build_figure(name, view_study(study), query.dict(), revision["rev"])
 
-    # --- frozen ----------------------------------------------------------------------------------
     def freeze(self, share: Share) -> tuple[str, Iterable[tuple[str, bytes]]]:
         """Copy every tab and every figure in each of its options."""
         study = find_study(share)

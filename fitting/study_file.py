@@ -78,7 +78,6 @@ def write_file(view: StudyView, base_url: str) -> Iterator[bytes]:
     yield tail.encode()
 
 
-# --- sections ------------------------------------------------------------------------------------
 def list_sections(view: StudyView) -> list[tuple[str, str]]:
     """Return every tab; a tab of variants once for each of them."""
     states = list(list_states(view))
@@ -152,7 +151,6 @@ def describe_fit(fit: Fit) -> dict[str, object]:
     }
 
 
-# --- what is inside ------------------------------------------------------------------------------
 def read_static(name: str) -> str:
     """Return one of our files as it is served."""
     path = finders.find(name)

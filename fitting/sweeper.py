@@ -172,7 +172,6 @@ class RefitChild:
             self.stop()
 
 
-# --- inside the child --------------------------------------------------------------------------
 def serve_child() -> None:
     """Fit whenever the parent says so; the end of its pipe is the end of the child."""
     from fitting import refit

@@ -62,7 +62,6 @@ class Change:
     what: tuple[str, ...]
 
 
-# --- the list ------------------------------------------------------------------------------------
 def build_histories(study: Study) -> dict[str, object]:
     """Return the document of the tab."""
     names = dict(study.study_runs.values_list("run__uid", "run__name"))
@@ -112,7 +111,6 @@ def _describe(fit: Fit, before: Fit | None, names: Mapping[str, str]) -> dict[st
     }
 
 
-# --- one change ----------------------------------------------------------------------------------
 def describe_change(
     before: Fit | None, after: Fit, names: Mapping[str, str] | None = None
 ) -> Change:
@@ -256,7 +254,6 @@ def add_history(page: dict[str, Any], is_pinned: bool) -> dict[str, Any]:
     return {**page, "figures": figures, "tabs": [*page["tabs"], {**tab, "url": url}]}
 
 
-# --- one version ---------------------------------------------------------------------------------
 def pin_version(view: StudyView, analysis: str, version: int) -> StudyView | None:
     """Return the study as a version of its fit saw it; None where there is no such version.
 

@@ -59,7 +59,6 @@ Crumbs = list[tuple[str, str | None]]
 FIELD_OF_POINTER = {"/slug": "name", "/selection": "group", "/variant_keys": "variant_keys"}
 
 
-# --- projects ------------------------------------------------------------------------------------
 @require_sign_in
 @require_safe
 def show_projects(request: HttpRequest) -> HttpResponse:
@@ -77,7 +76,6 @@ def read_projects(request: HttpRequest) -> HttpResponse:
     return _answer_tagged(request, document, document["rev"])
 
 
-# --- studies -------------------------------------------------------------------------------------
 @require_sign_in
 @require_safe
 def show_studies(request: HttpRequest, slug: str) -> HttpResponse:
@@ -134,7 +132,6 @@ def change_study(request: HttpRequest, slug: str, study_slug: str) -> HttpRespon
     return _show_form(request, project, form, crumbs=crumbs, study=study, switches=switches)
 
 
-# --- one study -----------------------------------------------------------------------------------
 @require_sign_in
 @require_safe
 def show_study(request: HttpRequest, slug: str, study_slug: str) -> HttpResponse:
@@ -240,7 +237,6 @@ def freeze(request: HttpRequest, slug: str, study_slug: str) -> HttpResponse:
     return redirect(back)
 
 
-# --- inside --------------------------------------------------------------------------------------
 def _build_list(request: HttpRequest, project: Project) -> dict[str, object]:
     studies = list_studies(get_principal(request), project)
     return {"studies": [contexts.describe_study(study) for study in studies]}

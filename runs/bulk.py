@@ -120,7 +120,6 @@ def describe_edit(edit: BulkEdit) -> str:
     return f"{runs} {NOUNS[BulkAction(edit.action)]}{tag}."
 
 
-# --- inside --------------------------------------------------------------------------------------
 def _change(runs: QuerySet[Run], wish: BulkWish) -> list[int]:
     now = timezone.now()
     if wish.action == BulkAction.TAG:

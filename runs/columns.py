@@ -113,7 +113,6 @@ COLUMN_OF = {column.key: column for column in COLUMNS}
 DEFAULT_KEYS = tuple(column.key for column in COLUMNS if column.is_default)
 
 
-# --- which ---------------------------------------------------------------------------------------
 def choose_columns(keys: Sequence[str]) -> list[Column]:
     """Return the columns of these keys, the name always first; unknown ones drop out."""
     wanted = dict.fromkeys(["name", *(keys or DEFAULT_KEYS)])
@@ -172,7 +171,6 @@ def find_loss_names(project: Project) -> LossNames:
     return LossNames(loss, tuple(found.get(MAX_ATTENTION_LOGIT, ())))
 
 
-# --- in the database -----------------------------------------------------------------------------
 def read_field(column: Column, names: LossNames) -> Field | None:
     """Return the field of a column; None for the largest logit, which is one of several."""
     return None if column.source == LOGIT else find_field(column.source, lambda: names.loss)
@@ -208,7 +206,6 @@ def find_order(column: Column, names: LossNames) -> list[Expression | F]:
     return [field.value] if field.text is None else [field.number, field.text]
 
 
-# --- cells ---------------------------------------------------------------------------------------
 def read_cell(column: Column, value: Cell) -> Cell:
     """Return a value of the database as documents hold it; numbers that were logged as floats."""
     is_plain = isinstance(value, bool | list | dict | None)

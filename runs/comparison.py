@@ -31,7 +31,6 @@ class Line:
     differs: bool
 
 
-# --- which runs ----------------------------------------------------------------------------------
 def find_run(runs: QuerySet[Run], text: str) -> Run | None:
     """Return the run of this id, else the newest of this name."""
     found = list(runs.filter(Q(uid=text) | Q(name=text)).order_by("-created_at", "-id")[:MAX_RUNS])
@@ -53,7 +52,6 @@ def list_offered(runs: QuerySet[Run], run: Run) -> list[tuple[str, str]]:
     return list({one.uid: (one.uid, one.name or one.uid) for one in found}.values())[:MAX_OFFERED]
 
 
-# --- lines ---------------------------------------------------------------------------------------
 def compare_config(runs: Sequence[Run]) -> list[Line]:
     """Compare the leaves of the configs, but for what the client keeps there for itself."""
     configs = [leave_private_out(run.config) for run in runs]
@@ -98,7 +96,6 @@ def write_value(value: object) -> str:
     return write_plain(value) if isinstance(value, int | float) else str(value)
 
 
-# --- documents -----------------------------------------------------------------------------------
 def build_diff(run: Run, runs: QuerySet[Run], base: str) -> dict[str, object]:
     """Return what of a run's config differs from that of another run."""
     other = find_run(runs, base) if base else None

@@ -122,7 +122,6 @@ def _compare_null(field: Field, operator: str, value: Token) -> Q:
     return Q(**{f"{field.column}__isnull": True})
 
 
-# --- by kind -----------------------------------------------------------------------------------
 def _compare_number(field: Field, operator: str, value: Token) -> Q:
     number = _read_number(value)
     if math.isnan(number):
@@ -226,7 +225,6 @@ def _compare_json(field: Field, operator: str, value: Token) -> Q:
     return Q(LOOKUPS[operator](field.number, Value(number)))
 
 
-# --- values ------------------------------------------------------------------------------------
 def _is_null(value: Token) -> bool:
     return value.is_word("null", "none")
 

@@ -102,7 +102,6 @@ def build_chart(
     return {**payload, "at": dict(zip(map(str, wish.places), values, strict=False))}
 
 
-# --- x -------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Axis:
     """The x of every step that a run has logged; of a step itself without a table."""
@@ -132,7 +131,6 @@ def _find_axis(run: Run, series: list[Series], wish: CurvesWish) -> Axis:
     return Axis(steps, read_axes([run], table, wish.x_axis).get(run.pk) if steps.size else None)
 
 
-# --- attempts ------------------------------------------------------------------------------------
 def read_superseded(run: Run, metric_id: int) -> dict[str, Series]:
     """Return what later attempts hide of a series, by the attempt that logged it."""
     steps, values, attempts = read_stored(run.pk, metric_id)

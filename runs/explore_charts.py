@@ -112,7 +112,6 @@ def _build_averages(
     return payload
 
 
-# --- smoothing ----------------------------------------------------------------------------------
 def _build_smoothed(curves: Mapping[str, Curve], wish: ExploreWish, view: View) -> Document:
     """Return raw curves with a smooth one over each; many curves are shown smooth only."""
     smoothed = {key: smooth_curve(curve, wish.smoothing) for key, curve in curves.items()}

@@ -90,7 +90,6 @@ def describe_run(run: Run, metrics: Sequence[str]) -> Document:
     }
 
 
-# --- the HTML -------------------------------------------------------------------------------------
 def build_explore_page(project: Project, wish: ExploreWish, query: QueryDict) -> Document:
     """Return what the HTML of the page needs: its document, and how the controls stand."""
     chosen = choose_runs(project, wish)
@@ -198,7 +197,6 @@ def _skip_alike(levels: Sequence[Level]) -> Iterator[Level]:
             before = size
 
 
-# --- table ----------------------------------------------------------------------------------------
 def build_table(wish: ExploreWish, chosen: Chosen, look: Look, query: QueryDict) -> Document:
     """Return heads and rows of the runs; those that are drawn carry the key of their curve."""
     line_of = {run.uid: line for line in look.lines for run in line.runs}

@@ -108,7 +108,6 @@ def _say_missing(wanted: Sequence[str], drawn: Sequence[Run]) -> list[str]:
     return [f"{n_missing:,} selected {verb} not match, or log none of these metrics."]
 
 
-# --- metrics ------------------------------------------------------------------------------------
 def find_metrics(project: Project, wanted: Sequence[str], notes: list[str]) -> list[str]:
     """Return the metrics that names and regular expressions stand for, in the order given."""
     names = list(Metric.objects.filter(project=project).order_by("name"))

@@ -48,7 +48,6 @@ class Points:
     values: store.Values
 
 
-# --- runs --------------------------------------------------------------------------------------
 def find_columns(runs: QuerySet[Run]) -> list[str]:
     """Return the columns of an export of runs: what every run has, then keys as they occur."""
     config: set[str] = set()
@@ -85,7 +84,6 @@ def _flatten(value: object) -> Cell:
     return jsonsafe.dumps(value).decode()
 
 
-# --- points ------------------------------------------------------------------------------------
 def read_all_points(runs: QuerySet[Run], metrics: Sequence[str] = ()) -> Iterator[Points]:
     """Yield the visible points of each series, one series at a time."""
     for run in runs.only("project_id", "uid", "summary").iterator(RUNS_AT_ONCE):
@@ -99,7 +97,6 @@ def read_all_points(runs: QuerySet[Run], metrics: Sequence[str] = ()) -> Iterato
                 yield Points(run.uid, name, found.steps, at, found.values)
 
 
-# --- CSV and JSONL -----------------------------------------------------------------------------
 def guard_cell(value: Cell) -> Cell:
     """Return a cell that no spreadsheet computes: text like a formula gets a quote before it."""
     if not isinstance(value, str):

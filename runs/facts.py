@@ -101,7 +101,6 @@ class Resolved:
     flop_convention: str
 
 
-# --- sources ----------------------------------------------------------------------------------
 def read_declared(scale: Mapping[str, object]) -> dict[str, object]:
     """Return the values of declared facts; ValueError(name, reason) for what is none."""
     found: dict[str, object] = {}
@@ -178,7 +177,6 @@ def _read_number(value: object) -> float:
     return number
 
 
-# --- changes ----------------------------------------------------------------------------------
 def set_source(facts: Facts, fact: str, entry: Source) -> Facts:
     """Return the facts with one source's entry replaced, strongest first."""
     others = [known for known in facts.get(fact, []) if known["source"] != entry["source"]]
@@ -257,7 +255,6 @@ def apply_logged(facts: Facts, summary: Mapping[str, Mapping[str, object]], at: 
     return facts
 
 
-# --- what follows -----------------------------------------------------------------------------
 def resolve(facts: Facts, last_step: int | None, at: str) -> Resolved:
     """Derive what follows from the sources, and let the strongest entry of each fact count."""
     facts = drop_source(facts, "derived")

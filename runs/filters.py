@@ -146,7 +146,6 @@ class Order:
         return Run._meta.get_field(self.field).to_python(value)
 
 
-# --- conditions --------------------------------------------------------------------------------
 def apply_filter(runs: QuerySet[Run], text: str) -> QuerySet[Run]:
     """Return the runs for which an expression of the filter language is true; all for "".
 

@@ -46,7 +46,6 @@ MEASURED = "loss_at_init"  # differs from seed to seed, though it may stand in t
 Key = tuple[object, ...]
 
 
-# --- by what -------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Grouping:
     """Fields that members of a group have in common; or, in `rest`, those that they need not."""
@@ -126,7 +125,6 @@ class Groups:
         return count_levels(values, self.levels[key]) if key in self.levels else measure(values)
 
 
-# --- reading -------------------------------------------------------------------------------------
 def read_groups(
     runs: QuerySet[Run], grouping: Grouping, columns: Sequence[Column], names: LossNames
 ) -> Groups:
@@ -240,7 +238,6 @@ def _natural_order(group: Group) -> list[tuple[int, float, str]]:
     return found
 
 
-# --- numbers -------------------------------------------------------------------------------------
 def measure(values: Sequence[Cell]) -> Spread:
     """Return mean and range of the finite numbers, or the first and last text."""
     known = [value for value in values if value is not None and value != ""]

@@ -128,7 +128,6 @@ class Storing:
             "last_seq": self.writer.last_seq if self.writer else None,
         }
 
-    # --- locks -----------------------------------------------------------------------------------
     def _claim(self) -> tuple[WriterState | None, LockedRun]:
         if self.batch.writer is None:
             return None, store.lock_run(self.run.pk, self.batch.names)
@@ -156,7 +155,6 @@ class Storing:
     def _revise(self) -> None:
         """Let a protocol change the batch by what it finds in the locked run."""
 
-    # --- attempt ---------------------------------------------------------------------------------
     def _choose_attempt(self) -> Choice:
         batch, writer = self.batch, self.writer
         wish = Wish(
@@ -177,7 +175,6 @@ class Storing:
         reason = "resume" if self.batch.rewind is None else "rewind"
         return {"reason": reason, "attempt_key": self.batch.attempt_key, "request_id": None}
 
-    # --- summary ---------------------------------------------------------------------------------
     def _merge(self, choice: Choice) -> Change:
         """Merge the batch into the entries of its series, and find how far the run has come."""
         change = Change(last_step=self.held.last_step)
@@ -214,7 +211,6 @@ class Storing:
             return before
         return reached if before is None else max(before, reached)
 
-    # --- writing ---------------------------------------------------------------------------------
     def _write(self, choice: Choice, change: Change) -> None:
         times, is_clamped = clamp_times(self.batch.columns, time.time())
         values: dict[str, object] = {
@@ -278,7 +274,6 @@ class Storing:
         outcome = Outcome.DIVERGED if evidence else self.held.outcome
         return {"outcome": outcome, "evidence": json.dumps(evidence) if evidence else None}
 
-    # --- end -------------------------------------------------------------------------------------
     def _end_if_due(self) -> None:
         """End the run if its finish record waited for this batch."""
         ending = self.held.ending

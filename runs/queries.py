@@ -32,7 +32,6 @@ LISTED = (
 DEFAULT_PROJECT = "default"
 
 
-# --- one run ---------------------------------------------------------------------------------
 def find_runs(
     principal: Principal, uid: str, project: str | None, with_deleted: bool = False
 ) -> list[Run]:
@@ -114,7 +113,6 @@ def find_doubts(run: Run) -> list[str]:
     return found + describe_doubts(run)
 
 
-# --- documents -------------------------------------------------------------------------------
 def write_url(run: Run) -> str:
     """Return the address of the run's page."""
     return settings.SCALEDASH_BASE_URL + reverse("run", args=[run.project.slug, run.uid])

@@ -25,7 +25,6 @@ NAVIGATIONS = (None, "document")  # a page that reads itself again stays where i
 LABELS = dict(ViewPage.choices)
 
 
-# --- the pages that have views -------------------------------------------------------------------
 def open_view(request: HttpRequest, project: Project, page: str) -> HttpResponse | None:
     """Lead to the state that `v` names, or to the default view of a bare address."""
     asked = request.GET.get("v", "")
@@ -77,7 +76,6 @@ def build_menu(request: HttpRequest, project: Project, page: str) -> dict[str, o
     }
 
 
-# --- the list ------------------------------------------------------------------------------------
 @require_sign_in
 @require_safe
 def show_views(request: HttpRequest) -> HttpResponse:
@@ -132,7 +130,6 @@ def _list_visible(request: HttpRequest, deleted: bool = False) -> QuerySet[Saved
     return found.select_related("owner", "project").order_by("project__slug", "page", "name", "pk")
 
 
-# --- forms ---------------------------------------------------------------------------------------
 @require_sign_in
 @require_POST
 def save(request: HttpRequest, slug: str) -> HttpResponse:

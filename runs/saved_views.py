@@ -43,7 +43,6 @@ class ViewWish:
     is_default: bool = False
 
 
-# --- addresses -----------------------------------------------------------------------------------
 def canonise(page: str, text: str) -> str:
     """Return the state of a page as its address holds it: known keys, in one order."""
     query = QueryDict(text.removeprefix("?"))
@@ -58,7 +57,6 @@ def build_url(view: SavedView, is_plain: bool = False) -> str:
     return f"{here}?{query}" if query else here
 
 
-# --- which ---------------------------------------------------------------------------------------
 def list_views(
     project: Project, user_id: int | None, page: str | None = None
 ) -> QuerySet[SavedView]:
@@ -134,7 +132,6 @@ def _read_names(view: SavedView) -> tuple[list[str], list[str]]:
     return [uid for uid in split_list(query.get("sel", "")) if uid], names
 
 
-# --- change --------------------------------------------------------------------------------------
 @transaction.atomic
 def save_view(project: Project, user: User, role: Role, wish: ViewWish) -> SavedView:
     """Save the state of a page under a name."""

@@ -100,7 +100,6 @@ def cut_window(curve: Curve, view: View) -> Curve:
     return Curve(curve.x[inside], curve.y[inside], curve.overwritten, curve.superseded)
 
 
-# --- grid --------------------------------------------------------------------------------------
 def count_buckets(pixels: int, n_curves: int) -> int:
     """Return the number of buckets: fewer pixels or more curves, fewer of them."""
     most = min(max(1, pixels), MAX_BUCKETS)
@@ -130,7 +129,6 @@ def snap(value: float) -> float:
     return next((step for step in steps if step >= value), 10 * power)
 
 
-# --- every point -------------------------------------------------------------------------------
 def find_common_x(curves: Sequence[Curve], buckets: int) -> Floats | None:
     """Return the x of all curves together, or None where there are too many to send them all."""
     if any(curve.x.size > SLOTS * buckets or has_ties(curve.x) for curve in curves):
@@ -171,7 +169,6 @@ def place_values(places: Integers, values: Floats, size: int) -> list[float | No
     return [None if value != value else value for value in y.tolist()]
 
 
-# --- M4 ----------------------------------------------------------------------------------------
 def describe_m4(curve: Curve, grid: Grid, view: View) -> dict[str, object]:
     """Return a curve in the buckets of a grid."""
     is_finite, is_drawn = judge_values(curve.y, view)
@@ -251,7 +248,6 @@ def round_digits(values: Floats) -> Floats:
     return rounded
 
 
-# --- what lines cannot show ----------------------------------------------------------------------
 def judge_values(y: Floats, view: View) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which values are finite, and which of them the y axis has room for."""
     is_finite = np.isfinite(y)

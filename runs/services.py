@@ -55,7 +55,6 @@ class RunWish:
     fork_from: str | None = None
 
 
-# --- create and resume -----------------------------------------------------------------------
 def open_run(project: Project, user_id: int | None, wish: RunWish) -> tuple[Run, bool]:
     """Create a run, or resume the one that is there; says whether it was created.
 
@@ -154,7 +153,6 @@ def _reopen(known: int, wish: RunWish) -> Run:
     return run
 
 
-# --- edit ------------------------------------------------------------------------------------
 @transaction.atomic
 def edit_run(run: Run, changes: Mapping[str, object], studies: Iterable[str] = ()) -> Run:
     """Change what is said of a run; config, scale facts, host and summary are merged."""
@@ -244,7 +242,6 @@ def _check_size(name: str, value: object, limit: int) -> None:
         raise Refused(422, "quota", message, f"/{name}")
 
 
-# --- attempts --------------------------------------------------------------------------------
 @transaction.atomic
 def rewind_run(run: Run, request_id: UUID, step: int, writer: UUID | None = None) -> Run:
     """Open an attempt at a step: what was logged there and after is hidden, not erased.
@@ -266,7 +263,6 @@ def rewind_run(run: Run, request_id: UUID, step: int, writer: UUID | None = None
     return run
 
 
-# --- life ------------------------------------------------------------------------------------
 @transaction.atomic
 def finish_run(run: Run, ending: Mapping[str, object]) -> str:
     """End a run once the batches that its finish record names have arrived; returns its state.

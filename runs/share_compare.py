@@ -33,7 +33,6 @@ class ComparisonShare:
         visible = Run.objects.visible_to(principal).filter(project=project)
         return choose_runs(visible, query.get("id", ""))
 
-    # --- live ------------------------------------------------------------------------------------
     def build_page(self, share: Share, query: QueryDict) -> sharing.SharedPage | None:
         """Return the comparison as it is now; runs deleted since are left out."""
         runs = find_runs(share)
@@ -52,7 +51,6 @@ class ComparisonShare:
             return describe_rev(runs)
         return build_document(share, runs) if part == TWIN else None
 
-    # --- frozen ----------------------------------------------------------------------------------
     def freeze(self, share: Share) -> tuple[str, Iterable[tuple[str, bytes]]]:
         """Copy the page and its document."""
         runs = find_runs(share)

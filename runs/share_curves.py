@@ -32,7 +32,6 @@ HIDDEN = ("offered", "n_runs", "filter", "error", "project")  # what lies outsid
 Document = dict[str, Any]
 
 
-# --- live ----------------------------------------------------------------------------------------
 def build_page(share: Share, query: QueryDict) -> sharing.SharedPage:
     """Return the page with the runs that the view comes to now."""
     wish = read_wish(share, query)
@@ -97,7 +96,6 @@ def render(share: Share, wish: ExploreWish) -> str:
     return seal_html(html, {reverse("explore-curves", args=[project.slug]): CURVES})
 
 
-# --- frozen --------------------------------------------------------------------------------------
 def freeze(share: Share) -> tuple[str, Iterator[tuple[str, bytes]]]:
     """Copy the page, its document and every point of every curve."""
     wish = ExploreWish.read(QueryDict(share.subject["query"]))

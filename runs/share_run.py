@@ -44,7 +44,6 @@ class RunShare:
             return None
         return sharing.Subject({"run": run.pk, "uid": run.uid}, run.name or run.uid)
 
-    # --- live ------------------------------------------------------------------------------------
     def build_page(self, share: Share, query: QueryDict) -> sharing.SharedPage | None:
         """Return the run's page as it is now."""
         run = find_run(share)
@@ -64,7 +63,6 @@ class RunShare:
             return build_curves(run, CurvesWish.read(query), read_run_revision(run)["rev"])
         return build_document(run) if part == TWIN else None
 
-    # --- frozen ----------------------------------------------------------------------------------
     def freeze(self, share: Share) -> tuple[str, Iterable[tuple[str, bytes]]]:
         """Copy the page, the document and every point of every metric."""
         run = find_run(share)

@@ -64,7 +64,6 @@ def read_frozen_part(share: Share, part: str, query: QueryDict) -> object | None
     return found or sharing.load_json(share, name_twin("1"))
 
 
-# --- inside --------------------------------------------------------------------------------------
 def read_page(share: Share, query: QueryDict) -> tuple[RunsPage, QueryDict]:
     """Return the rows that the link shows, and the query that stands for them."""
     fixed = QueryDict(share.subject["query"], mutable=True)

@@ -67,7 +67,6 @@ class ViewShare:
             return fix_runs(principal, project, state, title)
         return fix_state(project, page, canonise(page, state), title)
 
-    # --- live ------------------------------------------------------------------------------------
     def build_page(self, share: Share, query: QueryDict) -> sharing.SharedPage | None:
         """Return the page as it is now."""
         return ROOMS[share.subject["page"]].build_page(share, query)
@@ -76,7 +75,6 @@ class ViewShare:
         """Return the document of the page, its curves, or its revision."""
         return ROOMS[share.subject["page"]].read_part(share, part, query)
 
-    # --- frozen ----------------------------------------------------------------------------------
     def freeze(self, share: Share) -> tuple[str, Iterable[tuple[str, bytes]]]:
         """Copy all that the page shows."""
         return ROOMS[share.subject["page"]].freeze(share)

@@ -24,7 +24,6 @@ from teams.store import TOKEN, Prepared
 TIMES = 0
 CHANGED_SECONDS = 5  # how old the `changed_at` of a run may be to which batches arrive
 
-# --- ingest, in the order of its locks --------------------------------------------------------
 # What ingest reads of a run whose row it locks. Not FOR UPDATE: foreign keys to it need not wait.
 _HELD = """
   r.rev, r.state, r.attempt, r.last_step, r.outcome, r.ending, r.facts, r.deleted_at,
@@ -182,7 +181,6 @@ WHERE id = %(run)s::bigint
 """,
 )
 
-# --- who logs ---------------------------------------------------------------------------------
 # Index of memberships by user, unique (project, uid) of runs; two rows say that it is ambiguous. A
 # token of one project that names the client's default means its own.
 _LOGGED = """
@@ -216,7 +214,6 @@ SELECT (SELECT id FROM known), CASE WHEN EXISTS (SELECT FROM known) THEN 0 ELSE
 """,
 )
 
-# --- metric names -----------------------------------------------------------------------------
 # Unique (project, name).
 FIND_METRICS = """
 SELECT name, id FROM runs_metric WHERE project_id = %(project)s AND name = ANY(%(names)s)
@@ -232,7 +229,6 @@ SELECT id FROM runs_metric WHERE name = ANY(%(names)s)
   AND project_id IN (SELECT project_id FROM runs_run WHERE id = ANY(%(runs)s))
 """
 
-# --- reads ------------------------------------------------------------------------------------
 # Primary key of chunk, by (run, metric) and in the order of arrival.
 READ_CHUNKS = """
 SELECT run_id, metric_id, attempt, codec, n, steps, "values" FROM runs_chunk
@@ -272,7 +268,6 @@ SELECT coalesce(extract(epoch FROM newest.at) * 1000000, 0)::bigint,
 FROM (SELECT max(changed_at) AS at FROM runs_run WHERE project_id = %(project)s) newest
 """
 
-# --- life -------------------------------------------------------------------------------------
 # Primary key of run. A heartbeat alone changes nothing that a page shows.
 BEAT = """
 UPDATE runs_run SET heartbeat_at = clock_timestamp(),
@@ -340,7 +335,6 @@ def beat(run_id: int) -> str | None:
     return rows[0][0] if rows else None
 
 
-# --- series -----------------------------------------------------------------------------------
 def read_series(run_id: int, metric: str) -> tuple[Steps, Values]:
     """Return the visible points of one metric of one run."""
     found = read_many([run_id], metric).get(run_id, NO_POINTS)

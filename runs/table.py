@@ -42,7 +42,6 @@ EVERY = "*"
 MAX_OPEN = 50  # groups whose runs are shown
 
 
-# --- what is asked for ---------------------------------------------------------------------------
 @dataclass(frozen=True)
 class TableQuery:
     """The state of the table as its address holds it; what makes no sense is the default."""
@@ -115,7 +114,6 @@ def sort_runs(runs: QuerySet[Run], query: TableQuery, names: LossNames) -> Query
     return runs.order_by(*(key.asc(nulls_last=True) for key in keys), "-id")
 
 
-# --- rows ----------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Row:
     """One run of the table."""

@@ -50,7 +50,6 @@ ALL_BUT_SEED = "!seed"
 USUAL_GROUPS = ("group", "state", "outcome", "n", "lr", "batch", "width", "depth", "seed")
 
 
-# --- reading -------------------------------------------------------------------------------------
 def read_runs_page(project: Project, runs: QuerySet[Run], query: TableQuery) -> RunsPage:
     """Read one page of the runs table; a filter that cannot be read gives no rows."""
     names = find_loss_names(project)
@@ -130,7 +129,6 @@ def count_table(runs: QuerySet[Run], query: TableQuery) -> dict[str, object]:
     return {"total": total, "all_runs": runs.count(), "error": error}
 
 
-# --- the twin ------------------------------------------------------------------------------------
 def build_runs(page: RunsPage) -> dict[str, object]:
     """Return the document of the runs table."""
     query = page.query
@@ -194,7 +192,6 @@ def draw_caret(text: str, position: int | None) -> str:
     return f"{line}\n{' ' * (place - start)}^"
 
 
-# --- the page ------------------------------------------------------------------------------------
 def build_runs_page(page: RunsPage, params: QueryDict) -> dict[str, object]:
     """Return what the HTML of the table needs beside its document."""
     query, number, pages = page.query, page.number, -(-page.n_items // PAGE_SIZE)

@@ -161,7 +161,6 @@ def _check_integer(value: object, pointer: str, least: int = 0) -> int:
     return value
 
 
-# --- columns ----------------------------------------------------------------------------------
 def _read_metrics(document: Mapping[str, object]) -> tuple[tuple[Columns, ...], int]:
     metrics = document.get("metrics")
     if not isinstance(metrics, dict):
@@ -321,7 +320,6 @@ def _is_no_time(item: object) -> bool:
     return type(item) not in NUMBERS or _convert([item]) is None
 
 
-# --- points -----------------------------------------------------------------------------------
 def _read_points(document: Mapping[str, object]) -> tuple[tuple[Columns, ...], int]:
     """Read `{"points": [{"step": 1, "loss": 2.3}, ...]}`: one column a metric."""
     for name in ("steps", "metrics", "times"):

@@ -44,7 +44,6 @@ from teams.pages import answer_json, get_principal, get_project, is_held, requir
 from teams.queries import find_role
 
 
-# --- table ---------------------------------------------------------------------------------------
 @require_sign_in
 @require_safe
 def show_runs(request: HttpRequest, slug: str) -> HttpResponse:
@@ -131,7 +130,6 @@ def undo(request: HttpRequest, slug: str, edit_id: int) -> HttpResponse:
     return _back_to_table(project, QueryDict(request.POST.get("view", "")))
 
 
-# --- one run -------------------------------------------------------------------------------------
 @require_sign_in
 @require_safe
 def show_run(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
@@ -189,7 +187,6 @@ def read_curves(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
     return response
 
 
-# --- inside --------------------------------------------------------------------------------------
 def _build_run_context(
     request: HttpRequest, project: Project, run: Run, rev: object
 ) -> dict[str, object]:

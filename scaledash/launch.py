@@ -98,7 +98,6 @@ class Launch:
                 self.stop.defer()
                 self.supervisor.stop()
 
-    # --- start -----------------------------------------------------------------------------
     def _start(self) -> dict[str, str]:
         check_port(self.options.bind, self.options.port)
         check_disk(self.home)
@@ -208,7 +207,6 @@ class Launch:
         finally:
             connection.close()
 
-    # --- run -------------------------------------------------------------------------------
     def _serve(self, prepared: dict[str, str], when_ready: Callable[[], None]) -> None:
         with contextlib.ExitStack() as stack:
             if token := prepared.get("token"):

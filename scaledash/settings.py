@@ -45,7 +45,6 @@ def _database(url: str) -> dict[str, object]:
     }
 
 
-# --- process -------------------------------------------------------------------------------
 DEBUG = _flag("SCALEDASH_DEBUG")
 SECRET_KEY = os.environ.get("SCALEDASH_SECRET_KEY", "")
 SCALEDASH_HOME = Path(os.environ.get("SCALEDASH_HOME", BASE_DIR / ".scaledash"))
@@ -54,7 +53,6 @@ SCALEDASH_BASE_URL = os.environ.get("SCALEDASH_BASE_URL", "").rstrip("/")
 SCALEDASH_WORKERS = int(os.environ.get("SCALEDASH_WORKERS", "2"))
 ALLOWED_HOSTS = _names("SCALEDASH_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 
-# --- data ----------------------------------------------------------------------------------
 STATEMENT_TIMEOUT_SECONDS = int(os.environ.get("SCALEDASH_STATEMENT_TIMEOUT_SECONDS", "10"))
 DATABASES = {"default": _database(os.environ.get("DATABASE_URL", "postgresql:///scaledash"))}
 _OWNER_URL = os.environ.get("SCALEDASH_OWNER_DATABASE_URL", "")
@@ -62,7 +60,6 @@ OWNER_DATABASE = _database(_OWNER_URL) if _OWNER_URL else None  # of `prepare` a
 REDIS_URL = os.environ.get("REDIS_URL", "")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- limits (SECURITY.md names them to users; ingest refuses what lies beyond) ----------------
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_INFLATED_BYTES = 8 * 1024 * 1024
 MAX_DOCUMENT_BYTES = 2 * 1024 * 1024  # JSON bodies other than metric batches, decompressed
@@ -86,7 +83,6 @@ CRASHED_AFTER_SECONDS = 150
 PURGE_AFTER_DAYS = int(os.environ.get("SCALEDASH_PURGE_AFTER_DAYS", "30"))  # 0: never
 KEEP_BATCH_KEYS_DAYS = int(os.environ.get("SCALEDASH_KEEP_BATCH_KEYS_DAYS", "30"))  # 0: for ever
 
-# --- refit engine ----------------------------------------------------------------------------
 REFIT_HINT_WINDOW_MS = 250
 REFIT_SWEEP_SECONDS = 0.5
 REFIT_LEASE_SECONDS = float(os.environ.get("SCALEDASH_REFIT_LEASE_SECONDS", "3"))
@@ -94,7 +90,6 @@ REFIT_SOFT_LIMIT_SECONDS = 20
 REFIT_HARD_LIMIT_SECONDS = 30
 REFIT_BOOTSTRAPS = int(os.environ.get("SCALEDASH_REFIT_BOOTSTRAPS", "1000"))
 
-# --- application -----------------------------------------------------------------------------
 INSTALLED_APPS = [
     "scaledash.apps.ScaledashConfig",
     "teams.apps.TeamsConfig",
@@ -145,7 +140,6 @@ TEMPLATES = [
     },
 ]
 
-# --- sign-in ---------------------------------------------------------------------------------
 AUTH_USER_MODEL = "teams.User"
 AUTH_PASSWORD_VALIDATORS = [
     {
@@ -166,7 +160,6 @@ LOGIN_FAILURE_MINUTES = 15
 SESSION_IDLE_SECONDS = 2 * 24 * 3600
 TRUSTED_PROXIES = int(os.environ.get("SCALEDASH_TRUSTED_PROXIES", "0"))
 
-# --- e-mail: links for forgotten passwords, nothing else ---------------------------------------
 EMAIL_URL = urlsplit(os.environ.get("SCALEDASH_EMAIL_URL", ""))
 SENDS_EMAIL = bool(EMAIL_URL.geturl())
 EMAIL_HOST = EMAIL_URL.hostname or ""
@@ -178,7 +171,6 @@ EMAIL_USE_TLS = EMAIL_URL.scheme == "smtp+tls"
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = os.environ.get("SCALEDASH_EMAIL_FROM", "")
 
-# --- transport security -------------------------------------------------------------------------
 HTTPS = SCALEDASH_BASE_URL.startswith("https://")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_SSL_REDIRECT = HTTPS
@@ -202,7 +194,6 @@ CSRF_TRUSTED_ORIGINS = [SCALEDASH_BASE_URL] if SCALEDASH_BASE_URL else []
 CSRF_FAILURE_VIEW = "scaledash.failures.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 
-# --- static files ----------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(os.environ.get("SCALEDASH_STATIC_ROOT", SCALEDASH_HOME / "static"))
 NODE_MODULES = Path(os.environ.get("SCALEDASH_NODE_MODULES", BASE_DIR / "node_modules"))
@@ -217,13 +208,11 @@ STORAGES = {
     "staticfiles": {"BACKEND": "scaledash.storage.HashedStaticFiles"},
 }
 
-# --- time and language -----------------------------------------------------------------------
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
 
-# --- REST API --------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["teams.api.auth.BearerOrSession"],
     "DEFAULT_PERMISSION_CLASSES": ["teams.api.auth.ScopeAllows"],
@@ -259,7 +248,6 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-# --- Celery: ticks are hints, PostgreSQL decides (docs/architecture.md) ----------------------
 REDIS_SOCKET_TIMEOUT_SECONDS = 0.2
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) if REDIS_URL else "memory://"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -275,7 +263,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}
 CELERY_TASK_SOFT_TIME_LIMIT = REFIT_SOFT_LIMIT_SECONDS
 CELERY_TASK_TIME_LIMIT = REFIT_HARD_LIMIT_SECONDS
 
-# --- logs ------------------------------------------------------------------------------------
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

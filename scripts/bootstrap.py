@@ -75,7 +75,6 @@ def hold_checkout() -> Iterator[None]:
         yield
 
 
-# --- steps -----------------------------------------------------------------------------------
 def make_venv() -> None:
     """Create the virtual environment, unless a working one stands there."""
     if PYTHON.exists() and _succeeds([PYTHON, "-c", "import pip"]):
@@ -171,7 +170,6 @@ def find_npm() -> list[str]:
     ]
 
 
-# --- running things --------------------------------------------------------------------------
 def pip_install(arguments: Sequence[str], log: Path) -> bool:
     """Run pip install; its output goes to the log."""
     pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]

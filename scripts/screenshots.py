@@ -130,7 +130,6 @@ def sign_in(browser: Browser, url: str) -> object:
     return state
 
 
-# --- which pages ---------------------------------------------------------------------------------
 def list_pages(page: Page) -> Iterator[tuple[str, str]]:
     """Name the pages of the first project that has a study, and those beside it."""
     projects = page.request.get("/projects.json").json()["projects"]
@@ -209,7 +208,6 @@ def make_links() -> Iterator[list[tuple[str, str]]]:
             revoke_share(share)
 
 
-# --- pictures ------------------------------------------------------------------------------------
 def take_all(visit: Visit, folder: Path) -> None:
     """Photograph all pages in both themes and widths, and some at the extreme widths."""
     for theme, width in product(THEMES, WIDTHS):

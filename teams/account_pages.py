@@ -22,7 +22,6 @@ from teams.services import Refused
 MAX_PEOPLE_SHOWN = 500
 
 
-# --- signed-in browsers ------------------------------------------------------------------------
 @require_sign_in
 @require_safe
 def show_devices(request: HttpRequest) -> HttpResponse:
@@ -68,7 +67,6 @@ def _build_devices(request: HttpRequest) -> dict[str, object]:
     return {"devices": [accounts.describe_device(session, key) for session in found]}
 
 
-# --- people --------------------------------------------------------------------------------------
 @require_safe
 @require_site_admin
 def show_people(request: HttpRequest) -> HttpResponse:
@@ -107,7 +105,6 @@ def _show_people(request: HttpRequest, status: int = 200, **more: object) -> Htt
     return render(request, "teams/people.html", context, status=status)
 
 
-# --- forgotten passwords --------------------------------------------------------------------------
 @require_http_methods(["GET", "HEAD", "POST"])
 def show_forgotten(request: HttpRequest) -> HttpResponse:
     """Mail a link for a forgotten password; the answer is the same whether there is an account."""

@@ -33,7 +33,6 @@ SYSTEMS = (
 )
 
 
-# --- signed-in browsers ------------------------------------------------------------------------
 def list_devices(user: User) -> QuerySet[Session]:
     """Return the browsers in which somebody is signed in, the last used first."""
     live = Session.objects.filter(user=user, expire_date__gt=timezone.now())
@@ -76,7 +75,6 @@ def end_other_devices(user: User, current_key: str | None) -> int:
     return Session.objects.filter(user=user).exclude(session_key=current_key).delete()[0]
 
 
-# --- people ------------------------------------------------------------------------------------
 def list_users() -> QuerySet[User]:
     """Return everybody, by name, with the number of live projects of each."""
     projects = Count("memberships", filter=Q(memberships__project__deleted_at=None))
@@ -94,7 +92,6 @@ def set_active(user: User, is_active: bool, by: User) -> None:
         audit.record("user.enabled" if is_active else "user.disabled", None, user.username)
 
 
-# --- passwords set by link -----------------------------------------------------------------------
 @transaction.atomic
 def create_reset_link(user: User) -> str:
     """Return the secret of an administrator's link to a new password; earlier links end."""

@@ -38,7 +38,6 @@ class Refused(Exception):
         self.message = message
 
 
-# --- API tokens --------------------------------------------------------------------------------
 def hash_secret(secret: str) -> str:
     """Return the SHA-256 of a secret, in hexadecimal: all that is ever stored of it."""
     return hashlib.sha256(secret.encode()).hexdigest()
@@ -125,7 +124,6 @@ def revoke_token(token: ApiToken) -> None:
         audit.record("token.revoked", token.project, token.name, id=token.key)
 
 
-# --- sign-in -----------------------------------------------------------------------------------
 def create_login_link(user: User) -> str:
     """Return the secret of a sign-in link that works once, within minutes."""
     if not is_loopback(settings.SCALEDASH_BIND):
@@ -175,7 +173,6 @@ def create_first_admin(username: str, password: str, email: str = "") -> User | 
     return user
 
 
-# --- projects and members ------------------------------------------------------------------------
 @transaction.atomic
 def create_project(
     user: User, slug: str, name: str, description: str = "", *, is_demo: bool = False

@@ -103,7 +103,6 @@ def register_kind(kind: ShareKind) -> None:
     KINDS[kind.name] = kind
 
 
-# --- make, find, revoke ------------------------------------------------------------------------
 @transaction.atomic
 def create_share(project: Project, user: User, wish: ShareWish) -> tuple[Share, str]:
     """Make a link and return it with its token, which can never be shown again."""
@@ -181,7 +180,6 @@ def count_opening(share: Share) -> None:
     )
 
 
-# --- passwords -----------------------------------------------------------------------------------
 def unlock(share: Share, password: str) -> str | None:
     """Return the cookie that opens a share with a password, or None if the password is wrong."""
     if not check_password(password, share.password):
@@ -200,7 +198,6 @@ def is_unlocked(share: Share, cookie: str) -> bool:
     return proof == [share.pk, hash_secret(share.password)]
 
 
-# --- answers -------------------------------------------------------------------------------------
 def build_page(share: Share, query: QueryDict) -> SharedPage | None:
     """Return the page of a share, live or as it was copied."""
     kind = KINDS[share.kind]

@@ -40,7 +40,6 @@ from teams.services import (
 )
 
 
-# --- tokens ------------------------------------------------------------------------------------
 @require_sign_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def show_tokens(request: HttpRequest) -> HttpResponse:
@@ -95,7 +94,6 @@ def _wants_own(request: HttpRequest) -> bool:
     return request.GET.get("own") == "1"
 
 
-# --- project settings -----------------------------------------------------------------------------
 @require_sign_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def show_settings(request: HttpRequest, slug: str) -> HttpResponse:

@@ -32,7 +32,6 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrom
 _RUNNING = contextlib.ExitStack()
 
 
-# --- services ----------------------------------------------------------------------------------
 def pytest_configure(config: pytest.Config) -> None:
     """Start the services, then load Django's settings with their addresses."""
     if "DJANGO_SETTINGS_MODULE" in os.environ:
@@ -86,7 +85,6 @@ def _simplify_settings(scratch: Path) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
-# --- files and programs given from outside -------------------------------------------------------
 @pytest.fixture(scope="session")
 def reference_data() -> Callable[[str], Path]:
     """Resolve a reference file by name; skip, naming path and variable, where it is absent."""
@@ -112,7 +110,6 @@ def chromium() -> str:
     return found
 
 
-# --- the real programs -----------------------------------------------------------------------
 @pytest.fixture(scope="session")
 def process_environment(django_db_setup: None) -> dict[str, str]:
     """The environment of a server process that works on this test process's database."""

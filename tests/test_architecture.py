@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ MAX_PARAMETERS = 6
 MAX_NESTING = 3
 MAX_TEMPLATE_LINES = 200
 MAX_ASSET_LINES = 250
+BANNER = re.compile(r"^\s*# ?[-=#*~]{3,}", re.MULTILINE)
 BANNED_NAMES = {"utils.py", "helpers.py", "common.py", "misc.py"}
 BANNED_CALLS = {"eval", "exec"}
 BANNED_MODULES = {"pickle", "shelve", "marshal"}
@@ -103,6 +105,11 @@ def test_template_stays_small(path: Path) -> None:
 @pytest.mark.parametrize("path", ASSETS, ids=named)
 def test_asset_stays_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_ASSET_LINES
+
+
+@pytest.mark.parametrize("path", [*PYTHON, *python_files("tests")], ids=named)
+def test_no_banner_divides_a_file(path: Path) -> None:
+    assert BANNER.search(path.read_text(encoding="utf-8")) is None, "make two files of it"
 
 
 def test_no_drawer_for_odds_and_ends() -> None:

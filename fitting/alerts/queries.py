@@ -104,7 +104,6 @@ def list_mutes(principal: Principal) -> list[AlertMute]:
     return list(visible.select_related("project", "run", "study").order_by("-pk"))
 
 
-# --- documents -----------------------------------------------------------------------------------
 def describe_alert(alert: Alert) -> dict[str, object]:
     """Return an alert as pages, the API and the list's twin show it."""
     run, study = alert.run, alert.study

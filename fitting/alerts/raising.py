@@ -38,7 +38,6 @@ def raise_alerts(alerts: Sequence[Alert]) -> list[Alert]:
     return told
 
 
-# --- ends, and what scripts raise ----------------------------------------------------------------
 def raise_end(run: Run) -> list[Alert]:
     """Alert when a run crashed or failed, once an attempt."""
     if run.state not in BAD_ENDS:

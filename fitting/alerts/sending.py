@@ -50,7 +50,6 @@ class Answer:
     seconds: float = 0.0
 
 
-# --- which addresses -----------------------------------------------------------------------------
 def check_url(url: str) -> SplitResult:
     """Return the parts of an address that may be called as far as its text tells."""
     if len(url) > MAX_URL_LENGTH or any(not 32 < ord(letter) < 127 for letter in url):
@@ -124,7 +123,6 @@ def resolve(host: str, port: int) -> str:
     return names[0]
 
 
-# --- the request ---------------------------------------------------------------------------------
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     """Send one POST; whatever happens is an Answer with a sentence."""
     begun = time.monotonic()

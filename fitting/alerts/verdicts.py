@@ -64,7 +64,6 @@ def _make_verdict(run: Run, verdict: Verdict) -> Alert:
     )
 
 
-# --- studies -------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class _Told:
     """One verdict on a study; `parts` says of what: its variant, and of a forecast its rate."""

@@ -45,7 +45,6 @@ class Flag(serializers.BooleanField):
         return bool(data)
 
 
-# --- requests ----------------------------------------------------------------------------------
 class StudyChange(StrictSerializer):
     """What may be changed of a study; `variant_keys: null` lets the server find them."""
 
@@ -95,7 +94,6 @@ class AnalysisSwitch(StrictSerializer):
     is_on = Flag()
 
 
-# --- answers -----------------------------------------------------------------------------------
 class StudyDocument(serializers.Serializer):
     """A study and how many runs it has."""
 

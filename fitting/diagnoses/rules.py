@@ -72,7 +72,6 @@ def read_meanings(project_id: int) -> dict[str, Key]:
     return {row.metric: Key(row.key, BY_HAND, row.unit) for row in rows}
 
 
-# --- what a changed decision leads to -------------------------------------------------------------
 def follow_rules(project_id: int, metrics: Sequence[str] = ()) -> None:
     """Let every live run be judged again, or those that log one of these metrics.
 

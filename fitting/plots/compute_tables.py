@@ -30,7 +30,6 @@ Variant = ComputeVariantDoc | None
 NO_TABLE: Table = {"columns": [], "rows": []}
 
 
-# --- captions ------------------------------------------------------------------------------------
 def caption_isoflop(variant: Variant, loss: str) -> str:
     """Say what is drawn and which budgets count."""
     if variant is None:
@@ -165,7 +164,6 @@ def _write(flops: float) -> str:
     return format_number(flops).replace("e+", "e")
 
 
-# --- tables --------------------------------------------------------------------------------------
 def tabulate_profiles(variant: Variant) -> Table:
     """Return one row a budget."""
     if variant is None:
@@ -296,7 +294,6 @@ def make_columns(names: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "label": label} for key, label in names.items()]
 
 
-# --- laws ----------------------------------------------------------------------------------------
 def describe_law(variant: Variant, slug: str) -> Table:
     """Return the law of one approach, or why there is none."""
     refusal = find_refusal(variant, slug)

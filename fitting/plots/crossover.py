@@ -43,7 +43,6 @@ GAIN_HOVER = "C = %{x:.3g}<br>gain %{y:.3g}<extra></extra>"
 GAIN_TICKS = 30.0  # a gain drawn further away than this is clipped
 
 
-# --- loss against compute ------------------------------------------------------------------------
 def draw_crossover(
     ladders: Sequence[Doc], places: Mapping[str, int], pair: Doc | None
 ) -> dict[str, object]:
@@ -180,7 +179,6 @@ def _place(cell: Doc, law: float) -> Residual:
     return Residual(cell["loss"], law, cell["run_ids"][0], words)
 
 
-# --- the crossing --------------------------------------------------------------------------------
 def find_crossing(pair: Doc | None) -> Doc | None:
     """Return the crossing of a pair; None where there is none to draw."""
     comparison = pair["comparison"] if pair else None
@@ -241,7 +239,6 @@ def format_crossing(crossing: Doc, between: str = " ") -> str:
     return f"{middle}{between}95 %: {format_flops(low)} {DASH} {format_flops(high)}"
 
 
-# --- gain ----------------------------------------------------------------------------------------
 def draw_gain(pair: Doc | None, place: int, name: str) -> dict[str, object]:
     """Return data, layout and counts of the compute-equivalent gain of one pair."""
     gain = pair["gain"] if pair else None

@@ -40,7 +40,6 @@ ENVELOPE_HOVER = (
 )
 
 
-# --- P10 -----------------------------------------------------------------------------------------
 def draw_frontier(variant: ComputeVariantDoc | None, rows: Iterable[StudyRow]) -> dict[str, object]:
     """Return data, layout and counts of loss against compute."""
     if variant is None or not variant["cells"]:
@@ -186,7 +185,6 @@ def draw_minima(variant: ComputeVariantDoc) -> list[Trace]:
     ]
 
 
-# --- P5 ------------------------------------------------------------------------------------------
 def draw_envelope(
     variant: ComputeVariantDoc | None, curves: Sequence[Mapping[str, Any]]
 ) -> dict[str, object]:

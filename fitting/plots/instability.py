@@ -31,7 +31,6 @@ LABEL_PX = 82  # right of the frame, for the labels
 FAR = 1e3  # times the largest size: a crossing beyond it is no reason for a heavy line
 
 
-# --- attention logits ----------------------------------------------------------------------------
 def draw_logit_forecast(result: Doc | None, x_title: str) -> Figure:
     """Return the logits at the early step against size, with a forecast for each learning rate."""
     if not result or not result["values"]:
@@ -135,7 +134,6 @@ def _label_rates(
     ]
 
 
-# --- gradients -----------------------------------------------------------------------------------
 def draw_gradient_rms(result: Doc | None, x_title: str) -> Figure:
     """Return gradient RMS against size with its line for each learning rate, and epsilon."""
     trends = (result or {}).get("gradients", [])

@@ -60,7 +60,6 @@ def read_finite(values: Sequence[object]) -> list[float | None]:
     return [v if v is not None and math.isfinite(v) else None for v in found]
 
 
-# --- attention logits ----------------------------------------------------------------------------
 def draw_attention_logits(result: Doc | None) -> Figure:
     """Return one panel a learning rate; those that stay below the first band share one."""
     curves = [
@@ -207,7 +206,6 @@ def name_line(
     }
 
 
-# --- log Z ---------------------------------------------------------------------------------------
 def draw_log_z(result: Doc | None) -> Figure:
     """Return log Z of each run against step."""
     curves = [

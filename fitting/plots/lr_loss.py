@@ -78,7 +78,6 @@ def count_marks(picture: Picture) -> dict[str, int]:
     }
 
 
-# --- axes ----------------------------------------------------------------------------------------
 def make_axes(picture: Picture) -> tuple[Axis, Axis]:
     """Return both axes, with room for the labels on the left."""
     lrs = [mark.row.lr for mark in picture.marks]
@@ -92,7 +91,6 @@ def make_axes(picture: Picture) -> tuple[Axis, Axis]:
     return x, linear_axis(picture.scale.title, *pad_linear(low, high, 0.05, above), suffix)
 
 
-# --- traces --------------------------------------------------------------------------------------
 def draw_lines(picture: Picture) -> list[Trace]:
     """Return one line through the means over seeds of each variant and size.
 

@@ -40,7 +40,6 @@ def is_fitted(variant: ComputeVariantDoc | None) -> bool:
     return variant is not None and not as_refusal(variant["parametric"])
 
 
-# --- the surface ---------------------------------------------------------------------------------
 def draw_surface(
     variant: ComputeVariantDoc | None, x_title: str, has_residuals: bool = False
 ) -> dict[str, object]:
@@ -202,7 +201,6 @@ def _describe(variant: ComputeVariantDoc, cell: CellDoc) -> list[str]:
     ]
 
 
-# --- residuals -----------------------------------------------------------------------------------
 def measure_rmse(variant: ComputeVariantDoc) -> float:
     """Return the root mean square relative error of approach 3, in per mille."""
     fit, cells = variant["parametric"], variant["cells"]

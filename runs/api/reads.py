@@ -145,7 +145,6 @@ class ProjectRevision(RunView):
         return answer_tagged(request, now["rev"], lambda: now)
 
 
-# --- parameters ----------------------------------------------------------------------------------
 def read_choice(request: Request, name: str, choices: tuple[str, ...]) -> str:
     text = request.query_params.get(name) or choices[0]
     if text not in choices:

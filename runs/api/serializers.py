@@ -22,7 +22,6 @@ TEXT_SCHEMA = {"type": "string"}
 ONE_OR_MANY = {"oneOf": [TEXT_SCHEMA, {"type": "array", "items": TEXT_SCHEMA}]}
 
 
-# --- fields ------------------------------------------------------------------------------------
 class Number(serializers.FloatField):
     """A finite number; neither "0.5" nor true is one."""
 
@@ -125,7 +124,6 @@ class Studies(serializers.Field):
         return value
 
 
-# --- requests ----------------------------------------------------------------------------------
 class RunChange(StrictSerializer):
     """What may be changed of a run; config, scale, summary and host are merged, key by key."""
 
@@ -215,7 +213,6 @@ class NoFields(StrictSerializer):
     """An empty object."""
 
 
-# --- answers -----------------------------------------------------------------------------------
 class BatchAnswer(serializers.Serializer):
     """What became of a batch; null in `overwritten` while a worker counts."""
 

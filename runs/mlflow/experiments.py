@@ -142,7 +142,6 @@ def _create_project(principal: Principal, name: str) -> Experiment:
     raise invalid(f"Too many projects are called like {name[:60]!r}; choose another name.")
 
 
-# --- ids and documents ----------------------------------------------------------------------------
 def write_id(project_id: int, group: str = "") -> str:
     """Return the id of a project's experiment, or of one of its groups."""
     if not group:

@@ -39,7 +39,6 @@ def change_document(run_id: int, change: Callable[[Document], Document]) -> None
     Run.objects.filter(pk=run_id).update(host=host, changed_at=timezone.now())
 
 
-# --- numbers of points without steps -------------------------------------------------------------
 def read_numbering(run_id: int, names: Sequence[str]) -> State:
     """Return the state of those of these metrics that have had step 0 only."""
     held = Run.objects.filter(pk=run_id).values_list(f"host__{KEY}__numbering", flat=True).first()
@@ -60,7 +59,6 @@ def write_numbering(run_id: int, before: State, after: State) -> None:
     change_document(run_id, change)
 
 
-# --- what has no place ----------------------------------------------------------------------------
 def count_not_stored(run_id: int, kind: str, count: int) -> None:
     """Note that a client sent something that is not stored."""
 

@@ -132,7 +132,6 @@ def _find_new(run: Run, params: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in params.items() if key not in held}
 
 
-# --- accepted, and not stored ---------------------------------------------------------------------
 class NotStored(LoggingView):
     """A call that is answered so that the script goes on; the run's page says what is missing."""
 

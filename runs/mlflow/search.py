@@ -71,7 +71,6 @@ def apply_order(runs: QuerySet[Run], orders: Sequence[str]) -> QuerySet[Run]:
     return runs.order_by(*columns, "uid")
 
 
-# --- names ----------------------------------------------------------------------------------------
 def _find_sortable(name: Name) -> Expression | F:
     if name.entity == METRIC:
         return _find_metric(name.key).number
@@ -115,7 +114,6 @@ def _find_time(key: str) -> Expression | F:
     return F("ended_at") if key == "end_time" else Coalesce(F("started_at"), F("created_at"))
 
 
-# --- comparisons ----------------------------------------------------------------------------------
 def _build(clause: Clause) -> Q:
     name = clause.name
     if name.entity == METRIC:
@@ -185,7 +183,6 @@ def _compare_status(clause: Clause) -> Q:
     return ~found if clause.operator in ("!=", "NOT IN") else found
 
 
-# --- pages ----------------------------------------------------------------------------------------
 def read_offset(token: str) -> int:
     """Return how many results came before a page; the token is one that a page gave."""
     if not token:

@@ -56,7 +56,6 @@ class RowLogger:
         self._is_careful = True
         self._use_recorder(None)
 
-    # --- public ------------------------------------------------------------------------------
     @property
     def step(self) -> int:
         """Step that the next `log` without a step gets."""
@@ -143,7 +142,6 @@ class RowLogger:
         self._record({"t": "rewind", "step": target, "id": make_run_id()})
         return self._use_recorder(self._recorder)
 
-    # --- for the run -------------------------------------------------------------------------
     def _use_recorder(self, recorder: Recorder | None) -> None:
         """Log into this recorder from now on; None: do nothing."""
         self._recorder = recorder
@@ -171,7 +169,6 @@ class RowLogger:
             raise UsageError(text)
         self._console.warn(cause, text)
 
-    # --- the careful path --------------------------------------------------------------------
     def _relieve(self, size: int) -> None:
         if self._recorder is not None:
             self._recorder.relieve(size)

@@ -86,7 +86,6 @@ class Run(RowLogger, WandbRun):
         self.on_success: Callable[[], None] | None = None
         self._use_recorder(session.recorder if session else None)
 
-    # --- description -------------------------------------------------------------------------
     def set_scale(self, **facts: object) -> None:
         """Declare scale facts: numbers, or text with a unit such as "125M" or "1.2e20"."""
         self._send({"scale": to_facts(facts)})
@@ -132,7 +131,6 @@ class Run(RowLogger, WandbRun):
         except (TypeError, ValueError):
             self._misuse("alert", f"alert({title!r}): wait_duration={wait_duration!r} is no time")
 
-    # --- the end -----------------------------------------------------------------------------
     def finish(
         self,
         exit_code: int | None = None,
@@ -224,7 +222,6 @@ class Run(RowLogger, WandbRun):
         directory = str(self._identity.directory) if self._identity.directory else ""
         return reattach, (self.id, self.project, directory)
 
-    # --- inner -------------------------------------------------------------------------------
     def continue_after(self, last_step: int | None) -> None:
         """Go on behind the last step of a resumed run; None: that is not known yet."""
         self.resumed = True

@@ -84,7 +84,6 @@ class Sender:
             stream = self.reader.streams.setdefault(writer, Stream(writer))
             stream.forget(progress.acked_row)
 
-    # --- one round ---------------------------------------------------------------------------
     def advance(self, *, final: bool, hurry: bool) -> Step:
         """Send what there is; return how far that came.
 
@@ -177,7 +176,6 @@ class Sender:
         self._conclude(str(ending["state"]))
         return True
 
-    # --- the run -----------------------------------------------------------------------------
     def _create(self, main: Stream, at_once: bool) -> bool:
         """Make the run known to the server; False while its host facts are still awaited."""
         if self.control.state.created is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# --- metrics -----------------------------------------------------------------------------------
 LOSS_TRAIN = "loss.train"
 LOSS_VAL = "loss.val"
 MAX_ATTENTION_LOGIT = "attn.max_logit"
@@ -162,7 +161,6 @@ _BY_PLAIN = {
     for spelling in (alias, _NOT_IN_MLFLOW.sub("_", alias))
 }
 
-# --- config keys ---------------------------------------------------------------------------------
 CONFIG_KEYS: dict[str, tuple[str, ...]] = {  # scale fact -> keys, best first
     "n_params": ("n_params", "num_params", "num_parameters", "total_params"),
     "n_params_non_embedding": (

@@ -21,7 +21,6 @@ INVITATION_STATES = (
 TOKEN_STATES = (("active", "active"), ("expired", "expired"), ("revoked", "revoked"))
 
 
-# --- requests --------------------------------------------------------------------------------
 class ProjectChange(StrictSerializer):
     """What may be changed of a project."""
 
@@ -102,7 +101,6 @@ class HandOver(StrictSerializer):
     user = Text(max_length=150)
 
 
-# --- answers ---------------------------------------------------------------------------------
 class ProjectDocument(serializers.Serializer):
     """A project and the caller's role in it."""
 

@@ -22,7 +22,6 @@ LOGITS = "limits-attention_logits"
 COMMENTING: dict[str, list[str]] = {}
 
 
-# --- tokens ---------------------------------------------------------------------------------------
 def test_a_secret_is_on_one_page_once_and_dead_when_revoked(
     open_page: OpenPage, logger: Logger
 ) -> None:
@@ -52,7 +51,6 @@ def test_an_expired_token_is_greyed_with_its_date(open_page: OpenPage, ada: User
     expect(row).to_contain_text(f"{ended:%Y-%m-%d}")
 
 
-# --- members --------------------------------------------------------------------------------------
 def test_the_last_admin_stays_with_a_sentence(open_page: OpenPage, project: Project) -> None:
     page = open_page("/p/tiny/settings")
     page.select_option("[aria-label='Role of ada']", "viewer")
@@ -83,7 +81,6 @@ def test_a_viewer_finds_nothing_to_change(open_page: OpenPage, logger: Logger) -
         assert page.goto(f"/p/tiny/{path}").status == 404, path
 
 
-# --- thresholds -----------------------------------------------------------------------------------
 def test_a_changed_threshold_judges_the_run_of_an_open_page_anew(
     open_page: OpenPage, logger: Logger
 ) -> None:
@@ -107,7 +104,6 @@ def test_a_changed_threshold_judges_the_run_of_an_open_page_anew(
     expect(page.locator(verdict)).to_contain_text("510")
 
 
-# --- saved views ----------------------------------------------------------------------------------
 def test_a_view_opens_the_address_it_was_saved_from_and_leaves_the_page_alone(
     open_page: OpenPage, logger: Logger
 ) -> None:

@@ -129,7 +129,6 @@ class Peer:
     def count(self, method: str, tail: str) -> int:
         return sum(verb == method and path.endswith(tail) for verb, path, _ in self.requests)
 
-    # --- the contract ------------------------------------------------------------------------
     def answer(self, method: str, path: str, query: dict[str, Any], raw: bytes) -> tuple[int, Any]:
         parts = path.removeprefix("/api/v1/").split("/")
         body = json.loads(raw, parse_constant=_refuse_constant) if raw else {}

@@ -52,7 +52,6 @@ def rewinds_of(run: SourceRun, source: Source) -> list[int]:
     return [entry.step for entry in entries_of(run, source) if isinstance(entry, Rewind)]
 
 
-# --- protocol buffers -----------------------------------------------------------------------------
 def varint(value: int) -> bytes:
     value &= (1 << 64) - 1
     out = bytearray()
@@ -79,7 +78,6 @@ def single(field: int, value: float) -> bytes:
     return varint(field << 3 | 5) + struct.pack("<f", value)
 
 
-# --- TensorBoard ----------------------------------------------------------------------------------
 def scalar(tag: str, value: float) -> bytes:
     return data(1, tag) + single(2, value)
 
@@ -106,7 +104,6 @@ def write_events(path: Path, events: Iterable[bytes]) -> Path:
     return path
 
 
-# --- W&B ------------------------------------------------------------------------------------------
 def history(step: int, **values: str) -> bytes:
     """Return a row of the history; the values are JSON."""
     items = b"".join(data(1, data(1, key) + data(16, value)) for key, value in values.items())

@@ -88,7 +88,6 @@ def trainer_callback(
     return lambda **named: found(settings=settings, **named)
 
 
-# --- transformers -----------------------------------------------------------------------------
 def test_trainer_callback_is_one_of_the_framework(trainer_callback: Callable[..., Any]) -> None:
     callback = trainer_callback()
     assert isinstance(callback, sys.modules["transformers"].TrainerCallback)
@@ -171,7 +170,6 @@ def test_next_trainer_of_a_process_gets_a_run_of_its_own(
     assert all(len(run.points["train/loss"]) == 1 for run in peer.runs.values())
 
 
-# --- lightning --------------------------------------------------------------------------------
 class FrameworkLogger:
     """What lightning.pytorch.loggers.Logger publishes as far as a subclass relies on it."""
 
@@ -257,7 +255,6 @@ def test_lightning_that_is_not_installed_gives_the_line_to_install_it() -> None:
         lightning_logger.make_logger({"absent": ("absent_framework.a", "absent_framework.b")})
 
 
-# --- keras ------------------------------------------------------------------------------------
 def test_keras_counts_batches_over_epochs(
     monkeypatch: pytest.MonkeyPatch, settings: scaledash.Settings, peer: Any
 ) -> None:

@@ -238,7 +238,6 @@ def test_a_server_of_mlflow_s_protocol_is_a_source(
     assert world.points("remote", "loss") == [(step, float(step)) for step in range(30)]
 
 
-# --- interruptions --------------------------------------------------------------------------------
 class Stopping(Transport):
     """A connection that is cut: the next request is not sent, or its answer is lost."""
 

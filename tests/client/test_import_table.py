@@ -69,7 +69,6 @@ def test_a_broken_line_is_named_and_other_files_follow(tmp_path: Path) -> None:
     assert len(found) == 2
 
 
-# --- cells ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("text", "value"),
     [("125M", 125e6), ("1.2e20", 1.2e20), ("300B", 3e11), ("4k", 4e3), ("7", 7.0), (" 2.5 ", 2.5)],

@@ -34,7 +34,6 @@ def read(path: Path) -> WandbFiles:
     return WandbFiles(path, Tally())
 
 
-# --- files ----------------------------------------------------------------------------------------
 def test_a_real_file_is_read_completely() -> None:
     source = read(DATA / "wandb")
     run = only(source)
@@ -140,7 +139,6 @@ def test_another_file_is_refused_by_name_and_the_rest_follows(tmp_path: Path) ->
     assert found[1].name == "name"
 
 
-# --- API ------------------------------------------------------------------------------------------
 FAKE = '''
 """What of W&B's client the importer uses, over rows in a file beside it."""
 import json, pathlib

@@ -183,7 +183,6 @@ def test_calls_without_any_work_between_them_overrun_nothing(start_offline: Star
     assert (result.pending, result.dropped) == (300_000, 0)
 
 
-# --- a whole run in one request ------------------------------------------------------------------
 def test_short_run_is_one_request(start_offline: Start, sync: Sync, peer: Any) -> None:
     with start_offline(config={"lr": 0.1}) as run:
         run.log({"loss": 2.5}, step=3)

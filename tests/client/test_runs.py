@@ -19,7 +19,6 @@ Start = Callable[..., scaledash.Run]
 Sync = Callable[..., int]
 
 
-# --- config --------------------------------------------------------------------------------------
 @dataclasses.dataclass
 class Shape:
     width: int
@@ -101,7 +100,6 @@ def test_marks_alerts_and_definitions_are_kept_with_the_run(start: Start, peer: 
     assert [alert["text"] for alert in kept["alerts"]] == ["below target"]
 
 
-# --- which run -----------------------------------------------------------------------------------
 def test_module_level_calls_act_on_the_newest_run(start_offline: Start) -> None:
     with pytest.raises(scaledash.UsageError, match="init"):
         scaledash.log({"x": 1.0})
@@ -176,7 +174,6 @@ def test_wandb_environment_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) 
     assert scaledash.init(mode="offline").project == "default"
 
 
-# --- continuing ----------------------------------------------------------------------------------
 def test_resumed_run_goes_on_behind_its_last_step(start: Start, peer: Any) -> None:
     with start(id="r1") as run:
         run.log({"x": 1.0}, step=9)
@@ -262,7 +259,6 @@ def test_resume_from_a_step_keeps_that_step(start: Start, peer: Any) -> None:
     assert peer.run.markers == [("rewind", 5)]
 
 
-# --- ranks, forks, pickles -----------------------------------------------------------------------
 def test_other_ranks_log_nothing(start: Start, peer: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("RANK", "1")
     with start() as run:
@@ -290,7 +286,6 @@ def test_unpickled_run_is_a_second_writer(start: Start, peer: Any) -> None:
     assert dict(peer.run.points) == {"x": [(0, 1.0)], "y": [(0, 2.0)]}
 
 
-# --- endings -------------------------------------------------------------------------------------
 def test_block_that_raises_ends_the_run_as_failed(start: Start, peer: Any) -> None:
     with pytest.raises(ZeroDivisionError), start():
         raise ZeroDivisionError
@@ -353,7 +348,6 @@ def test_unwritable_directory_falls_back_to_a_temporary_one(
     assert list(Path(str(run.dir)).glob("*.seg"))
 
 
-# --- discovery -----------------------------------------------------------------------------------
 def test_local_server_is_found_through_the_pointer(peer: Any, tmp_path: Path) -> None:
     import json
 

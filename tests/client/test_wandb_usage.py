@@ -35,7 +35,6 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     wandb.teardown()
 
 
-# --- the run -------------------------------------------------------------------------------------
 @use
 def named_after_init() -> None:
     wandb.run.name = f"seed-{3}"
@@ -122,7 +121,6 @@ def disabled_run_takes_everything() -> None:
     run.log_artifact(wandb.Artifact("m", type="model")).wait()
 
 
-# --- log -----------------------------------------------------------------------------------------
 @use
 def everything_in_one_dict() -> None:
     wandb.log({"loss": 0.1, "text": "x", "list": [1, 2], "none": None, "flag": True, 3: 4.0})
@@ -224,7 +222,6 @@ def other_modules() -> None:
     wandb.login(key="x" * 40, relogin=True, host="https://api.wandb.ai", anonymous="must")
 
 
-# --- config and summary --------------------------------------------------------------------------
 @dataclasses.dataclass
 class Arguments:
     lr: float = 0.1
@@ -299,7 +296,6 @@ def test_use_lets_the_script_go_on(function: Callable[[], object]) -> None:
     function()
 
 
-# --- and what becomes of it ----------------------------------------------------------------------
 def test_run_renamed_later_has_that_name(start: Start, peer: Any) -> None:
     with start(name="first") as run:
         run.name = "second"

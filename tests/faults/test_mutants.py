@@ -43,7 +43,6 @@ def judge(study: Study, acks: Acks) -> list[str]:
     return [line for line in check([study], acks) if " fits in " not in line]
 
 
-# --- (1) publish deletes all dirty rows of the study -------------------------------------------
 def change_during_a_fit(study: Study) -> Acks:
     run = study.runs.first()
     log_loss(run, 2.9)
@@ -69,7 +68,6 @@ def test_mutant_that_deletes_every_dirty_row_is_caught(study: Study, monkeypatch
     assert any("not in the fit" in line for line in found)
 
 
-# --- (3) no fencing token ------------------------------------------------------------------------
 def return_from_the_dead(study: Study) -> Acks:
     """A worker reads, is paused beyond its lease, and publishes after a newer owner has."""
     run = study.runs.first()
@@ -99,7 +97,6 @@ def test_mutant_without_fencing_token_is_caught(study: Study, monkeypatch: Patch
     assert any("older data" in line for line in found)
 
 
-# --- (5) no sweeper ------------------------------------------------------------------------------
 @pytest.fixture
 def lost_hint(study: Study, settings: object, monkeypatch: Patch) -> Acks:
     """A change whose hint was lost with Redis, and a worker that waits for hints."""
@@ -134,7 +131,6 @@ class _InThisProcess:
         refit.run_next(n_workers=1)
 
 
-# --- (8) the dirty row in a second transaction ---------------------------------------------------
 class _Killed(BaseException):
     """The process ends here."""
 
@@ -171,7 +167,6 @@ def test_mutant_that_marks_in_a_second_transaction_is_caught(
     assert any("not in the fit" in line for line in found)
 
 
-# --- (11) publish without the gap ----------------------------------------------------------------
 @pytest.fixture
 def long_gap(monkeypatch: Patch) -> None:
     """A gap that no fit takes as long as, however busy the machine is."""

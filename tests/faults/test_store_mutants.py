@@ -91,7 +91,6 @@ def history() -> History:
     return History(Job(api, open_run(api)))
 
 
-# --- what happens ------------------------------------------------------------------------------
 def log_twice(history: History) -> None:
     history.log({1: 3.0, 2: 2.5})
     history.log({3: 2.2})
@@ -123,7 +122,6 @@ def test_nothing_is_violated(history: History, happen: Callable[[History], None]
     assert check(history) == []
 
 
-# --- the mutants -------------------------------------------------------------------------------
 def acknowledge_before_commit(patch: Patch) -> None:
     kept = Storing.store
 

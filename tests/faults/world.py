@@ -43,7 +43,6 @@ class World:
         """Where the processes log."""
         return self.place.logs
 
-    # --- PostgreSQL and Redis ------------------------------------------------------------------
     def start_postgres(self) -> None:
         server = embedded.Postgres(self.place)
         server.prepare()
@@ -63,7 +62,6 @@ class World:
         with redis.Redis.from_url(self.env["REDIS_URL"]) as client:
             client.flushall()
 
-    # --- our own programs ----------------------------------------------------------------------
     def start_worker(self) -> None:
         command = programs.worker(self.environment(), self.logs, f"faults-{os.getpid()}@localhost")
         lines_before = _count(command.log_path, " ready.")
@@ -87,7 +85,6 @@ class World:
         own = {**self.env, "SCALEDASH_REFIT_LEASE_SECONDS": LEASE_SECONDS}
         return programs.inherit_environment(own)
 
-    # --- faults --------------------------------------------------------------------------------
     def kill(self, name: str) -> None:
         """kill -9; what is left of its process group goes with it, as on a lost machine."""
         child = self.running.pop(name)

@@ -50,7 +50,6 @@ def unread(name: str) -> int:
     return count_unread(Principal(user_id=get_user(name).pk))
 
 
-# --- what is told --------------------------------------------------------------------------------
 def test_each_step_upwards_is_told_once_however_the_verdict_flaps(run: Run) -> None:
     course = ("ok", "warn", "ok", "warn", "critical", "warn", "critical", "ok")
     told = [alert.severity for severity in course for alert in judge(run, severity)]
@@ -174,7 +173,6 @@ def test_a_sweep_at_the_grid_edge_is_told_by_the_worker() -> None:
     assert Alert.objects.get(study=study, diagnostic="lr_drift").severity == "warn"
 
 
-# --- who hears of it -----------------------------------------------------------------------------
 def test_unread_counts_for_each_member_by_themselves(run: Run) -> None:
     alert = tell(run)
     make_project("beta", zoe="admin")
@@ -236,7 +234,6 @@ def test_deleted_runs_take_their_alerts_along(run: Run) -> None:
     assert unread("ann") == 0
 
 
-# --- pages and API -------------------------------------------------------------------------------
 def test_page_leads_to_the_evidence_and_the_bell_counts(run: Run) -> None:
     judge(run, "critical")
     page = sign_in(get_user("ann")).get("/alerts?unread=1").content.decode()

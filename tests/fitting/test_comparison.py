@@ -101,7 +101,6 @@ def compare(view: StudyView, **options: str) -> dict[str, object]:
     return contexts.build_study(view, "compare", options)
 
 
-# --- variants ------------------------------------------------------------------------------------
 def test_every_rung_is_a_mark_and_every_line_is_dashed_beyond_the_data(view: StudyView) -> None:
     figure = draw(view, "crossover")
     assert sum(len(trace["x"]) for trace in traces(figure, "cell")) == 16
@@ -158,14 +157,12 @@ def test_laws_without_a_fit_are_listed_with_what_is_missing(budgeted: StudyView)
     assert absent["Envelope"] == "no run has a loss curve of two or more points"
 
 
-# --- what if -------------------------------------------------------------------------------------
 def test_the_recipe_says_why_a_study_of_one_learning_rate_has_no_lr(budgeted: StudyView) -> None:
     recipe = contexts.build_study(budgeted, "frontier", {})["what_if"]["recipe"]
     assert [row["text"] for row in recipe] == ["", ""]
     assert all(row["reason"] for row in recipe)
 
 
-# --- over-training -------------------------------------------------------------------------------
 def test_each_multiplier_has_a_line_with_its_label(budgeted: StudyView) -> None:
     figure = draw(budgeted, "overtraining")
     lines = traces(figure, "fit")

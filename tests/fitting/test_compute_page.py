@@ -49,7 +49,6 @@ def build(view: StudyView, tab: str = "isoflop", **options: str) -> dict[str, ob
     return contexts.build_study(view, tab, options)
 
 
-# --- isoFLOP -------------------------------------------------------------------------------------
 def test_each_budget_has_a_parabola_a_ring_and_a_label(view: StudyView) -> None:
     figure = draw(view, "isoflop")
     assert [len(traces(figure, part)) for part in ("cell", "fit", "ring")] == [4, 4, 4]
@@ -97,7 +96,6 @@ def test_a_diverged_run_takes_no_part(study: Study) -> None:
     assert (figure["counts"]["diverged"], figure["counts"]["drawn"]) == (1, 20)
 
 
-# --- frontier ------------------------------------------------------------------------------------
 def test_lines_are_dashed_beyond_the_largest_budget(view: StudyView) -> None:
     figure = draw(view, "frontier")
     assert max(x for trace in traces(figure, "fit") for x in trace["x"]) <= 3.0001e12
@@ -136,7 +134,6 @@ def test_what_if_refuses_what_is_no_number(view: StudyView) -> None:
     assert build(view, c="many")["what_if"]["problem"].startswith("'many' is no number")
 
 
-# --- options of figures --------------------------------------------------------------------------
 def test_laws_of_papers_are_drawn_on_request(view: StudyView) -> None:
     assert not traces(draw(view, "optimal_params"), "reference")
     lines = traces(draw(view, "optimal_params", ref="papers"), "reference")
@@ -169,7 +166,6 @@ def test_runs_of_the_surface_show_their_residual_on_request(view: StudyView) -> 
     assert "Red lies above the law" in figure["caption"]
 
 
-# --- envelope ------------------------------------------------------------------------------------
 def test_the_envelope_comes_with_the_deep_fit_and_stays_while_newer_data_are_fitted(
     transactional_db: None,
 ) -> None:
@@ -186,7 +182,6 @@ def test_the_envelope_comes_with_the_deep_fit_and_stays_while_newer_data_are_fit
     assert draw(newest, "envelope")["counts"]["drawn"] == len(runs)
 
 
-# --- the page ------------------------------------------------------------------------------------
 def test_a_study_of_budgets_opens_with_isoflop(view: StudyView) -> None:
     assert contexts.choose_tab(view) == "isoflop"
 

@@ -43,7 +43,6 @@ def browser(job: Job, role: Role = Role.EDITOR) -> Client:
     return sign_in(add_member(job.run.project, make_user(), role))
 
 
-# --- thresholds ----------------------------------------------------------------------------------
 def test_own_threshold_judges_every_run_again_and_so_does_taking_it_back(job: Job) -> None:
     user = make_user("ada")
     assert change_thresholds(job.run.project, user, LOGIT, {"watch": 50}) == ["watch"]
@@ -57,7 +56,6 @@ def test_own_threshold_judges_every_run_again_and_so_does_taking_it_back(job: Jo
     assert not ProjectThreshold.objects.exists()
 
 
-# --- names ---------------------------------------------------------------------------------------
 def test_metric_mapped_by_hand_is_read_from_all_its_points(job: Job) -> None:
     job.log(STEPS, metrics={"weird": [2e4] * len(STEPS)})
     set_meaning(job.run.project, None, "weird", "attn.max_logit.L0")
@@ -109,7 +107,6 @@ def test_norm_without_the_size_of_its_parameter_is_not_read_and_said(job: Job) -
     assert verdict(job, "gradient_epsilon")["values"]["ratio"] == pytest.approx(1e8)
 
 
-# --- edits of many runs --------------------------------------------------------------------------
 def test_restored_run_is_judged_by_the_rules_of_today_and_a_tag_judges_nothing(job: Job) -> None:
     project, user = job.run.project, make_user("bob")
     runs = Run.objects.filter(pk=job.run.pk)

@@ -120,7 +120,6 @@ def test_api_maps_lists_and_forgets(api: Api) -> None:
     assert api.delete(f"{place}?metric=my+loss").status_code == 404
 
 
-# --- the page ------------------------------------------------------------------------------------
 def test_editor_changes_both_on_the_page(api: Api) -> None:
     log(api, "weird")
     editor, page = browser(api), f"/p/{api.project.slug}/settings/diagnostics"

@@ -52,7 +52,6 @@ def points(figure: Figure, *parts: str) -> int:
     return sum(len(trace["x"]) for part in parts for trace in traces(figure, part))
 
 
-# --- every figure --------------------------------------------------------------------------------
 @pytest.fixture
 def view(name: str, transactional_db: None) -> StudyView:
     """The view of a study that has what the figure draws."""
@@ -123,7 +122,6 @@ def test_an_unknown_name_is_no_figure(fitted: StudyView) -> None:
     assert build_figure("lr_losses", fitted, {}, "1") is None
 
 
-# --- P1 ------------------------------------------------------------------------------------------
 def test_every_run_is_one_mark(fitted: StudyView) -> None:
     figure = draw(fitted)
     drawn = points(figure, "healthy", "unfinished", "above", "diverged")
@@ -255,7 +253,6 @@ def test_the_table_holds_the_numbers_of_the_marks(fitted: StudyView) -> None:
     assert sorted(row[place] for row in figure["table"]["rows"]) == sorted(marks)
 
 
-# --- P2 and P3 -----------------------------------------------------------------------------------
 def test_the_law_is_solid_inside_the_data_and_dashed_beyond(fitted: StudyView) -> None:
     figure = draw(fitted, "lr_optimum")
     fit, beyond = traces(figure, "fit")[0], traces(figure, "extrapolated")[0]

@@ -57,7 +57,6 @@ def land(study: Study, n: float, d: float, loss: float, **fields: object) -> obj
     return run
 
 
-# --- predicting ----------------------------------------------------------------------------------
 def test_the_loss_of_a_run_is_predicted_from_the_law(view: StudyView) -> None:
     found = ask(view, quantity=Quantity.LOSS, n_params=N, n_tokens=D)
     assert found.value == pytest.approx(predict_loss(N, D), rel=1e-3)
@@ -98,7 +97,6 @@ def test_what_cannot_be_predicted_is_refused(
     assert found["sentence"].startswith(sentence)
 
 
-# --- freezing ------------------------------------------------------------------------------------
 def test_a_frozen_forecast_survives_refits_unchanged(study: Study) -> None:
     view = view_study(study)
     forecast = freeze(view, quantity=Quantity.LOSS, n_params=N, n_tokens=D)
@@ -114,7 +112,6 @@ def test_a_refused_prediction_freezes_nothing(view: StudyView) -> None:
     assert not Forecast.objects.exists()
 
 
-# --- scoring -------------------------------------------------------------------------------------
 def test_a_forecast_waits_for_runs(view: StudyView) -> None:
     assert score(freeze(view, quantity=Quantity.LOSS, n_params=N, n_tokens=D), view) is None
 
@@ -179,7 +176,6 @@ def test_a_new_size_scores_a_best_learning_rate(transactional_db: None) -> None:
     assert found.measured == pytest.approx(4.5e-3, rel=0.3)
 
 
-# --- page ----------------------------------------------------------------------------------------
 def test_the_register_shows_target_number_and_outcome(
     kept_isoflops: Study, view: StudyView
 ) -> None:

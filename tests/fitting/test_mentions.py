@@ -47,7 +47,6 @@ def documents(name: str) -> list[dict]:
     return sign_in(get_user(name)).get("/alerts.json").json()["alerts"]
 
 
-# --- who hears -----------------------------------------------------------------------------------
 @pytest.mark.parametrize(("kind", "page"), [("run", "r/run-1"), ("study", "s/lr-sweep")])
 def test_the_named_member_alone_is_told_with_a_link(project: Project, kind: str, page: str) -> None:
     comment = write("@vi, does this **diverge**?", kind=kind)
@@ -101,7 +100,6 @@ def test_a_name_in_code_or_a_link_means_nobody(project: Project, body: str) -> N
     assert "<mark>" not in page_of("vi", "/p/alpha/r/run-1")
 
 
-# --- edits ---------------------------------------------------------------------------------------
 def test_an_edit_tells_the_new_and_takes_back_from_the_old(project: Project) -> None:
     comment = write("@vi")
     editor = sign_in(get_user("ed"))
@@ -125,7 +123,6 @@ def test_a_deleted_comment_leaves_nothing_at_the_bell(project: Project) -> None:
     assert "hunter2" not in page_of("vi")
 
 
-# --- reading and muting --------------------------------------------------------------------------
 def test_reading_is_counted(project: Project) -> None:
     write("@vi one")
     write("@vi two")
@@ -142,7 +139,6 @@ def test_a_muted_run_does_not_silence_who_speaks_to_me(project: Project) -> None
     assert unread("vi") == 1
 
 
-# --- what does not leak --------------------------------------------------------------------------
 def test_t02_another_member_neither_sees_nor_reads_a_mention(project: Project) -> None:
     write("@vi, between the two of us")
     told = Alert.objects.get()

@@ -49,7 +49,6 @@ def members_of(study: Study) -> set[str]:
     return set(study.runs.values_list("uid", flat=True))
 
 
-# --- making and changing -----------------------------------------------------------------------
 def test_a_new_study_has_its_leases_and_is_dirty(project: Project) -> None:
     study = make_study(project)
     assert set(FitState.objects.values_list("kind", flat=True)) == {"fast", "deep"}
@@ -113,7 +112,6 @@ def test_an_edit_counts_up_marks_and_revives(project: Project) -> None:
     assert (study.rev, marks_of(study), state.failures, state.not_before) == (1, 1, 0, None)
 
 
-# --- runs --------------------------------------------------------------------------------------
 def test_init_creates_the_study_that_it_names(project: Project) -> None:
     run = make_run(project)
     announce(run, "lr-sweep", "other")
@@ -228,7 +226,6 @@ def test_an_inclusion_forgets_the_reason(project: Project) -> None:
     assert (member.excluded, member.exclusion_reason, member.excluded_at) == (False, "", None)
 
 
-# --- what ingest marks -------------------------------------------------------------------------
 @pytest.fixture
 def run(project: Project) -> Run:
     run = make_run(project)
@@ -267,7 +264,6 @@ def test_marking_a_batch_takes_one_statement(run: Run, django_assert_num_queries
         batch_stored.send(sender=Run, run_id=run.pk, metrics=["val/loss"])
 
 
-# --- at the same time --------------------------------------------------------------------------
 def run_together(*jobs: Callable[[], None]) -> list[BaseException]:
     """Run jobs in threads that start at once; return what they raised."""
     barrier, errors = threading.Barrier(len(jobs)), []

@@ -52,7 +52,6 @@ def text_of(document: dict, key: str) -> str:
     return next(figure["text"] for figure in document["figures"] if figure["key"] == key)
 
 
-# --- the sentence --------------------------------------------------------------------------------
 def test_a_server_without_trouble_is_all_well() -> None:
     assert (report()["sentence"], report()["tone"]) == (ALL_WELL, "ok")
 
@@ -114,7 +113,6 @@ def test_sizes_have_units_of_a_thousand(size: float, text: str) -> None:
     assert write_bytes(size) == text
 
 
-# --- what is measured ----------------------------------------------------------------------------
 @pytest.mark.django_db
 def test_stored_points_are_counted() -> None:
     api = make_api()
@@ -182,7 +180,6 @@ def test_a_sweeper_that_runs_is_seen(
     assert read_readings("nobody").n_sweepers == 0
 
 
-# --- the page ------------------------------------------------------------------------------------
 @pytest.mark.django_db
 def test_the_page_and_its_twin_say_the_same() -> None:
     asker.forget()

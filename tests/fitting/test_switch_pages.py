@@ -65,7 +65,6 @@ def test_verdicts_on_the_runs_together_are_silent_while_off(study: Study) -> Non
     assert [item["analysis"] for item in document["switches"] if not item["is_on"]] == [INSTABILITY]
 
 
-# --- pages ---
 def open_browser(study: Study, role: Role) -> Client:
     user = make_user(str(role))
     add_member(study.project, user, role)
@@ -114,7 +113,6 @@ def test_every_page_stands_whatever_is_off(study: Study) -> None:
     assert b"".join(browser.get("/p/alpha/s/sweep.html").streaming_content)
 
 
-# --- API ---
 def test_the_api_switches_and_lists(study: Study) -> None:
     user = make_user("ann")
     add_member(study.project, user, Role.EDITOR)

@@ -94,7 +94,6 @@ def make_due() -> None:
     Delivery.objects.filter(state="pending").update(next_at=Now() - timedelta(seconds=1))
 
 
-# --- what is sent --------------------------------------------------------------------------------
 def test_slack_reads_a_link_and_nothing_that_users_wrote_can_call_everybody(
     run: Run, receiver: Receiver
 ) -> None:
@@ -158,7 +157,6 @@ def test_without_a_public_address_the_text_has_no_link(run: Run, settings: objec
     assert "<" not in write_line(tell(run))
 
 
-# --- when it fails -------------------------------------------------------------------------------
 def test_failure_is_tried_again_later_each_time_and_given_up_at_last(
     run: Run, receiver: Receiver
 ) -> None:
@@ -279,7 +277,6 @@ def test_log_of_more_than_a_month_ago_is_forgotten(run: Run, receiver: Receiver)
     assert deliveries.prune_log() == 1
 
 
-# --- pages and API -------------------------------------------------------------------------------
 def test_admin_adds_tries_and_removes_a_hook_and_the_address_is_never_shown(
     project: Project, receiver: Receiver
 ) -> None:

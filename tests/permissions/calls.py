@@ -24,7 +24,6 @@ def everyone(answer: object = OK, **others: object) -> Answers:
     return {**dict.fromkeys(ACTORS, answer), **others}
 
 
-# --- pages: a token is nobody here; strangers are asked to sign in -----------------------------
 def page(signed_out: int = 302, **sessions: object) -> Answers:
     """Return the answers of a page by the role of the reader."""
     return {**everyone(signed_out), **sessions}
@@ -38,7 +37,6 @@ EDIT_PAGE = page(stranger=404, viewer=404, editor=OK, admin=OK)
 ADMIN_PAGE = page(stranger=404, viewer=404, editor=404, admin=OK)
 SITE_ADMIN_PAGE = page(stranger=404, viewer=404, editor=404, admin=404)
 
-# --- API ---------------------------------------------------------------------------------------
 SIGNED_OUT = {"anonymous": 401, "revoked": 401}
 SESSIONS_OUT = {"stranger": 401, "viewer": 401, "editor": 401, "admin": 401}
 API_ANY = everyone(**SIGNED_OUT)

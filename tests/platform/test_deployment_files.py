@@ -55,7 +55,6 @@ def imports_of(tree: ast.Module) -> set[str]:
     return found
 
 
-# --- requirements ----------------------------------------------------------------------------
 def test_every_import_of_the_server_is_a_pinned_requirement() -> None:
     pins = {name.lower() for name in read_pins("requirements.txt")}
     owners = packages_distributions()
@@ -135,7 +134,6 @@ def test_the_tests_run_with_the_pinned_versions() -> None:
     assert installed == {name: pins[name] for name in installed}
 
 
-# --- front end -------------------------------------------------------------------------------
 def test_front_end_packages_are_pinned_and_locked() -> None:
     wanted = json.loads((ROOT / "package.json").read_text())["dependencies"]
     locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]
@@ -148,7 +146,6 @@ def test_the_lock_names_no_download_address_and_no_install_script() -> None:
     assert '"hasInstallScript"' not in text
 
 
-# --- docker compose ----------------------------------------------------------------------------
 def test_compose_has_every_process(compose: dict[str, dict[str, object]]) -> None:
     assert set(compose["services"]) == {
         *("postgres", "redis", "prepare", "web", "worker", "sweeper", "proxy")
@@ -247,7 +244,6 @@ def test_the_user_of_the_image_may_lock_and_replace_its_static_files() -> None:
     assert "\nUSER scaledash\n" in text
 
 
-# --- documentation -----------------------------------------------------------------------------
 def test_every_variable_that_the_server_reads_is_documented() -> None:
     documented = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs/operations.md").read_text()))
     code = [*(ROOT / "scaledash").glob("*.py"), *(ROOT / "scaledash/management").rglob("*.py")]

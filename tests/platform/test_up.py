@@ -48,7 +48,6 @@ def is_ready(installation: Installation) -> bool:
         return False
 
 
-# --- refusals: fast, nothing is started ----------------------------------------------------------
 def test_a_taken_port_is_refused_with_the_way_out(installation: Installation) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", installation.port))
@@ -110,7 +109,6 @@ def test_down_without_up_says_so(installation: Installation) -> None:
     assert "does not run" in done.stdout
 
 
-# --- whole starts --------------------------------------------------------------------------------
 @pytest.mark.slow
 def test_a_detached_start_is_ready_when_it_returns(running: Installation) -> None:
     assert get(running, "/readyz")[0] == 200

@@ -48,7 +48,6 @@ class Mlflow:
         assert set(document) == {"error_code", "message"}
         return answer.status_code, document["error_code"], document["message"]
 
-    # --- what most tests need ---------------------------------------------------------------------
     def start(self, **fields: object) -> str:
         """Begin a run; returns its id."""
         body = {"experiment_id": "0", "start_time": MILLIS, **fields}

@@ -13,7 +13,6 @@ from tests.runs.factories import Job, open_run, read_history, read_series, settl
 from tests.teams.factories import Api
 
 
-# --- pure --------------------------------------------------------------------------------------
 def test_limits_are_the_least_start_of_any_later_attempt() -> None:
     assert compute_limits({1: 50, 2: 80, 3: 60}, 3).tolist() == [50, 60, 60, NEVER]
 
@@ -42,7 +41,6 @@ def test_attempt_is_kept_joined_or_opened(wish: Wish, expected: Choice) -> None:
     assert choose_attempt(wish, 2, 100, starts) == expected
 
 
-# --- HTTP --------------------------------------------------------------------------------------
 @pytest.fixture
 def run(api: Api) -> Run:
     """A run with ten points, whose process has died."""

@@ -56,7 +56,6 @@ def tags_of(uid: str) -> list[str]:
     return Run.objects.get(uid=uid).tags
 
 
-# --- tags ----------------------------------------------------------------------------------------
 def test_a_tag_is_added_once_and_undo_takes_it_from_the_runs_that_got_it(
     project: Project, editor: Client
 ) -> None:
@@ -94,7 +93,6 @@ def test_a_tag_that_is_none_is_refused_with_a_sentence(
     assert tags_of("r0") == ["old"]
 
 
-# --- archive -------------------------------------------------------------------------------------
 def test_archived_runs_are_hidden_counted_and_shown_on_request(
     project: Project, editor: Client
 ) -> None:
@@ -145,7 +143,6 @@ def test_resuming_an_archived_run_takes_it_out_of_the_archive(api: Api) -> None:
     assert open_run(api, "one", resume="allow").archived_at is None
 
 
-# --- delete --------------------------------------------------------------------------------------
 def test_a_deletion_leaves_lists_and_studies_and_is_undone(project: Project, admin: Client) -> None:
     study = create_study(project, None, StudyWish(slug="all", selection={"kind": "all"}))
     page = change(admin, "delete", "r0,r1")
@@ -196,7 +193,6 @@ def test_an_editor_does_not_undo_a_deletion(
     assert "r0" not in shown(admin)
 
 
-# --- which runs ----------------------------------------------------------------------------------
 def test_every_run_means_every_run_that_the_filter_leaves(project: Project, editor: Client) -> None:
     change(editor, "tag", "*", view=urlencode({"f": "lr > 0.15"}), tag="fast")
     assert [uid for uid in ("r0", "r1", "r2", "r3") if "fast" in tags_of(uid)] == ["r2", "r3"]
@@ -220,7 +216,6 @@ def test_a_change_leads_back_to_the_same_view(project: Project, editor: Client) 
     assert answer["Location"] == "/p/bulk/runs?f=lr+%3E+0.05&s=-lr"
 
 
-# --- undo ----------------------------------------------------------------------------------------
 def test_a_change_is_undone_once(project: Project, editor: Client) -> None:
     change(editor, "tag", "r0", tag="new")
     undo(editor)

@@ -28,7 +28,6 @@ from tests.runs.factories import Job, make_api, open_run, read_series
 from tests.teams.factories import make_project
 
 
-# --- pure --------------------------------------------------------------------------------------
 def headers(*chunks: tuple[int, int, int]) -> list[Header]:
     """Return headers of one series from (attempt, codec, n)."""
     return [Header(1, attempt, codec, n, rev) for rev, (attempt, codec, n) in enumerate(chunks, 1)]
@@ -60,7 +59,6 @@ def test_merged_chunk_is_never_beyond_the_most() -> None:
     assert MOST >= 3 * 3_000
 
 
-# --- the store ---------------------------------------------------------------------------------
 def test_small_chunks_become_one_and_every_read_stays_the_same(db: None) -> None:
     api = make_api()
     run = open_run(api)
@@ -137,7 +135,6 @@ def test_running_run_is_found_every_so_many_batches_and_again_when_it_ends(db: N
     assert merge.compact_run(run.pk) == 1
 
 
-# --- against a dictionary ----------------------------------------------------------------------
 METRICS = ("loss", "aux")
 FLOATS = st.sampled_from([0.0, -0.0, 1.5, 0.1, 1e308, 5e-324, math.nan, math.inf, -math.inf, -3.25])
 STEPS = st.lists(st.integers(0, 30), min_size=1, max_size=6)
@@ -157,7 +154,6 @@ class StoreMachine(RuleBasedStateMachine):
         self.held_back: list[tuple[int, bytes, list[tuple[str, int, float]]]] = []
         self.sent: list[bytes] = []
 
-    # --- the model -------------------------------------------------------------------------
     def visible(self, metric: str) -> dict[int, bytes]:
         found = {}
         for name, attempt, step, value in self.points:
@@ -178,7 +174,6 @@ class StoreMachine(RuleBasedStateMachine):
             self.attempts[writer] = self.newest
         self.points += [(name, self.attempts[writer], step, value) for name, step, value in points]
 
-    # --- what happens ------------------------------------------------------------------------
     def make(
         self, writer: int, steps: list[int], values: list[float], **more: int
     ) -> tuple[bytes, list[tuple[str, int, float]]]:
@@ -304,7 +299,6 @@ def test_store_equals_a_dictionary_for_long(db: None) -> None:
     run_machine(100, 50)
 
 
-# --- at once -----------------------------------------------------------------------------------
 @pytest.mark.django_db(transaction=True)
 def test_compaction_beside_ingest_readers_and_itself_is_invisible() -> None:
     api = make_api()

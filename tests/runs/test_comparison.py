@@ -29,7 +29,6 @@ def make_run(project: Project, uid: str, **fields: object) -> Run:
     return Run.objects.create(project=project, uid=uid, **fields)
 
 
-# --- groups of metrics ---------------------------------------------------------------------------
 def test_metrics_are_grouped_by_their_first_part_dotted_or_slashed() -> None:
     names = ["grad.norm", "loss.train", "lr", "loss.val", "attn.max_logit.L10", "attn.max_logit.L2"]
     assert group_names([*names, "loss/odd"]) == {
@@ -52,7 +51,6 @@ def test_the_page_of_a_run_shows_the_groups(project: Project, reader: Client) ->
     assert page.index('data-key="group-loss"') < page.index('data-key="group-attn"')
 
 
-# --- diff of configs -----------------------------------------------------------------------------
 def test_the_diff_names_what_differs_and_what_is_missing(project: Project, reader: Client) -> None:
     make_run(project, "a", config={"optim": {"lr": 0.1, "name": "adamw"}, "only_here": True})
     make_run(project, "b", name="baseline", config={"optim": {"lr": 0.3, "name": "adamw"}})
@@ -79,7 +77,6 @@ def test_a_base_that_is_no_run_of_the_project_is_said(project: Project, reader: 
     assert "There is no run &#x27;foreign&#x27; in this project." in page
 
 
-# --- comparison ----------------------------------------------------------------------------------
 def test_chosen_runs_are_compared_in_their_order(project: Project, reader: Client) -> None:
     summary = {"loss": {"last": 2.5}}
     make_run(project, "a", n_params=1e6, config={"lr": 0.1}, summary=summary)
@@ -106,7 +103,6 @@ def test_deleted_runs_and_those_of_others_are_not_compared(
     assert found["unknown"] == ["foreign"]
 
 
-# --- notes ---------------------------------------------------------------------------------------
 def save(client: Client, run: Run, text: str, before: str | None = None) -> object:
     digest = digest_notes(run) if before is None else before
     return client.post(f"/p/pair/r/{run.uid}/notes", {"notes": text, "before": digest})
@@ -147,7 +143,6 @@ def test_a_viewer_reads_notes_and_has_no_field_for_them(project: Project, reader
     assert "<textarea" not in page
 
 
-# --- what a page says of a run -------------------------------------------------------------------
 def test_facts_are_written_the_way_people_speak_of_them(project: Project, reader: Client) -> None:
     make_run(project, "a", flops=1e13, n_params=656_352, total_steps=2423, width=1024, seed=1234)
     facts = {

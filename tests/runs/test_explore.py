@@ -50,7 +50,6 @@ def make_run(uid: str, **fields: object) -> Run:
     return Run(uid=uid, **fields)
 
 
-# --- what is drawn at first ----------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("counts", "first"),
     [
@@ -67,7 +66,6 @@ def test_a_loss_that_hardly_any_run_logs_is_not_drawn_first(
     assert choose_first(counts) == first
 
 
-# --- the address ---------------------------------------------------------------------------------
 def test_every_key_of_the_address_is_read() -> None:
     wish = ExploreWish.read(
         {
@@ -132,7 +130,6 @@ def test_an_area_without_an_average_says_nothing() -> None:
     assert ExploreWish.read({"area": "std"}).area == "none"
 
 
-# --- colour, dash, facet -------------------------------------------------------------------------
 def test_sizes_are_coloured_by_their_logarithm() -> None:
     runs = [make_run(str(n), n_params=float(n)) for n in (1e3, 1e4, 1e5)]
     colors = make_colors(runs, "n_params")
@@ -182,7 +179,6 @@ def test_few_runs_have_a_colour_each_and_many_are_coloured_by_size() -> None:
     assert build_look(runs, ExploreWish(color="-")).color.levels == ()
 
 
-# --- which runs ----------------------------------------------------------------------------------
 def test_without_metrics_the_loss_is_drawn_and_others_are_offered(api: Api, reader: Client) -> None:
     run = log_run(api, "one", [3.0, 2.0])
     Job(api, run).log([1], grad_norm=[1.0])
@@ -239,7 +235,6 @@ def test_the_table_is_sorted_as_asked_and_so_are_the_curves(api: Api, reader: Cl
     assert [line["key"] for line in explore(reader, api, s="loss")["lines"]] == ["b", "a", "c"]
 
 
-# --- curves --------------------------------------------------------------------------------------
 def test_facets_split_a_metric_into_charts(api: Api, reader: Client) -> None:
     for uid, qk in (("a", "on"), ("b", "off"), ("c", "on")):
         log_run(api, uid, [3.0, 2.0], config={"qk": qk})
@@ -321,7 +316,6 @@ def test_a_diverged_run_is_said_to_be_one(api: Api, reader: Client) -> None:
     assert explore(reader, api)["lines"][0]["is_diverged"] is True
 
 
-# --- the page ------------------------------------------------------------------------------------
 def test_names_with_markup_show_as_text(api: Api, reader: Client) -> None:
     log_run(api, "a", [1.0], config={"kind": "<b>bold</b>"})
     Run.objects.update(name='<a href="https://x.example">run</a>')

@@ -253,7 +253,6 @@ def test_any_sentence_of_the_language_is_answered_or_refused(project: Project) -
     check()
 
 
-# --- HTTP --------------------------------------------------------------------------------------
 @pytest.fixture
 def api(project: Project) -> object:
     return make_api(project)

@@ -38,7 +38,6 @@ def job(api: Api, run: Run) -> Job:
     return Job(api, run)
 
 
-# --- what is stored ----------------------------------------------------------------------------
 def test_values_survive_bit_for_bit(api: Api, run: Run, job: Job) -> None:
     values = [0.1, -0.0, 5e-324, 1.7976931348623157e308, 2.0**53 + 1, 1 / 3]
     job.log(range(6), x=values)
@@ -113,7 +112,6 @@ def test_empty_batch_is_accepted_and_counts_as_a_sign_of_life(run: Run, job: Job
     assert run.heartbeat_at is not None
 
 
-# --- exactly once ------------------------------------------------------------------------------
 def test_replayed_batch_changes_nothing(run: Run, job: Job) -> None:
     body = job.batch([1, 2], loss=[3.0, 2.0])
     job.send(body)
@@ -180,7 +178,6 @@ def test_batch_sent_by_eight_at_once_is_stored_once() -> None:
     assert Writer.objects.get(run=run).last_seq == 20
 
 
-# --- same step twice ---------------------------------------------------------------------------
 def test_last_batch_wins_and_losers_are_counted_once(run: Run, job: Job) -> None:
     job.log([1, 2, 3], loss=[3.0, 2.0, 1.0])
     assert job.log([2, 3], loss=[9.0, 1.0])["overwritten"] is None
@@ -222,7 +219,6 @@ def test_late_point_of_a_series_that_had_none_yet_needs_no_settling(run: Run, jo
     assert (run.settle_at, run.last_step) == (None, 100)
 
 
-# --- summary and verdict -----------------------------------------------------------------------
 def test_summary_equals_a_recompute_of_all_points(run: Run, job: Job) -> None:
     for first in range(0, 60, 10):
         values = [math.sin(first + step) for step in range(10)]
@@ -265,7 +261,6 @@ def test_tokens_are_derived_from_the_step_where_nobody_logs_them(api: Api) -> No
     assert (run.n_tokens, run.flops) == (5e5, 6 * 1e7 * 5e5)
 
 
-# --- end of a run ------------------------------------------------------------------------------
 def test_run_ends_when_the_batches_that_its_end_names_have_arrived(
     api: Api, run: Run, job: Job
 ) -> None:
@@ -298,7 +293,6 @@ def test_batch_for_a_deleted_run_is_404(api: Api, run: Run, job: Job) -> None:
     assert job.send(job.batch([1], loss=[2.0])).status_code == 404
 
 
-# --- limits and neighbours ---------------------------------------------------------------------
 def test_body_beyond_the_limit_is_413_and_one_at_it_is_read(run: Run, job: Job) -> None:
     batch = job.batch([1], loss=[2.0])
     text = json.dumps(batch)

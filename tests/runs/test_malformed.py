@@ -92,7 +92,6 @@ def test_body_is_refused_where_it_is_wrong(
     assert (count_rows(run), Batch.objects.count(), Metric.objects.count()) == before
 
 
-# --- seeded mutator ----------------------------------------------------------------------------
 ODD = [
     *(None, True, -1, 1.5, 2**53, 2**70, 1e308, "", "7", "NaN", "nan", "\x00", "\u202e", "é" * 300),
     *([], {}, [[]], {"steps": [1]}, {"steps": [1], "values": [1]}, "1e999", [1] * 3, 0),

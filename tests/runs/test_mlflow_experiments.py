@@ -24,7 +24,6 @@ def find_id(mlflow: Mlflow, name: str) -> str:
     return found["experiment"]["experiment_id"]
 
 
-# --- a token of one project -----------------------------------------------------------------------
 def test_default_is_the_token_s_project(bound: Mlflow) -> None:
     found = bound.get("experiments/get", experiment_id="0")["experiment"]
     assert (found["name"], found["lifecycle_stage"]) == ("Default", "active")
@@ -64,7 +63,6 @@ def test_search_lists_the_project_and_its_groups(bound: Mlflow) -> None:
     assert [item["name"] for item in found] == [bound.project.name, "a", "b"]
 
 
-# --- a person's token -----------------------------------------------------------------------------
 def test_an_absent_name_is_what_clients_branch_on(person: Mlflow) -> None:
     status, code, _ = person.refuse("GET", "experiments/get-by-name", experiment_name="new")
     assert (status, code) == (404, "RESOURCE_DOES_NOT_EXIST")

@@ -19,7 +19,6 @@ def metric(key: str, value: object, step: object, at: int = MILLIS) -> dict[str,
     return {"key": key, "value": value, "step": step, "timestamp": at}
 
 
-# --- steps ----------------------------------------------------------------------------------------
 def test_points_with_steps_keep_them(mlflow: Mlflow) -> None:
     run_id = mlflow.start()
     for step, value in ((0, 3.0), (10, 2.0), ("20", 1.0)):
@@ -72,7 +71,6 @@ def test_a_step_that_is_none_is_refused(mlflow: Mlflow, step: object) -> None:
     assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
 
 
-# --- values ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("sent", "stored"),
     [
@@ -110,7 +108,6 @@ def test_a_run_of_nan_breaks_neither_lists_nor_searches(mlflow: Mlflow) -> None:
     assert make_api(mlflow.project).get("runs").status_code == 200
 
 
-# --- exactly once ---------------------------------------------------------------------------------
 def test_a_replayed_request_changes_nothing(mlflow: Mlflow) -> None:
     run_id = mlflow.start()
     for _ in range(3):
@@ -173,7 +170,6 @@ def test_a_metric_without_a_time_is_refused(mlflow: Mlflow) -> None:
     assert "timestamp" in message
 
 
-# --- reads ----------------------------------------------------------------------------------------
 def test_a_history_comes_in_pages_by_step(mlflow: Mlflow) -> None:
     run_id = mlflow.start()
     points = [metric("loss", float(step), step, MILLIS + step) for step in (3, 1, 2)]
@@ -211,7 +207,6 @@ def test_many_runs_are_thinned_with_their_first_and_last_point(mlflow: Mlflow) -
     assert (len(found), len(steps), steps[0], steps[-1]) == (10, 5, 11, 50)
 
 
-# --- names ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("name", "canonical"),
     [("optim/LR _group 0_", "optim.lr"), ("train/loss", "loss.train"), ("eval_loss", "loss.val")],

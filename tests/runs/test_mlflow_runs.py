@@ -27,7 +27,6 @@ def params_of(run: dict[str, object]) -> dict[str, str]:
     return {param["key"]: param["value"] for param in run["data"]["params"]}
 
 
-# --- life -----------------------------------------------------------------------------------------
 def test_a_run_begins(mlflow: Mlflow) -> None:
     tags = [{"key": "mlflow.user", "value": "ann"}, {"key": "mlflow.note.content", "value": "Why"}]
     body = {"experiment_id": "0", "start_time": MILLIS, "run_name": "first", "tags": tags}
@@ -105,7 +104,6 @@ def test_a_nested_run_knows_its_parent(mlflow: Mlflow) -> None:
     assert len(mlflow.search(f"tags.mlflow.parentRunId = '{parent}'")) == 1
 
 
-# --- silence --------------------------------------------------------------------------------------
 def silence(run_id: str, **since: int) -> Run:
     at = timezone.now() - timedelta(**since)
     Run.objects.filter(uid=run_id).update(heartbeat_at=at, received_at=at)
@@ -151,7 +149,6 @@ def test_a_run_that_logs_seldom_is_stale_later(mlflow: Mlflow) -> None:
     assert find_silence(silence(run_id, hours=6)) == "360 min"
 
 
-# --- params ---------------------------------------------------------------------------------------
 def test_params_are_text_that_compares_as_numbers(mlflow: Mlflow) -> None:
     run_id = mlflow.start()
     body = [{"key": "lr", "value": "3e-4"}, {"key": "n_params", "value": "125M"}]
@@ -203,7 +200,6 @@ def test_native_config_reads_as_params(mlflow: Mlflow) -> None:
     assert params_of(mlflow.read(run.uid)) == expected
 
 
-# --- tags -----------------------------------------------------------------------------------------
 def test_tags_are_read_back_as_they_were(mlflow: Mlflow) -> None:
     run_id = mlflow.start()
     mlflow.post("runs/set-tag", run_id=run_id, key="kind", value="sweep")
@@ -242,7 +238,6 @@ def test_name_and_note_are_columns(mlflow: Mlflow) -> None:
     assert (run.name, run.notes, run.tags) == ("named", "noted", [])
 
 
-# --- what has no place ----------------------------------------------------------------------------
 def test_inputs_outputs_and_models_are_accepted_and_counted(mlflow: Mlflow) -> None:
     run_id = mlflow.start()
     mlflow.post("runs/log-inputs", run_id=run_id, datasets=[{"dataset": {"name": "a"}}] * 2)

@@ -45,7 +45,6 @@ def names(who: str) -> list[str]:
     return [view["name"] for view in browse(who).get("/views.json").json()["views"]]
 
 
-# --- addresses -----------------------------------------------------------------------------------
 def test_server_and_browser_know_the_same_keys_in_the_same_order() -> None:
     text = (ROOT / "static/js/state.js").read_text()
     listed = text.partition("ORDER = [")[2].partition("]")[0]
@@ -73,7 +72,6 @@ def test_a_view_that_is_gone_is_said_and_the_plain_page_shown(project: Project) 
     assert browse("ann").get("/p/kept/runs.json?v=12345").status_code == 404
 
 
-# --- default -------------------------------------------------------------------------------------
 def test_a_bare_address_opens_the_default_and_ones_own_before_the_projects(
     project: Project,
 ) -> None:
@@ -99,7 +97,6 @@ def test_there_is_one_default_of_a_person_and_a_page(project: Project) -> None:
     assert (first.is_default, second.is_default) == (False, True)
 
 
-# --- who -----------------------------------------------------------------------------------------
 def test_a_private_view_is_its_owners_alone(project: Project) -> None:
     view = save("ann")
     assert (names("ann"), names("eve")) == (["Best"], [])
@@ -124,7 +121,6 @@ def test_a_stranger_sees_no_view_and_saves_none(project: Project) -> None:
     assert browse("sam").post("/p/kept/views", fields).status_code == 404
 
 
-# --- change --------------------------------------------------------------------------------------
 def test_update_takes_the_state_that_is_shown(project: Project) -> None:
     view = save("ann")
     assert change("ann", view, "update", query="?s=loss&p=3") == 302
@@ -158,7 +154,6 @@ def test_the_list_says_what_a_view_names_that_is_gone(project: Project) -> None:
     assert view["missing"] == ["run two", "metric acc"]
 
 
-# --- API -----------------------------------------------------------------------------------------
 def test_the_api_saves_lists_changes_deletes_and_brings_back(project: Project) -> None:
     api = api_of(get_user("eve"), Scope.ADMIN, project)
     body = {"page": "explore", "name": "LR", "query": "m=loss", "is_shared": True}

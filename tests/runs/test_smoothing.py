@@ -81,7 +81,6 @@ def test_all_but_seed_labels_groups_by_what_differs() -> None:
     }
 
 
-# --- HTTP --------------------------------------------------------------------------------------
 @pytest.fixture
 def api(db: None) -> Api:
     """Two learning rates with two seeds each."""

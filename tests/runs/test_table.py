@@ -47,7 +47,6 @@ def uids(reader: Client, **query: str) -> list[str]:
     return [run["uid"] for run in read(reader, **query)["runs"]]
 
 
-# --- filter --------------------------------------------------------------------------------------
 def test_a_filter_leaves_exactly_the_runs_for_which_it_is_true(
     project: Project, reader: Client
 ) -> None:
@@ -92,7 +91,6 @@ def test_a_filter_is_counted_before_it_is_applied(project: Project, reader: Clie
     assert read(reader, "runs/count.json", f="lr >")["error"]["position"] == 5
 
 
-# --- order, columns, pages -----------------------------------------------------------------------
 def test_runs_are_sorted_by_final_loss_and_those_without_come_last(
     project: Project, reader: Client
 ) -> None:
@@ -181,7 +179,6 @@ def test_a_project_whose_runs_all_changed_at_once_has_a_revision(project: Projec
     assert read_project_revision(project)["rev"] != before
 
 
-# --- fields --------------------------------------------------------------------------------------
 def test_fields_name_keys_and_metrics_as_a_filter_writes_them(api: Api) -> None:
     config = {"optim": {"name": "adamw"}, "odd key": 1}
     Run.objects.create(project=api.project, uid="a", config=config, tags=["x"])

@@ -79,7 +79,6 @@ def test_e005_debug_on_a_public_bind_is_refused(settings: object) -> None:
     assert found == ["scaledash.E005"]
 
 
-# --- E007 --------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("url", "sender", "is_refused"),
     [
@@ -105,7 +104,6 @@ def test_e007_e_mail_that_cannot_work_or_shows_its_password_is_refused(
     assert found == ["scaledash.E007"] * is_refused
 
 
-# --- E006 --------------------------------------------------------------------------------------
 @pytest.mark.django_db
 def test_e006_durable_database_is_accepted() -> None:
     assert checks.check_durability(None, databases=["default"]) == []
@@ -150,7 +148,6 @@ def test_e006_data_directory_elsewhere_is_found(data_directory: Path, tmp_path: 
     assert ids_of(checks.check_data_directory(None)) == ["scaledash.E006"]
 
 
-# --- the command -------------------------------------------------------------------------------
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     inherited = dict(os.environ)
     inherited.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)  # the browser tests of this process set it

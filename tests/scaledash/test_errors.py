@@ -19,7 +19,6 @@ def browser() -> Client:
     return Client(raise_request_exception=False)
 
 
-# --- the API -----------------------------------------------------------------------------------
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/", "/v1/nonsense", "/v2/runs", "/v1/ping/"])
 @pytest.mark.parametrize("method", ["get", "post", "put", "delete", "options"])
 def test_unknown_api_path_is_404_json(path: str, method: str) -> None:
@@ -143,7 +142,6 @@ def test_answers_that_invite_a_retry_say_when_in_whole_seconds(how: str) -> None
     assert int(Api().get(f"fail/{how}")["Retry-After"]) >= 1
 
 
-# --- pages ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("path", "status"),
     [

@@ -96,7 +96,6 @@ def test_t22_policy_has_a_fresh_nonce_each_time(world: World) -> None:
     assert len(policies) == 3
 
 
-# --- cookies -------------------------------------------------------------------------------------
 @pytest.mark.django_db
 def test_t25_cookies_of_a_sign_in_are_bound_to_the_site() -> None:
     make_user("ann")

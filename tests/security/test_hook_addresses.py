@@ -122,7 +122,6 @@ def test_t28_named_host_may_be_private_but_never_hold_the_secrets_of_a_cloud(
             resolve("chat.internal", 443)
 
 
-# --- the other side misbehaves -------------------------------------------------------------------
 @pytest.fixture
 def serve(settings: object) -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
     settings.WEBHOOK_PRIVATE_HOSTS = ["127.0.0.1"]

@@ -81,7 +81,6 @@ def test_t28_addresses_in_any_text_are_never_called(trap: Trap) -> None:
     assert trap.calls == 1  # ours, which shows that the trap works
 
 
-# --- messages ----------------------------------------------------------------------------------
 @pytest.mark.django_db
 @pytest.mark.parametrize("run_id", [-1, 0, 2**40, "1", "x", None, [1], {"a": 1}])
 def test_t29_forged_message_changes_nothing(run_id: object) -> None:
@@ -126,7 +125,6 @@ def test_t29_redis_of_compose_has_a_password_and_no_open_port() -> None:
     assert "ports" not in services["postgres"]
 
 
-# --- PostgreSQL ----------------------------------------------------------------------------------
 @pytest.mark.django_db
 def test_t30_bundled_postgres_listens_to_no_network() -> None:
     with connection.cursor() as cursor:
@@ -220,7 +218,6 @@ def test_t30_no_password_over_the_network_is_even_asked_for() -> None:
         psycopg2.connect(host="127.0.0.1", port=5432, user="scaledash", connect_timeout=2)
 
 
-# --- the browser's side --------------------------------------------------------------------------
 @pytest.mark.django_db
 def test_t21_no_method_but_post_signs_out_or_changes() -> None:
     make_project("alpha", ann="admin")

@@ -26,7 +26,6 @@ def api() -> Api:
     return make_api()
 
 
-# --- spreadsheets ----------------------------------------------------------------------------
 @pytest.mark.parametrize("text", FORMULAS)
 def test_t08_formula_in_any_text_of_a_run_stays_text_in_the_csv(api: Api, text: str) -> None:
     open_run(api, name=text, group=text, tags=[text], config={text: text}, notes=text)
@@ -48,7 +47,6 @@ def test_t08_download_is_no_page_and_its_name_is_ours(api: Api) -> None:
     assert answer["Content-Type"].startswith("text/csv")
 
 
-# --- expensive reads ---------------------------------------------------------------------------
 def test_t20_page_of_a_list_is_bounded(api: Api) -> None:
     runs = [Run(project=api.project, uid=f"r{number}") for number in range(520)]
     Run.objects.bulk_create(runs)
@@ -96,7 +94,6 @@ def test_t20_every_connection_has_its_longest_statement() -> None:
         assert cursor.fetchone() == (f"{settings.STATEMENT_TIMEOUT_SECONDS}s",)
 
 
-# --- text that asks ----------------------------------------------------------------------------
 CODE = (
     "__import__('os').system('id')",
     "lr > (select 1)",

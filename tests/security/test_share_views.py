@@ -63,7 +63,6 @@ def add_run(api: Api, uid: str, lr: float) -> None:
     Job(api, open_run(api, uid, config={"lr": lr})).log([1, 2], loss=[3.0, 2.0])
 
 
-# --- nothing more than was shared ----------------------------------------------------------------
 @pytest.mark.parametrize("is_frozen", [False, True])
 @pytest.mark.parametrize(
     ("subject_id", "wider"),
@@ -128,7 +127,6 @@ def test_t02_runs_of_another_project_are_not_compared(api: Api) -> None:
     assert api.post("projects/alpha/shares", body).status_code == 404
 
 
-# --- live and frozen -----------------------------------------------------------------------------
 @pytest.mark.parametrize("subject_id", [TABLE, CURVES])
 def test_a_live_view_takes_new_runs_in_and_a_frozen_one_does_not(api: Api, subject_id: str) -> None:
     live = make_link(api, "view", subject_id)
@@ -194,7 +192,6 @@ def test_t05_a_link_to_a_run_shows_no_traceback(api: Api) -> None:
     assert "node failed" in [event["text"] for event in document["events"]]
 
 
-# --- the form ------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("query", "has_comments"),
     [

@@ -77,7 +77,6 @@ def crawl(token: str) -> dict[str, str]:
     return found
 
 
-# --- what a holder sees ----------------------------------------------------------------------
 @pytest.mark.parametrize("is_frozen", [False, True])
 @pytest.mark.parametrize("kind", SUBJECTS)
 def test_t05_a_crawl_from_a_link_reaches_nothing_else(
@@ -136,7 +135,6 @@ def test_t05_shared_run_shows_its_verdicts_without_names_of_members(
     assert "boss" not in page
 
 
-# --- ends --------------------------------------------------------------------------------------
 def test_t05_dead_links_are_one_and_the_same_404(project: Project) -> None:
     revoked, expired, orphan = (make_link(project, kind) for kind in ("study", "study", "run"))
     find = services.hash_secret
@@ -163,7 +161,6 @@ def test_t05_only_the_hash_of_a_token_is_stored(project: Project) -> None:
     assert token not in sign_in(get_user("ed")).get("/p/alpha/settings.json").content.decode()
 
 
-# --- live and frozen ---------------------------------------------------------------------------
 def test_live_link_follows_the_data_and_a_frozen_one_does_not(project: Project) -> None:
     live, frozen = make_link(project, "run"), make_link(project, "run", is_frozen=True)
     before = crawl(frozen)
@@ -204,7 +201,6 @@ def test_unchanged_part_is_304(project: Project) -> None:
     assert Client().get(url, headers={"If-None-Match": tag}).status_code == 304
 
 
-# --- password ------------------------------------------------------------------------------------
 def test_password_opens_the_link_for_this_browser_only(project: Project) -> None:
     url = f"/s/{make_link(project, password='open-sesame-9')}/"
     guest = Client()
@@ -223,7 +219,6 @@ def test_t19_sixth_wrong_password_of_a_link_is_429(project: Project) -> None:
     assert statuses == [422] * 5 + [429]
 
 
-# --- members -------------------------------------------------------------------------------------
 def test_editor_makes_a_link_sees_its_count_and_revokes_it(project: Project) -> None:
     editor = sign_in(get_user("ed"))
     form = {"title": "For review", "mode": "live", "lifetime_days": "7", "password": ""}

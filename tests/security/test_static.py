@@ -129,7 +129,6 @@ def test_t29_messages_and_cache_hold_no_objects() -> None:
     assert settings.SESSION_SERIALIZER.endswith("JSONSerializer")
 
 
-# --- supply chain --------------------------------------------------------------------------------
 def test_t35_front_end_packages_come_with_their_hashes() -> None:
     locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]
     packages = {name: entry for name, entry in locked.items() if name}

@@ -33,7 +33,6 @@ def devices_of(client: Client) -> list[dict[str, object]]:
     return client.get("/settings/devices.json").json()["devices"]
 
 
-# --- browsers ------------------------------------------------------------------------------------
 def test_page_names_browser_system_and_address() -> None:
     make_user("ann")
     here = sign_in_with(FIREFOX)
@@ -115,7 +114,6 @@ def test_long_agent_is_cut() -> None:
     assert len(Session.objects.get().agent) == 200
 
 
-# --- password links ------------------------------------------------------------------------------
 @pytest.fixture
 def root() -> Client:
     return sign_in(make_user("root", is_superuser=True))
@@ -181,7 +179,6 @@ def test_only_the_hash_of_a_password_link_is_stored(root: Client) -> None:
     assert secret not in str(list(AuditEntry.objects.values()))
 
 
-# --- people --------------------------------------------------------------------------------------
 def test_disabled_person_and_its_tokens_are_out_at_once(root: Client) -> None:
     ann = make_user("ann")
     browser, api = sign_in(ann), Api(make_token(ann))

@@ -110,7 +110,6 @@ def test_secrets_never_stand_in_the_log(project: Project) -> None:
     assert text.split("_", 2)[2] not in written
 
 
-# --- who reads it --------------------------------------------------------------------------------
 def test_feed_shows_members_less_than_the_log_shows_admins(project: Project) -> None:
     services.create_token(get_user("ann"), "cluster", Scope.WRITE, project)
     services.set_member(project, get_user("vi"), Role.VIEWER)

@@ -98,7 +98,6 @@ def test_t07_hostile_markdown_of_a_comment_does_not_act(project: Project) -> Non
     assert "javascript:" not in re.sub(r">[^<]*<", "><", box)
 
 
-# --- change and remove ---------------------------------------------------------------------------
 def test_author_edits_and_the_comment_says_so(project: Project) -> None:
     write("ed", "first words")
     comment = Comment.objects.get()
@@ -158,7 +157,6 @@ def test_feed_tells_of_comments_and_whom_they_mention(project: Project) -> None:
     assert "names you" not in sign_in(get_user("ann")).get("/p/alpha/activity").text
 
 
-# --- API -----------------------------------------------------------------------------------------
 def test_api_lists_oldest_first_with_safe_html(api: Api) -> None:
     for body in ("one", "<b>two</b>"):
         api.post(COMMENTS, {"kind": "study", "id": "lr-sweep", "body": body})
@@ -188,7 +186,6 @@ def test_t04_refused_comment_names_its_field(
     assert error_of(api.post(COMMENTS, body)) == (status, code, field)
 
 
-# --- share links ---------------------------------------------------------------------------------
 @pytest.mark.parametrize("mode", ["live", "frozen"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_t05_link_shows_comments_only_if_made_to(api: Api, kind: str, mode: str) -> None:

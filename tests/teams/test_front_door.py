@@ -35,7 +35,6 @@ def read(raw: bytes, encoding: str) -> bytes:
     return read_body(io.BytesIO(raw), encoding)
 
 
-# --- T10: size and encoding --------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("encoding", "pack"),
     [
@@ -133,7 +132,6 @@ def test_t10_bomb_leaves_memory_small(encoding: str) -> None:
     assert report["growth_bytes"] < RSS_BOUND_BYTES
 
 
-# --- T11 to T14: syntax --------------------------------------------------------------------------
 def nest(depth: int) -> bytes:
     return b"[" * depth + b"]" * depth
 

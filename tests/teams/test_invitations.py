@@ -170,7 +170,6 @@ def test_editor_sees_no_invitations(project: Project) -> None:
     assert "invitations" not in sign_in(get_user("ed")).get("/p/alpha/settings.json").json()
 
 
-# --- handing over --------------------------------------------------------------------------------
 def test_handing_over_swaps_the_roles(project: Project) -> None:
     answer = sign_in(get_user("ann")).post("/p/alpha/settings/hand-over", {"member": "vi"})
     assert answer.status_code == 302

@@ -146,7 +146,6 @@ def test_t02_hidden_and_absent_project_get_the_same_answer() -> None:
     assert hidden.content.replace(b"hidden", b"absent") == absent.content
 
 
-# --- members -----------------------------------------------------------------------------------
 def test_member_is_added_by_user_name() -> None:
     project = make_project("alpha", ann="admin")
     make_user("cara")

@@ -122,7 +122,6 @@ def test_t25_cookie_is_for_this_site_and_not_for_scripts() -> None:
     assert cookie["samesite"] == "Lax"
 
 
-# --- the password --------------------------------------------------------------------------------
 CHANGE = {
     "current_password": PASSWORD,
     "new_password": "staple-tape-42",

@@ -25,7 +25,6 @@ def browser_of(name: str) -> Client:
     return sign_in(get_user(name))
 
 
-# --- tokens ------------------------------------------------------------------------------------
 @pytest.mark.parametrize("path", ["/settings/tokens", "/settings/password", "/p/alpha/settings"])
 def test_stranger_is_sent_to_the_form_and_back(path: str) -> None:
     make_project("alpha", ann="admin")
@@ -150,7 +149,6 @@ def test_tokens_page_takes_the_same_queries_for_many(django_assert_max_num_queri
         client.get("/settings/tokens")
 
 
-# --- project settings -------------------------------------------------------------------------
 SETTINGS = "/p/alpha/settings"
 
 

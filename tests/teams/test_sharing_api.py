@@ -36,7 +36,6 @@ def path_of(answer: object) -> str:
     return urlsplit(answer.json()["url"]).path
 
 
-# --- shares --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("mode", ["live", "frozen"])
 @pytest.mark.parametrize("subject", [STUDY, {"kind": "run", "id": "run-1"}], ids=["study", "run"])
 def test_link_made_by_the_api_opens_until_it_is_revoked(
@@ -98,7 +97,6 @@ def test_t03_write_token_of_a_training_job_makes_no_link(project: Project) -> No
     assert error_of(api.post(SHARES, STUDY))[:2] == (403, "scope")
 
 
-# --- invitations ---------------------------------------------------------------------------------
 def test_invitation_made_by_the_api_lets_one_person_in(api: Api) -> None:
     path = path_of(api.post(INVITATIONS, {"role": "editor", "label": "Grace"}))
     assert sign_in(make_user("grace")).post(path).status_code == 302
@@ -129,7 +127,6 @@ def test_end_of_an_invitation_lies_within_a_month(api: Api, days: int, code: str
     assert not Invitation.objects.exists()
 
 
-# --- handing over --------------------------------------------------------------------------------
 def test_handing_over_by_the_api_swaps_the_roles(api: Api) -> None:
     answer = api.post("projects/alpha/hand-over", {"user": "vi"})
     assert (answer.json()["user"], answer.json()["role"]) == ("vi", "admin")

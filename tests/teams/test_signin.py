@@ -30,7 +30,6 @@ def is_signed_in(client: Client) -> bool:
     return get_user(client).is_authenticated
 
 
-# --- the form --------------------------------------------------------------------------------
 def test_right_password_signs_in() -> None:
     make_user("ann")
     client = Client()
@@ -103,7 +102,6 @@ def test_odd_names_never_break_the_form(username: str) -> None:
     assert try_login(Client(), username, "wrong").status_code == 422
 
 
-# --- the limiter -------------------------------------------------------------------------------
 def fail_often(client: Client, username: str = "ann", times: int = 5, **extra: object) -> None:
     for _ in range(times):
         assert try_login(client, username, "wrong-password", **extra).status_code == 422
@@ -202,7 +200,6 @@ def test_t19_parallel_guesses_share_one_count() -> None:
     assert set(statuses) <= {422, 429}
 
 
-# --- the one-time link ---------------------------------------------------------------------------
 def test_link_signs_in_once_and_leaves_its_address() -> None:
     secret = services.create_login_link(make_user("ann"))
     client = Client()
@@ -283,7 +280,6 @@ def test_link_used_twice_at_the_same_moment_signs_in_once() -> None:
         assert second.result() is False
 
 
-# --- the first administrator ---------------------------------------------------------------------
 SETUP = {"username": "root", "new_password": PASSWORD, "repeated": PASSWORD}
 
 

@@ -125,7 +125,6 @@ def test_token_of_one_project_sees_no_other_project_of_its_maker() -> None:
     assert find_role(principal, second) is None
 
 
-# --- API ---------------------------------------------------------------------------------------
 def test_created_token_is_shown_once_and_works() -> None:
     project = make_project("alpha", ann="admin")
     api = api_of(get_user("ann"))

@@ -83,7 +83,6 @@ class RunFacts:
     top_sv: Mapping[str, float] = field(default_factory=dict)
 
 
-# --- D8 ------------------------------------------------------------------------------------------
 def judge_stalled(facts: Sequence[RunFacts], limits: Limits) -> Verdict:
     """Compare each run's final loss with the best one of its size and variant."""
     groups: dict[tuple[float, str], list[RunFacts]] = {}
@@ -116,7 +115,6 @@ def judge_stalled(facts: Sequence[RunFacts], limits: Limits) -> Verdict:
     return STALLED.state(limits, WARN, text.strip(), values)
 
 
-# --- D15 -----------------------------------------------------------------------------------------
 def judge_singular_values(facts: Sequence[RunFacts], limits: Limits) -> Verdict:
     """Compare the scaled top singular value of each matrix across widths."""
     logged = [item for item in facts if item.top_sv]
@@ -150,7 +148,6 @@ def judge_singular_values(facts: Sequence[RunFacts], limits: Limits) -> Verdict:
     return SINGULAR.state(limits, WARN if is_bad else OK, text, values)
 
 
-# --- D20 -----------------------------------------------------------------------------------------
 def judge_comparability(facts: Sequence[RunFacts], limits: Limits) -> Verdict:
     """List what differs between runs that are compared with each other."""
     if not facts:

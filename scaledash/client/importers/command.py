@@ -166,7 +166,6 @@ def _handle_one(run: SourceRun, handle: Handle, report: Report) -> None:
         report.errors.append({"run": run.name, "error": str(error) or type(error).__name__})
 
 
-# --- what is said ---------------------------------------------------------------------------------
 def _show(name: str, points: int) -> None:
     """Show progress on a terminal; nothing elsewhere."""
     if sys.stderr.isatty():

@@ -266,7 +266,6 @@ class _Shipment:
         self.show(self.result.points)
         return cursor.advance()
 
-    # --- the run ----------------------------------------------------------------------------------
     def _describe_host(self) -> dict[str, object]:
         cursors = {name: asdict(cursor) for name, cursor in self.cursors.items()}
         about: dict[str, object] = {"kind": self.delivery.kind, "key": self.run.key,
@@ -338,7 +337,6 @@ def _cut_text(text: str) -> str:
     return mask_text(text)[:MAX_TEXT]
 
 
-# --- batches --------------------------------------------------------------------------------------
 def cut(entries: Iterator[Entry], planned: int = 0) -> Iterator[list[Entry]]:
     """Yield batches; the first has the planned length, and a rewind always begins one."""
     batch: list[Entry] = []

@@ -136,7 +136,6 @@ def _parse_metadata(data: bytes) -> tuple[str, bytes]:
     return to_text(fields.get(1, b"")), content if isinstance(content, bytes) else b""
 
 
-# --- tensors --------------------------------------------------------------------------------------
 _FORMATS = {1: "<f", 2: "<d", 3: "<i", 9: "<q", 19: "<e"}  # types of tensor_content
 _LISTS = {5: read_packed_floats, 6: read_packed_doubles}
 
@@ -180,7 +179,6 @@ def _unpack(kind: int, content: bytes) -> list[float]:
     return [float(struct.unpack(form, content)[0])]
 
 
-# --- hyperparameters ------------------------------------------------------------------------------
 def _parse_hparams(content: bytes, session: Session) -> Session:
     for number, value in read_fields(content):
         if number == 3 and isinstance(value, bytes):

@@ -54,7 +54,6 @@ def open_mlflow(place: str, tally: Tally, with_deleted: bool) -> Source:
     return MlflowFolder(folder, tally, with_deleted)
 
 
-# --- what the three have in common ----------------------------------------------------------------
 def make_points(rows: Iterable[Row], tally: Tally) -> Iterator[Point]:
     """Yield points in the order of their times; a pile of points at step 0 is numbered."""
     ordered = sorted(rows, key=lambda row: (row[1], row[0], row[3]))
@@ -119,7 +118,6 @@ def _to_seconds(millis: object) -> float | None:
     return seconds if seconds > 0 else None
 
 
-# --- a folder -------------------------------------------------------------------------------------
 class MlflowFolder:
     """An `mlruns` folder.
 
@@ -208,7 +206,6 @@ def _read_texts(folder: Path) -> dict[str, str]:
     }
 
 
-# --- a database -----------------------------------------------------------------------------------
 class MlflowDatabase:
     """An SQLite database of MLflow, opened for reading only.
 
@@ -273,7 +270,6 @@ class MlflowDatabase:
             return connection.execute(statement, values).fetchall()
 
 
-# --- a server -------------------------------------------------------------------------------------
 class MlflowServer:
     """A tracking server; the token is that of MLFLOW_TRACKING_TOKEN.
 

@@ -130,7 +130,6 @@ class Tables:
         columns.others = [name for name in names if name not in taken or name in self._as_config]
         return columns
 
-    # --- one run a row ----------------------------------------------------------------------------
     def _read_summaries(self, path: Path, rows: _Rows, columns: Columns) -> Iterator[SourceRun]:
         for number, row in enumerate(rows.iterate(), 1):
             name = str(row.get(columns.run or "") or f"{path.stem} {number}")
@@ -159,7 +158,6 @@ class Tables:
                 started_at=at,
             )
 
-    # --- series -----------------------------------------------------------------------------------
     def _read_series(self, path: Path, rows: _Rows, columns: Columns) -> Iterator[SourceRun]:
         points: dict[str, list[Point]] = {}
         configs: dict[str, dict[str, object]] = {}

@@ -124,7 +124,6 @@ class TensorBoard:
             scans.append(scan)
         return Folder(path, scans)
 
-    # --- which folders are one run ----------------------------------------------------------------
     def _place(
         self, path: Path, folder: Folder, folders: dict[Path, Folder]
     ) -> tuple[Path, Member]:

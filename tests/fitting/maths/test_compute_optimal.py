@@ -60,7 +60,6 @@ def result() -> ComputeResult:
     return analyse_compute_optimal(make_isoflops(), QUICK)
 
 
-# --- cells ---------------------------------------------------------------------------------------
 def test_budgets_within_five_percent_are_one() -> None:
     assert group_near(np.array([1.0, 1.04, 2.0, 1.06, 2.05]), 1.05).tolist() == [0, 0, 2, 1, 2]
 
@@ -88,7 +87,6 @@ def test_one_learning_rate_is_no_edge_but_warned_of(result: ComputeResult) -> No
     assert result.variants[0].warnings == ("one learning rate was tried in 42 of 42 cells",)
 
 
-# --- what a token costs --------------------------------------------------------------------------
 def test_six_n_is_recognised_and_uses_the_closed_form() -> None:
     n = np.geomspace(1e7, 1e10, 5)
     cost = measure_flops_per_token(n, np.full(5, 1e9), 6.0 * n * 1e9)
@@ -124,7 +122,6 @@ def test_runs_of_one_size_give_a_cost_proportional_to_size() -> None:
     assert cost.evaluate(np.array([2e8])) == pytest.approx([18e8])
 
 
-# --- approaches ----------------------------------------------------------------------------------
 def test_approach_three_recovers_the_truth(result: ComputeResult) -> None:
     fit = result.variants[0].parametric
     assert isinstance(fit, Fit)
@@ -198,7 +195,6 @@ def test_variants_are_analysed_apart() -> None:
     assert on.parametric.values()["E"] == pytest.approx(TRUTH["E"] + 0.1, rel=1e-4)
 
 
-# --- envelope ------------------------------------------------------------------------------------
 def make_curves(table: ComputeTable) -> dict[str, LossCurve]:
     """Every run's loss as a function of the compute it has spent, from the law itself."""
     curves = {}
@@ -223,7 +219,6 @@ def test_without_curves_the_envelope_is_pending(result: ComputeResult) -> None:
     assert envelope.code == "pending"
 
 
-# --- what takes no part --------------------------------------------------------------------------
 def test_diverged_and_unfinished_runs_take_no_part() -> None:
     table = make_isoflops()
     loss, finished = table.loss.copy(), table.finished.copy()
