@@ -28,8 +28,9 @@ def label_sizes(picture: Picture, y: Axis) -> list[dict[str, object]]:
         mine = [m for m in picture.marks if picture.sizes[m.row.n] == u]
         if mine:
             first = min(mine, key=lambda m: (m.row.lr, picture.variants.index(m.row.variant)))
-            same = [m.y for m in mine if m.row.lr == first.row.lr and m.series == first.series]
-            ends.append((min(m.row.n for m in mine), first.row.lr, fmean(same)))
+            n = min(m.row.n for m in mine)
+            same = [m for m in mine if m.row.lr == first.row.lr and m.series == first.series]
+            ends.append((n, first.row.lr, fmean(picture.place(m) for m in same)))
     low, high = y["range"]
     inner = LEAST_HEIGHT - measure_head(picture) - MARGIN["b"]
     heights = [

@@ -167,7 +167,7 @@ def _draw_marks(picture: Picture, n: float, kind: str, marks: Sequence[Mark]) ->
         "type": "scatter",
         "mode": "markers",
         "x": [mark.row.lr for mark in marks],
-        "y": [mark.y if math.isfinite(mark.y) else picture.top for mark in marks],
+        "y": [picture.place(mark) for mark in marks],
         "customdata": [_describe(picture, mark) for mark in marks],
         "hovertemplate": HOVER,
         "cliponaxis": False,

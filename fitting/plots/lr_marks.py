@@ -86,6 +86,10 @@ class Picture:
         """Return the height of the highest mark."""
         return max((mark.y for mark in self.marks if math.isfinite(mark.y)), default=1.0)
 
+    def place(self, mark: Mark) -> float:
+        """Return where a mark stands: on the upper edge where its height is not finite."""
+        return mark.y if math.isfinite(mark.y) else self.top
+
     @property
     def n_clipped(self) -> int:
         """Return the number of runs beyond the upper edge."""
