@@ -12,6 +12,7 @@ from fitting.compute_results import ENVELOPE, ISOFLOP, PARAMETRIC, find_refusal,
 from fitting.critical_figures import find_refusal as find_critical_refusal
 from fitting.critical_figures import list_families as list_critical
 from fitting.instability_figures import NOT_LOGGED
+from fitting.plots.lr_panels import list_sweeps
 from fitting.plots.overtraining import find_law
 from fitting.queries import (
     COMPUTE_OPTIMAL,
@@ -104,6 +105,8 @@ def drop_absent(
         absent.add("critical")
     if not list_curves(view):
         absent.add("sigmoid")
+    if len(list_sweeps(view.rows.rows)) < 2:
+        absent.add("lr_panels")
     if not list_cells(view):
         absent.add("lr_batch")
     if find_law(find_variant(view.compute, variant)) is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -11,10 +11,12 @@ from fitting.axes import AXIS_TITLES
 from fitting.plots.contract import Figure, Options, Plot
 from fitting.plots.lr_loss import draw_lr_loss
 from fitting.plots.lr_optimum import draw_lr_optimum
+from fitting.plots.lr_panels import draw_lr_panels
 from fitting.plots.lr_sensitivity import draw_lr_sensitivity
 from fitting.plots.lr_tables import (
     caption_lr_loss,
     caption_lr_optimum,
+    caption_lr_panels,
     caption_lr_sensitivity,
     describe_laws,
     describe_optima,
@@ -99,9 +101,13 @@ class Shown:
 
 def choose_shown(view: StudyView, options: Options) -> Shown:
     """Return what is drawn, and how many runs are not."""
+    return _choose(view, list_undrawn(view.rows.rows, options.get("variant", "")))
+
+
+def _choose(view: StudyView, left: Collection[str]) -> Shown:
+    """Return what is drawn without the variants in `left`."""
     rows, result = view.rows.rows, view.result
     names = name_variants(row.variant for row in rows)
-    left = list_undrawn(rows, options.get("variant", ""))
     shown = [replace(r, variant=names[r.variant]) for r in rows if r.variant not in left]
     if result is not None:
         scales = [_rename(item, names) for item in result["scales"] if item["variant"] not in left]
@@ -125,6 +131,11 @@ def _draw_loss(view: StudyView, options: Options) -> Figure:
     }
 
 
+def _draw_panels(view: StudyView, options: Options) -> Figure:
+    shown = _choose(view, ())
+    return draw_lr_panels(shown.rows, shown.result, shown.places)
+
+
 def _draw_optimum(view: StudyView, options: Options) -> Figure:
     shown = choose_shown(view, options)
     return draw_lr_optimum(shown.result, name_scale(view), shown.places)
@@ -144,6 +155,15 @@ LR_FIGURES = {
         "Final loss against learning rate",
         _draw_loss,
         _ignore_options(caption_lr_loss),
+        _ignore_options(tabulate_runs),
+        _ignore_options(describe_optima),
+        count_runs,
+        partial(find_refusal, "optimum"),
+    ),
+    "lr_panels": Plot(
+        "Final loss against learning rate, variant by variant",
+        _draw_panels,
+        _ignore_options(caption_lr_panels),
         _ignore_options(tabulate_runs),
         _ignore_options(describe_optima),
         count_runs,

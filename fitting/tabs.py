@@ -79,7 +79,7 @@ TABS: Mapping[str, Tab] = {
     "lr": Tab(
         "LR sweep",
         LR_SWEEP,
-        ("lr_loss", "lr_optimum", "lr_sensitivity", "lr_batch"),
+        ("lr_loss", "lr_optimum", "lr_sensitivity", "lr_panels", "lr_batch"),
         "batch",
         build_batch,
     ),
@@ -159,6 +159,7 @@ TALL = {
     "envelope",
     "overtraining",
     "lr_batch",
+    "lr_panels",
 }
 # The options of the page's address that a figure follows.
 OPTION_KEYS = {

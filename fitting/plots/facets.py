@@ -62,7 +62,7 @@ def place_panels(
         titles.append(_write_title(panel.title, end))
     layout["shapes"] = drawn
     layout["annotations"] = [*titles, *({**note, "xref": "x domain"} for note in notes)]
-    layout["meta"] = {"panels": len(panels)}
+    layout["meta"] = {"panels": len(panels), "rows": n_rows}
     return data, layout
 
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from fitting.plots.lr_optimum import describe_law
+from fitting.plots.lr_panels import MIN_LRS, MOST_PANELS, list_sweeps
 from fitting.results import OptimumDoc, as_refusal, list_laws, list_scales, read_ends, select_keys
 from fitting.sizes import group_sizes
 from fitting.texts import format_interval
@@ -40,6 +41,18 @@ def caption_lr_loss(view: StudyView) -> str:
         "difference within a bar is noise. Ring: fitted best learning rate with its 95 % "
         "interval. Red triangle: diverged, at the lower of its loss and the initial loss. "
         f"Hollow: not finished, not in the fit.{_warn(view)}"
+    )
+
+
+def caption_lr_panels(view: StudyView) -> str:
+    """Say what a panel is, and which variants have one."""
+    n_swept = len(list_sweeps(view.rows.included))
+    which = f"the {MOST_PANELS} of most runs" if n_swept > MOST_PANELS else "each"
+    return (
+        f"{_count(n_swept, 'variant')} with at least {MIN_LRS} learning rates at one size, {which} "
+        "in a panel; all panels share both axes and zoom together. Colour is the size, ring and "
+        "whisker the fitted best learning rate with its 95 % interval. A valley that stays at one "
+        "learning rate while the size grows is what a parametrization is chosen for."
     )
 
 

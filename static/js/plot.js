@@ -126,9 +126,10 @@ function makeHead(layout, data, width) {
 
 /** On a narrow screen, put panels that share their axes below each other. */
 function stackPanels(layout, area) {
-  const panels = layout.meta?.panels ?? 1;
+  const { panels = 1, rows = 1 } = layout.meta ?? {};
   const isStacked = panels > 1 && area.clientWidth < STACKED_BELOW_PX;
-  area.parentElement.style.minHeight = isStacked ? `${panels * PANEL_PX}px` : "";
+  const height = isStacked ? panels * PANEL_PX : rows > 2 && rows * PANEL_PX;
+  area.parentElement.style.minHeight = height ? `${height}px` : "";
   if (!isStacked) return;
   layout.showlegend = false;
   layout.margin = { ...layout.margin, t: 8 };
