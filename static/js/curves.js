@@ -6,6 +6,7 @@ import { formatCount, formatNumber } from "./format.js";
 import { get } from "./http.js";
 import { countMarks } from "./payload.js";
 import { isConcerned } from "./poll.js";
+import { offerRetry } from "./retry.js";
 import { readState, writeState } from "./state.js";
 
 const ZOOM_PAUSE_MS = 150;
@@ -159,7 +160,7 @@ class Curves {
     this.due.add(metric);
     const { element } = this.charts.get(metric);
     element.dataset.state = "error";
-    element.querySelector(".foot").textContent = `${error.message} ${error.code}`;
+    offerRetry(element.querySelector(".foot"), error);
   }
 
   zoom(range) {
@@ -178,6 +179,7 @@ class Curves {
     if (target.matches(".u-over")) this.charts.get(target.closest("figure").dataset.metric).pick();
     const save = target.closest("[data-export-curves]");
     if (save) exportChart(this.charts.get(save.closest("figure").dataset.metric), save.dataset.exportCurves);
+    if (target.closest("[data-retry]")) this.load();
     const button = target.closest("button[data-set]");
     if (!button) return;
     const isSet = String(readState()[button.dataset.set] ?? "") === button.value;

@@ -5,6 +5,7 @@ import { ExploreForm } from "./explore_form.js";
 import { get } from "./http.js";
 import { RowLinks } from "./row_links.js";
 import { isConcerned } from "./poll.js";
+import { offerRetry } from "./retry.js";
 import { ExploreScales } from "./explore_scales.js";
 import { format, parse, readState, writeState } from "./state.js";
 
@@ -165,11 +166,7 @@ class Explorer {
     this.due.add(metric);
     for (const [figure] of this.chartsOf(metric)) {
       figure.dataset.state = "error";
-      const foot = figure.querySelector(".foot");
-      const retry = document.createElement("button");
-      Object.assign(retry, { type: "button", className: "button small", textContent: "Retry" });
-      retry.dataset.retry = "";
-      foot.replaceChildren(`${error.message} ${error.code} ${error.requestId} `, retry);
+      offerRetry(figure.querySelector(".foot"), error);
     }
   }
 

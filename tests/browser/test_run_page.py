@@ -46,6 +46,22 @@ def test_charts_stand_below_the_first_part_of_their_names(open_page: OpenPage) -
 
 
 @pytest.mark.usefixtures("pair")
+def test_a_chart_that_fails_says_so_and_recovers_by_retry(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs")
+    refusal = '{"error":{"code":"query_timeout","message":"Too slow.","field":null,"id":"abc"}}'
+    page.route(
+        "**/r/a/curves.json*",
+        lambda route: route.fulfill(status=503, content_type="application/json", body=refusal),
+    )
+    page.goto("/p/tiny/r/a")
+    chart = page.locator("figure[data-metric='loss/train']")
+    expect(chart.locator(".foot")).to_contain_text("Too slow. query_timeout abc")
+    page.unroute("**/r/a/curves.json*")
+    chart.locator("[data-retry]").click()
+    expect(chart).to_have_attribute("data-state", "ready")
+
+
+@pytest.mark.usefixtures("pair")
 def test_notes_are_written_in_place(open_page: OpenPage) -> None:
     page = open_page("/p/tiny/r/a")
     page.click(".notes-editor summary")
