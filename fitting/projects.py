@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Max, Min, Q
+from django.db.models.functions import TruncDate
+from django.utils import timezone
 
 from fitting.axes import CONFIG_PREFIX, SCALE_FACTS, index_config
 from fitting.models import Study
@@ -20,6 +24,7 @@ from teams.queries import list_projects
 MAX_PROJECTS = 200
 SAMPLED_RUNS = 50
 MAX_SUGGESTIONS = 300
+ACTIVITY_DAYS = 30
 
 
 def build_projects(principal: Principal) -> dict[str, object]:
@@ -28,8 +33,11 @@ def build_projects(principal: Principal) -> dict[str, object]:
     projects = list(own_first[:MAX_PROJECTS])
     total = list_projects(principal).count()
     runs = _count_runs(projects)
-    studies = _count_studies(projects)
-    rows = [_describe(project, runs.get(project.pk), studies) for project in projects]
+    studies, activity = _count_studies(projects), _count_days(projects)
+    rows = [
+        {**_describe(project, runs.get(project.pk), studies), "activity": activity[project.pk]}
+        for project in projects
+    ]
     document: dict[str, object] = {"projects": rows, "total": total}
     document["rev"] = hashlib.sha256(jsonsafe.dumps(document)).hexdigest()[:16]
     return document
@@ -58,6 +66,18 @@ def _count_runs(projects: Sequence[Project]) -> dict[int, dict[str, object]]:
         changed_at=Max("changed_at"),
     )
     return {row["project"]: row for row in counted}
+
+
+def _count_days(projects: Sequence[Project]) -> dict[int, list[int]]:
+    """Return how many runs changed last on each of the last days, today the last, all in UTC."""
+    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    first = midnight - timedelta(days=ACTIVITY_DAYS - 1)
+    live = Run.objects.filter(project__in=projects, deleted_at=None, changed_at__gte=first)
+    counted = live.values("project", day=TruncDate("changed_at")).annotate(n_runs=Count("pk"))
+    found: dict[int, list[int]] = defaultdict(lambda: [0] * ACTIVITY_DAYS)
+    for row in counted:
+        found[row["project"]][(row["day"] - first.date()).days] = row["n_runs"]
+    return found
 
 
 def _count_studies(projects: Sequence[Project]) -> dict[int, list[dict[str, str]]]:
