@@ -17,6 +17,7 @@ from demo.grid import (
     Cell,
     make_held_out_budget,
     make_isoflop,
+    make_seed_noise,
     make_sweep,
 )
 from demo.studies import COMPUTE_OPTIMAL, LR_SWEEP, PROJECT
@@ -97,7 +98,8 @@ def list_held_wishes() -> list[Wish]:
 
 def list_logit_wishes() -> list[Wish]:
     """The attention logits of the largest width without QK-norm, from those of the smaller ones."""
-    bare = [cell for cell in make_sweep() if not cell.qk_norm and cell.lr in LOGIT_LRS]
+    cells = (*make_sweep(), *make_seed_noise())
+    bare = [cell for cell in cells if not cell.qk_norm and cell.lr in LOGIT_LRS]
     size = next(c.shape.n_params_non_embedding for c in bare if c.width == HELD_WIDTH)
     read = tuple(cell.uid for cell in bare if cell.width < HELD_WIDTH)
     target = {"quantity": "max_logit", "n": str(size), "variant": "qk_norm=none"}
@@ -167,11 +169,11 @@ def freeze(server: Connection, at: str, target: Document) -> bool:
 
 
 def wait_for_diagnoses(server: Connection, uids: list[str]) -> bool:
-    """Wait until each of these runs has been judged; False where one is not in time."""
+    """Wait until each of these runs has been judged by all of its points; False if not in time."""
     deadline = time.monotonic() + WAIT_SECONDS
     for uid in uids:
         path = f"/api/v1/runs/{uid}/diagnoses?project={PROJECT['slug']}"
-        while server.get(path)["computed_at"] is None:
+        while server.get(path)["state"] != "ready":
             if time.monotonic() > deadline:
                 return False
             time.sleep(POLL_SECONDS)

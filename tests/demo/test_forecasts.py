@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from demo.forecasts import Stage, list_beyond_wishes, list_held_wishes, plan_stages
+from demo.forecasts import (
+    LOGIT_LRS,
+    Stage,
+    list_beyond_wishes,
+    list_held_wishes,
+    list_logit_wishes,
+    plan_stages,
+)
 from demo.grid import list_cells
 
 
@@ -31,7 +38,7 @@ def test_largest_budget_and_width_wait_for_the_first_forecasts(stages: list[Stag
 def test_attention_logits_are_forecast_from_the_smaller_widths_alone() -> None:
     wishes = [wish for wish in list_held_wishes() if wish.target["quantity"] == "max_logit"]
     assert [wish.target["lr"] for wish in wishes] == ["0.01", "0.03", "0.1"]
-    read = {cell.uid: cell for cell in list_cells(["A1"])}
+    read = {cell.uid: cell for cell in list_cells(["A1", "A3"])}
     widths = {read[uid].width for wish in wishes for uid in wish.diagnosed}
     assert widths == {16, 32, 48, 64, 96}
 
@@ -52,3 +59,14 @@ def test_the_budget_beyond_is_forecast_by_both_approaches_and_at_every_size() ->
 
 def test_nothing_is_frozen_for_runs_that_are_not_at_hand() -> None:
     assert [stage.scoring for stage in plan_stages([])] == [[], [], []]
+
+
+def test_logit_forecasts_wait_for_the_diagnosis_of_every_run_that_they_read(
+    stages: list[Stage],
+) -> None:
+    cells = {cell.uid: cell for cell in list_cells(["A1", "A3"])}
+    early = [cells[run["id"]] for run in stages[0].runs if run["id"] in cells]
+    read = {cell.uid for cell in early if not cell.qk_norm and cell.lr in LOGIT_LRS}
+    assert {cells[uid].part for uid in read} == {"A1", "A3"}
+    for wish in list_logit_wishes():
+        assert set(wish.diagnosed) == read
