@@ -258,3 +258,18 @@ def _bottom(block: Sequence[int], heights: Sequence[float], least: float) -> flo
 
 def _top(block: Sequence[int], heights: Sequence[float], least: float) -> float:
     return _bottom(block, heights, least) + least * (len(block) - 1)
+
+
+def make_key_entry(name: str, color: str, tone: object, dash: str = "solid") -> Trace:
+    """Return an entry of a legend: a line without points."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [None],
+        "y": [None],
+        "line": {"color": color, "width": 2, "dash": dash},
+        "name": name,
+        "showlegend": True,
+        "hoverinfo": "skip",
+        "meta": {"tone": tone, "part": "key"},
+    }

@@ -22,6 +22,7 @@ from fitting.plots.frame import (
     format_number,
     linear_axis,
     log_axis,
+    make_key_entry,
     make_layout,
     pad_linear,
     pad_log,
@@ -240,17 +241,4 @@ def draw_size_key(curves: Sequence[Doc]) -> list[Trace]:
             (plot_text(name or "all runs"), ROLES["ink2"], role_tone("ink2"), dash)
             for name, dash in zip(variants, DASHES, strict=False)
         ]
-    return [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": [None],
-            "y": [None],
-            "line": {"color": color, "width": 2, "dash": dash},
-            "name": name,
-            "showlegend": True,
-            "hoverinfo": "skip",
-            "meta": {"tone": tone, "part": "key"},
-        }
-        for name, color, tone, dash in entries
-    ]
+    return [make_key_entry(*entry) for entry in entries]

@@ -16,6 +16,7 @@ from fitting.plots.frame import (
     left_margin,
     linear_axis,
     log_axis,
+    make_key_entry,
     make_layout,
     make_whiskers,
     pad_linear,
@@ -254,16 +255,6 @@ def draw_key(picture: Picture) -> list[Trace]:
     if len(picture.variants) < 2:
         return []
     return [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": [None],
-            "y": [None],
-            "line": {"color": ROLES["ink2"], "width": 2, "dash": picture.dash(variant)},
-            "showlegend": True,
-            "name": plot_text(variant),
-            "hoverinfo": "skip",
-            "meta": {"tone": role_tone("ink2"), "part": "key"},
-        }
+        make_key_entry(plot_text(variant), ROLES["ink2"], role_tone("ink2"), picture.dash(variant))
         for variant in picture.variants
     ]

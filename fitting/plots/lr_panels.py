@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from fitting.palette import color_size, size_tone
 from fitting.plots.facets import Panel, place_panels
-from fitting.plots.frame import Trace, plot_text
+from fitting.plots.frame import Trace, make_key_entry, plot_text
 from fitting.plots.lr_loss import (
     count_marks,
     draw_initial_loss,
@@ -72,16 +72,6 @@ def draw_size_key(picture: Picture) -> list[Trace]:
         u = picture.sizes[mark.row.n]
         sizes[u] = min(mark.row.n, sizes.get(u, mark.row.n))
     return [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": [None],
-            "y": [None],
-            "line": {"color": color_size(u), "width": 2},
-            "showlegend": True,
-            "name": f"N = {format_quantity(n)}",
-            "hoverinfo": "skip",
-            "meta": {"tone": size_tone(u), "part": "key"},
-        }
+        make_key_entry(f"N = {format_quantity(n)}", color_size(u), size_tone(u))
         for u, n in sorted(sizes.items())
     ]
