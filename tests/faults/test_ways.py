@@ -51,7 +51,7 @@ def refuse_more_than(limit: int) -> Rule:
 
 WAYS: dict[str, tuple[Rule, str]] = {
     "401": (first(4, 401), ""),
-    "413": (refuse_more_than(20), ""),
+    "413": (refuse_more_than(8), ""),  # a commit of the spool holds some 20 steps
     "429": (every_second(429), "0.3"),
     "500": (every_second(500), ""),
     "503": (every_second(503), "1"),
