@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
+from django.urls import reverse
 from django.utils import timezone
 
 from fitting import outbox
@@ -19,6 +20,7 @@ from fitting.models import (
     Estimator,
     FitKind,
     Forecast,
+    Quantity,
     Study,
     StudyRun,
     SwitchedOff,
@@ -87,7 +89,7 @@ def create_study(project: Project, user: User | None, wish: StudyWish) -> Study:
     outbox.create_states(study.pk, project.pk)
     _join_selected(study)
     _mark(study)
-    audit.record("study.created", project, study.name)
+    _record("study.created", study, study.name)
     return study
 
 
@@ -121,7 +123,7 @@ def edit_study(study: Study, changes: Mapping[str, object]) -> Study:
         _join_selected(locked)
     outbox.revive(locked.pk)
     _mark(locked)
-    audit.record("study.changed", locked.project, locked.name, fields=", ".join(sorted(changes)))
+    _record("study.changed", locked, locked.name, fields=", ".join(sorted(changes)))
     return locked
 
 
@@ -143,7 +145,7 @@ def switch_analysis(study: Study, user: User | None, analysis: str, is_on: bool)
         if is_on:  # a deep fit that ran meanwhile left it out, and the fast one may be current
             outbox.mark_studies([study.pk], FitKind.DEEP)
         action = "analysis.switched_on" if is_on else "analysis.switched_off"
-        audit.record(action, study.project, TITLES[analysis], study=study.name)
+        _record(action, study, TITLES[analysis], study=study.name)
     return is_changed
 
 
@@ -210,7 +212,10 @@ def set_exclusion(member: StudyRun, user: User | None, excluded: bool, reason: s
 def _record_exclusion(member: StudyRun) -> None:
     action = "run.excluded" if member.excluded else "run.included"
     study, run = member.study, member.run
-    audit.record(action, study.project, run.name or run.uid, id=run.uid, study=study.name)
+    details = {"study": study.name, "id": run.uid}
+    if member.exclusion_reason:
+        details["reason"] = member.exclusion_reason
+    _record(action, study, run.name or run.uid, tab="runs", **details)
 
 
 def attach_run(run: Run, slugs: Iterable[str]) -> None:
@@ -353,6 +358,13 @@ def _touch(study: Study) -> None:
     _mark(study)
 
 
+def _record(action: str, on: Study, target: str, tab: str = "", **details: object) -> None:
+    """Tell the project of a change, with a link to where the study shows it."""
+    address = reverse("study", args=[on.project.slug, on.slug])
+    details[audit.LINK] = f"{address}?tab={tab}" if tab else address
+    audit.record(action, on.project, target, **details)
+
+
 def _mark(study: Study) -> None:
     outbox.mark_studies([study.pk])
     transaction.on_commit(lambda: hints.send([study.pk]))
@@ -379,6 +391,7 @@ def freeze_forecast(view: StudyView, user: User | None, target: Target) -> Forec
         known=found.known,
         created_by=user,
     )
-    audit.record("forecast.frozen", view.study.project, view.study.name, quantity=target.quantity)
+    quantity = Quantity(target.quantity).label
+    _record("forecast.frozen", view.study, view.study.name, tab="forecasts", quantity=quantity)
     Study.objects.filter(pk=view.study.pk).update(rev=F("rev") + 1)
     return forecast

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
+from django.urls import reverse
 from django.utils import timezone
 
 from runs import store
@@ -307,7 +308,8 @@ def delete_run(run: Run) -> None:
 def restore_run(run: Run) -> None:
     """Show a deleted run again."""
     _set_deleted(run, None)
-    audit.record("run.restored", run.project, run.name or run.uid, id=run.uid)
+    address = reverse("run", args=[run.project.slug, run.uid])
+    audit.record("run.restored", run.project, run.name or run.uid, **{audit.LINK: address})
 
 
 @transaction.atomic

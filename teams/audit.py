@@ -23,16 +23,22 @@ READERS = {
     "webhook": Role.ADMIN,
     "share": Role.EDITOR,
 }
-# Where "verbed the noun target" would be no sentence.
+# Where "verbed the noun target" would be no sentence; names of details stand for their values.
 SENTENCES = {
+    "analysis.switched_off": "switched {target} off in {study}",
+    "analysis.switched_on": "switched {target} on in {study}",
     "email_address.changed": "changed their e-mail address",
-    "forecast.frozen": "froze a forecast of {}",
+    "forecast.frozen": "froze a forecast in {target}: {quantity}",
     "invitation.used": "joined by an invitation",
     "password.changed": "changed their password",
     "password.set_by_link": "set a new password by a link",
-    "password_link.mailed": "asked for a password link by e-mail for {}",
-    "run_comment.added": "commented on the run {}",
-    "study_comment.added": "commented on the study {}",
+    "password_link.mailed": "asked for a password link by e-mail for {target}",
+    "run.excluded": "excluded the run {target} from {study}",
+    "run.included": "took the run {target} into {study} again",
+    "run_comment.added": "commented on the run {target}",
+    "share.created": "shared the {kind} {target} by a {mode} link",
+    "share.revoked": "revoked the link to the {kind} {target}",
+    "study_comment.added": "commented on the study {target}",
 }
 LINK = "url"  # the detail that is no word of the sentence: where to read what was said
 
@@ -92,16 +98,21 @@ def find_principal(request: HttpRequest | None) -> Principal:
 
 def describe_action(entry: AuditEntry) -> str:
     """Return the entry as the rest of a sentence that begins with the actor."""
-    noun, _, verb = entry.action.partition(".")
-    words = [verb.replace("_", " "), "the", noun.replace("_", " "), entry.target]
-    usual = " ".join(word for word in words if word)
-    details = ", ".join(
-        f"{name.replace('_', ' ')} {value}" for name, value in entry.details.items() if name != LINK
+    sentence = SENTENCES.get(entry.action, _form_sentence(entry))
+    text = sentence.format(target=entry.target, **entry.details)
+    rest = ", ".join(
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in entry.details.items()
+        if name != LINK and f"{{{name}}}" not in sentence
     )
+    return text + (f" ({rest})" if rest else "")
+
+
+def _form_sentence(entry: AuditEntry) -> str:
     if entry.action == "member.added" and entry.actor_name == entry.target:
-        usual = "joined the project"
-    sentence = SENTENCES.get(entry.action, usual).replace("{}", entry.target)
-    return sentence + (f" ({details})" if details else "")
+        return "joined the project"
+    noun, _, verb = entry.action.replace("_", " ").partition(".")
+    return f"{verb} the {noun}" + (" {target}" if entry.target else "")
 
 
 def list_hidden_nouns(role: Role) -> list[str]:

@@ -21,7 +21,8 @@ from fitting.services import (
 )
 from runs.models import Run
 from runs.signals import batch_stored, run_created, run_edited, run_ended
-from teams.models import Project
+from teams.activity import describe_event
+from teams.models import AuditEntry, Project
 from tests.fitting.factories import make_run, make_study
 from tests.teams.factories import make_project, make_user
 
@@ -215,6 +216,15 @@ def test_an_exclusion_keeps_who_and_why(project: Project) -> None:
     member.refresh_from_db()
     assert (member.excluded_by, member.exclusion_reason) == (user, "a loose cable")
     assert marks_of(study) == 1
+
+
+def test_the_feed_tells_of_an_exclusion_with_its_reason_and_leads_to_it(project: Project) -> None:
+    study, run = make_study(project), make_run(project, name="big one")
+    add_runs(study, [run])
+    set_exclusion(study.study_runs.get(), None, True, "a loose cable")
+    told = describe_event(AuditEntry.objects.get(action="run.excluded"))
+    sentence = f"excluded the run big one from {study.name} (id {run.uid}, reason a loose cable)"
+    assert (told["text"], told["url"]) == (sentence, f"/p/{project.slug}/s/{study.slug}?tab=runs")
 
 
 def test_an_inclusion_forgets_the_reason(project: Project) -> None:

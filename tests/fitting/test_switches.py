@@ -16,6 +16,7 @@ from fitting.queries import (
     view_study,
 )
 from fitting.services import Refused, switch_analysis
+from teams import audit
 from teams.models import AuditEntry
 from tests.fitting.factories import log_loss, make_ladders, make_study, make_sweep, settle
 from tests.teams.factories import make_project
@@ -162,7 +163,7 @@ def test_switching_twice_changes_nothing_and_each_change_is_told_once(study: Stu
     told = [switch(study, LR_SWEEP, on) for on in (True, False, False, True)]
     entries = AuditEntry.objects.filter(action__startswith="analysis.").order_by("pk")
     assert told == [False, True, False, True]
-    assert list(entries.values_list("action", "target", "details")) == [
-        ("analysis.switched_off", "LR sweep", {"study": "sweep"}),
-        ("analysis.switched_on", "LR sweep", {"study": "sweep"}),
+    assert [audit.describe_action(entry) for entry in entries] == [
+        "switched LR sweep off in sweep",
+        "switched LR sweep on in sweep",
     ]
