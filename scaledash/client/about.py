@@ -34,6 +34,10 @@ class About:
         self.starting_step = 0
         self._scratch = ""
 
+    def __repr__(self) -> str:
+        place = f"offline, in {self.dir}" if self.offline else "nothing is recorded"
+        return f"<Run {self.name}: {self.url or place}>"
+
     @property
     def id(self) -> str:
         """Id of the run, unique in its project."""

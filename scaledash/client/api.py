@@ -65,7 +65,10 @@ class Api:
     ) -> None:
         server = find_server(base_url or (overrides or {}).get("base_url"), api_key)
         if server is None:
-            raise UsageError("no server is known: pass base_url and api_key, or `scaledash login`")
+            raise UsageError(
+                "no server is known: `scaledash login URL`, set SCALEDASH_URL and SCALEDASH_TOKEN,"
+                " or pass base_url and api_key"
+            )
         self.base_url = server.url
         self._transport = Transport(server, replace(Pace(), read_seconds=timeout))
         weakref.finalize(self, self._transport.close)

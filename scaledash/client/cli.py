@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scaledash import __version__
@@ -36,6 +36,33 @@ ABSENT = (
     " `scaledash login URL` names another; runs are kept on disk until `scaledash sync`"
 )
 CODES = {"AuthError": "unauthorized", "UsageError": "usage", "NotFound": "not_found"}
+ABOUT = {  # command -> in the list of commands, in its own help
+    "login": (
+        "check a token and keep it",
+        "Ask for a token, check it, and keep it with the address for this user.",
+    ),
+    "ping": (
+        "is the server there, who am I",
+        "Latency and version of the server, scope and end of the token, clock skew.",
+    ),
+    "status": (
+        "spools on this machine",
+        "What runs have left on disk, and what of it is not sent yet.",
+    ),
+    "spool": (
+        "what the server refused",
+        "`spool dead` lists what the server refused and why; it stays on disk.",
+    ),
+    "completion": (
+        "a script for your shell",
+        "Print a script that completes commands: source <(scaledash completion bash)",
+    ),
+    "sync": (
+        "send what is spooled",
+        "Send what is left on disk. Safe to repeat, to kill, and while a run goes on.",
+    ),
+    "up": ("how to get the server", "Say how to get the server."),
+}
 NO_SPOOL = "There is no spool here; name the directories that hold some."
 
 
@@ -74,50 +101,70 @@ def _fail(options: argparse.Namespace, error: Error) -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scaledash", description="Client of ScaleDash.")
+    parser = argparse.ArgumentParser(
+        prog="scaledash",
+        description="Log training runs to a ScaleDash server and read them back.",
+        epilog="Exit: 0 done, 1 failed, 2 usage, 3 a fit is refused, 4 data still pending,"
+        " 5 the token. `scaledash COMMAND --help` tells more.",
+    )
     parser.add_argument("--version", action="version", version=f"scaledash {__version__}")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--json", action="store_true", help="one JSON document on stdout")
     commands = parser.add_subparsers(dest="command", metavar="command")
 
-    command = commands.add_parser("login", parents=[shared], help="check a token and keep it")
+    def add(name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        short, long = ABOUT[name]
+        found = commands.add_parser(name, parents=[shared], help=short, description=long)
+        found.set_defaults(run=run)
+        return found
+
+    command = add("login", _login)
     command.add_argument("url", nargs="?", help="address of the server")
     command.add_argument("--token-stdin", action="store_true", help="read the token from stdin")
-    command.set_defaults(run=_login)
 
-    command = commands.add_parser("ping", parents=[shared], help="is the server there, who am I")
-    command.set_defaults(run=_ping)
+    add("ping", _ping)
 
-    command = commands.add_parser("status", parents=[shared], help="spools on this machine")
-    command.add_argument("directories", nargs="*", type=Path, metavar="DIR")
+    command = add("status", _status)
+    _add_directories(command)
     command.add_argument("--dead", action="store_true", help="list what the server refused")
-    command.set_defaults(run=_status)
 
-    command = commands.add_parser("spool", parents=[shared], help="what the server refused")
+    command = add("spool", _spool)
     command.add_argument("what", choices=["dead"])
-    command.add_argument("directories", nargs="*", type=Path, metavar="DIR")
+    _add_directories(command)
     command.add_argument("--retry", action="store_true", help="send it again")
-    command.set_defaults(run=_spool)
 
     cli_read.register(commands, shared)
 
-    command = commands.add_parser("completion", parents=[shared], help="a script for your shell")
-    command.add_argument("shell", choices=SHELLS)
-    command.set_defaults(run=_complete)
+    add("completion", _complete).add_argument("shell", choices=SHELLS)
 
-    command = commands.add_parser("sync", parents=[shared], help="send what is spooled")
-    command.add_argument("directories", nargs="*", type=Path, metavar="DIR")
+    command = add("sync", _sync)
+    _add_directories(command)
     command.add_argument("--live", action="store_true", help="stay until the runs have ended")
     command.add_argument("--clean", action="store_true", help="remove what is sent completely")
     command.add_argument("--retry-dead", action="store_true", help="resend what was refused")
     command.add_argument("--dry-run", action="store_true", help="say what would be sent")
-    command.set_defaults(run=_sync)
 
     importing.register(commands, shared)
-
-    command = commands.add_parser("up", parents=[shared], help="how to get the server")
-    command.set_defaults(run=_up)
+    add("up", _up)
     return parser
+
+
+def _add_directories(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "directories",
+        nargs="*",
+        type=Path,
+        metavar="DIR",
+        help="a run's directory, or one that holds some; SCALEDASH_DIR or ./scaledash-runs else",
+    )
+
+
+def _find_spools(options: argparse.Namespace) -> list[Path]:
+    """Return the spools that are meant; a directory that is not there is a mistake in the call."""
+    absent = [str(path) for path in options.directories if not path.exists()]
+    if absent:
+        raise UsageError(f"there is nothing at {', '.join(absent)}")
+    return find_spools(options.directories)
 
 
 def _login(options: argparse.Namespace) -> int:
@@ -142,7 +189,7 @@ def _ping(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    states = [describe_spool(path) for path in find_spools(options.directories)]
+    states = [describe_spool(path) for path in _find_spools(options)]
     if options.dead:
         return _list_dead(options, states)
     text = "\n".join(map(_describe, states)) or NO_SPOOL
@@ -180,7 +227,7 @@ def _list_dead(options: argparse.Namespace, states: Sequence[SpoolState]) -> int
 
 
 def _sync(options: argparse.Namespace) -> int:
-    spools = find_spools(options.directories)
+    spools = _find_spools(options)
     if not spools:
         _print(options, [], NO_SPOOL)
         return DONE
@@ -208,10 +255,22 @@ def _sync_one(directory: Path, transport: Transport, options: argparse.Namespace
     if options.retry_dead and state.dead and state.state == "sent":
         count = retry_dead(directory, lambda: transport)
         _complain(f"{directory}: {count} of {state.dead} refused parts are stored now")
+        _tell_what_stays(directory)
         state = describe_spool(directory)
     if options.clean and remove_sent(state):
         _complain(f"removed {directory}")
     return state
+
+
+def _tell_what_stays(directory: Path) -> None:
+    """Say which refused parts are not resent: those of the run's description."""
+    letters = read_control(directory).dead
+    pointers = sorted({str(item["pointer"]) for item in letters if item.get("pointer")})
+    if pointers:
+        _complain(
+            f"{directory}: {', '.join(pointers)} of the description is not sent again; give a value"
+            ' that the server takes with init(id=..., resume="allow")'
+        )
 
 
 def _up(options: argparse.Namespace) -> int:

@@ -25,18 +25,33 @@ LOSSES = ("loss.val", "eval/loss", "val/loss", "val_loss", "loss.train", "train/
 
 def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     """Add the commands to the parser of `scaledash`."""
-    command = commands.add_parser("runs", parents=[shared], help="runs of a project")
+    command = commands.add_parser(
+        "runs",
+        parents=[shared],
+        help="runs of a project",
+        description="A table of runs: state, outcome, scale facts and last loss.",
+    )
     command.add_argument("project", metavar="PROJECT")
     command.add_argument("--filter", default="", help="such as 'lr >= 1e-3 and state = finished'")
     command.add_argument("--order", default="-created", help="field; - first for descending")
-    command.add_argument("--limit", type=int, default=50)
+    command.add_argument("--limit", type=int, default=50, help="at most so many; 50 by default")
     command.set_defaults(run=_list_runs)
 
-    command = commands.add_parser("study", parents=[shared], help="studies, or one and its fits")
+    command = commands.add_parser(
+        "study",
+        parents=[shared],
+        help="studies, or one and its fits",
+        description="The studies of a project; or one with every law, fitted or refused.",
+    )
     command.add_argument("path", metavar="PROJECT[/STUDY]")
     command.set_defaults(run=_show_study)
 
-    command = commands.add_parser("fit", parents=[shared], help="a fit of a study, and predictions")
+    command = commands.add_parser(
+        "fit",
+        parents=[shared],
+        help="a fit of a study, and predictions",
+        description="A fit as the server made it, and what it predicts at a size or a budget.",
+    )
     command.add_argument("path", metavar="PROJECT/STUDY")
     command.add_argument("law", nargs="?", default=LR_EXPONENT, help=f"by default {LR_EXPONENT}")
     command.add_argument("--variant", help="which runs, such as qk_norm=ln")
@@ -46,14 +61,24 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     command.add_argument("--c", type=float, help="predict at this budget in FLOPs")
     command.set_defaults(run=_show_fit)
 
-    command = commands.add_parser("export", parents=[shared], help="write runs, points, fits")
+    command = commands.add_parser(
+        "export",
+        parents=[shared],
+        help="write runs, points, fits",
+        description="Write runs and every point of a project, or a study with fits and figures.",
+    )
     command.add_argument("path", metavar="PROJECT[/STUDY]")
     command.add_argument("--format", choices=FORMATS, default="jsonl")
     command.add_argument("--filter", default="", help="which runs of the project")
     command.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR")
     command.set_defaults(run=_export)
 
-    command = commands.add_parser("open", parents=[shared], help="open a page in the browser")
+    command = commands.add_parser(
+        "open",
+        parents=[shared],
+        help="open a page in the browser",
+        description="Print the address of a page, and open it where there is a terminal.",
+    )
     command.add_argument("path", nargs="?", default="", metavar="[PROJECT[/STUDY or RUN]]")
     command.add_argument("--print", action="store_true", help="print the address only")
     command.set_defaults(run=_open)

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from scaledash.client.discovery import Server, find_config_directory, find_server
 from scaledash.client.errors import AuthError, Refused, UsageError
@@ -43,6 +44,8 @@ def login(url: str | None = None, token: str | None = None) -> dict[str, object]
     address = (url or (known.url if known else "")).rstrip("/")
     if not address:
         raise UsageError("which server? scaledash login https://your-server")
+    if urlsplit(address).scheme not in ("http", "https"):
+        raise UsageError(f"{address!r} is no address; write it as https://your-server")
     secret = token or _ask_for_token(address)
     answer = check_server(Server(address, secret, "argument"))
     write_credentials(address, secret)
@@ -65,6 +68,8 @@ def check_server(server: Server) -> dict[str, object]:
     answer = reply.read_json()
     if reply.status in (401, 403):
         raise AuthError(f"{server.url} does not accept the token: {reply.read_error()[1]}")
+    if not reply.status:
+        raise Refused(reply.problem)
     if reply.status != 200 or answer is None:
         code, message, _ = reply.read_error()
         raise Refused(

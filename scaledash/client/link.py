@@ -17,6 +17,7 @@ API = "/api/v1/runs"
 WARN_AFTER_FAILURES = 5
 WARN_EVERY_SECONDS = 600.0
 MAX_STRIPS = 100
+TROUBLE = "trouble:"  # begins the cause of a warning that nothing can be sent
 
 Report = Callable[[dict[str, object]], None]
 Connect = Callable[[], Transport | None]
@@ -121,9 +122,9 @@ class Link:
             return
         self._warned_at = now
         self.warn(
-            f"trouble:{now}",
-            f"nothing can be sent now: {pause}. The run goes on and everything is kept;"
-            f" `scaledash sync {directory}` sends it later.",
+            f"{TROUBLE}{now}",
+            f"nothing can be sent now: {str(pause).rstrip('.')}. The run goes on and everything is"
+            f" kept; `scaledash sync {directory}` sends it later.",
         )
 
     def close(self) -> None:

@@ -36,6 +36,13 @@ from scaledash.client.settings import MODE_ALIASES, MODES, Settings, resolve_set
 from scaledash.client.spool import make_directory
 
 DEFAULT_DIRECTORY = "scaledash-runs"
+NO_EFFECT = {
+    "save_code": "commit and uncommitted changes are recorded by themselves",
+    **dict.fromkeys(
+        ("sync_tensorboard", "tensorboard"),
+        "write with scaledash.tensorboard.SummaryWriter, or `scaledash import tensorboard`",
+    ),
+}
 REINIT = (None, True, False, "default", "return_previous", "finish_previous", "create_new")
 TEXTS = ("project", "run_name", "run_group", "run_job_type", "run_notes", "dir", "run_id")
 TOLD = ("project", "name", "config", "group", "job_type", "tags", "id", "resume", "scale", "study")
@@ -93,12 +100,34 @@ def open_run(arguments: Mapping[str, Any]) -> Run:
         given[name] = given[name] if is_text else [str(item) for item in given[name]]
     named = arguments["settings"]
     named = Settings(**named) if isinstance(named, Mapping) else named
+    if named is not None and not isinstance(named, Settings):
+        raise UsageError(
+            f"settings={named!r}: give scaledash.Settings(...) or a dict of its fields"
+        )
     settings = resolve_settings(_to_text(given), named)
-    wishes = Wishes(**{item.name: arguments[item.name] for item in fields(Wishes)})
+    wishes = _read_wishes(arguments)
     console = Console(silent=bool(settings.silent))
     for name in unsupported:
-        console.warn(f"argument:{name}", f"init({name}=) has no effect here")
+        instead = f": {NO_EFFECT[name]}" if name in NO_EFFECT else ""
+        if unsupported[name] not in (None, False):
+            console.warn(f"argument:{name}", f"init({name}=) has no effect here{instead}")
     return _open(settings, wishes, console)
+
+
+def _read_wishes(arguments: Mapping[str, Any]) -> Wishes:
+    """Return what is wanted beside settings, before anything of the run exists.
+
+    Raises
+    ------
+    UsageError
+        Config or scale facts have no keys.
+    """
+    wishes = Wishes(**{item.name: arguments[item.name] for item in fields(Wishes)})
+    if wishes.scale is not None and not isinstance(wishes.scale, Mapping):
+        raise UsageError(f'scale={wishes.scale!r}: give a dict, such as {{"n_params": "125M"}}')
+    if wishes.config is not None:
+        wishes.config = _choose_keys(wishes)
+    return wishes
 
 
 def _to_text(given: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +179,7 @@ def _open_recording(
 
 def _start(run: Run, wishes: Wishes) -> Run:
     if wishes.config is not None:
-        run.config.update(_choose_keys(wishes), allow_val_change=wishes.allow_val_change)
+        run.config.update(wishes.config, allow_val_change=wishes.allow_val_change)
     if wishes.scale:
         run.set_scale(**{str(name): value for name, value in wishes.scale.items()})
     if wishes.entity:

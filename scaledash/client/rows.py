@@ -128,7 +128,8 @@ class RowLogger:
         """Log metric values at a step, with the cumulative tokens and FLOPs reached there."""
         extra = {"tokens": tokens, "flops": flops}
         known = {name: value for name, value in extra.items() if value is not None}
-        self.log({**data, **known}, step, timestamp=timestamp)
+        merged = {**data, **known} if isinstance(data, Mapping) else data
+        self.log(merged, step, timestamp=timestamp)
 
     def rewind(self, step: int) -> None:
         """Go back: what is logged from here on replaces everything from `step` on."""
@@ -185,9 +186,13 @@ class RowLogger:
             return self._skip(step, commit)
         try:
             explicit = None if step is None else convert_step(step)
-            at = _now() if timestamp is None else _read_time(timestamp)
         except NotLoggable as error:
             return self._misuse("step", f"a call of log() was not stored: {error}")
+        try:
+            at = _now() if timestamp is None else _read_time(timestamp)
+        except NotLoggable:
+            text = f"timestamp={timestamp!r} is no time; give epoch seconds or a datetime"
+            return self._misuse("timestamp", f"a call of log() was not stored: {text}")
         if not isinstance(data, Mapping):
             found = type(data).__name__
             return self._misuse("data", f"log() takes a dict of numbers, not a {found}")

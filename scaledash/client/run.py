@@ -19,6 +19,7 @@ from scaledash.client.identity import Identity
 from scaledash.client.jsonable import to_json
 from scaledash.client.rows import RowLogger
 from scaledash.client.settings import Settings
+from scaledash.client.values import NotLoggable, convert_step
 from scaledash.client.wandb_run import WandbRun
 
 if TYPE_CHECKING:
@@ -113,10 +114,12 @@ class Run(RowLogger, WandbRun):
 
     def mark(self, kind: str, step: int | None = None, reason: str = "") -> None:
         """Mark a step: "diverged", "healthy", "note", "phase" or "checkpoint"."""
-        at = self.step if step is None else step
-        problem = self._annotations.mark(kind, at, reason)
-        if problem:
-            self._misuse("mark", problem)
+        try:
+            at = self.step if step is None else convert_step(step)
+        except NotLoggable as error:
+            return self._misuse("mark", f"mark({kind!r}) is ignored: {error}")
+        problem = self._annotations.mark(kind, at, str(reason or ""))
+        return self._misuse("mark", problem) if problem else None
 
     def alert(
         self,
@@ -353,8 +356,9 @@ def init(
         Description; the environment fills in what is not given. Absent studies are made.
     config, scale : optional
         Hyperparameters as dict, Namespace, dataclass, ...; scale facts as for `Run.set_scale`.
-    id, resume, resume_from : optional
-        Which run; `resume` is "allow", "must", "never" or "auto", "run_id?_step=k" goes on at k+1.
+    id, resume, resume_from, fork_from : optional
+        Which run; `resume` is "allow", "must", "never" or "auto". "run_id?_step=k" goes on at k+1,
+        in that run or, as `fork_from`, in a new one.
     mode, dir, durable, strict : optional
         "online", "offline", "disabled" or "shared"; where spools are kept; whether every call
         reaches the disk before it returns; whether misuse raises.

@@ -58,7 +58,7 @@ class Values:
     mode: str | None = None
     project: str | None = None
     base_url: str | None = None
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)  # printed settings end up in logs
     dir: str | None = None
     run_id: str | None = None
     run_name: str | None = None
@@ -85,7 +85,9 @@ class Settings(Values):
     Parameters
     ----------
     **given : object
-        Fields of `Values`; `flush_seconds` and the other fields of `Pace` are accepted too.
+        mode, project, base_url, api_key, dir, run_id, run_name, run_group, run_job_type, run_notes,
+        tags, study, resume, silent, strict, durable, disable_git, disable_code, log_traceback,
+        rank, finish_timeout; and the sender's pace, such as flush_seconds (docs/client.md).
 
     Examples
     --------

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scaledash.client.batches import encode_batch
 from scaledash.client.control import NAME, Control, ControlLog, plan_from_record, read_control
-from scaledash.client.link import Connect, Link, Paused, make_path
+from scaledash.client.link import TROUBLE, Connect, Link, Paused, make_path
 from scaledash.client.lock import SEND_LOCK, TRAIN_LOCK, DirectoryLock, is_held
 from scaledash.client.opening import DEFAULT_DIRECTORY
 from scaledash.client.sender import Sender, Step
@@ -116,7 +116,8 @@ def sync_spool(
         )
 
     def report(event: dict[str, object]) -> None:
-        if event.get("event") == "warning":
+        is_reason = str(event.get("cause")).startswith(TROUBLE)  # stands in the state
+        if event.get("event") == "warning" and not is_reason:
             say(str(event.get("text")))
 
     sender = Sender(directory, connect, pace, report)

@@ -208,4 +208,9 @@ def describe_problem(error: Exception) -> str:
     """Say in a few words what went wrong with a connection."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"its certificate is not trusted ({error.verify_message}); if an authority of your own"
+            " signed it, export SSL_CERT_FILE=<file with the root certificate>"
+        )
     return str(error) or type(error).__name__

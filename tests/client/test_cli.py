@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import ssl
 import stat
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from client_peer import TOKEN, Fault
 
 import scaledash
 from scaledash.client import cli
+from scaledash.client.cli_completion import find_commands
 from scaledash.client.discovery import find_config_directory, find_server
 from scaledash.client.lock import DirectoryLock
+from scaledash.client.transport import describe_problem
 
 Start = Callable[..., scaledash.Run]
 Sync = Callable[..., int]
@@ -70,6 +73,47 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
         process.stdout.close()
         said = process.stderr.read()
     assert b"Traceback" not in said and b"Exception" not in said
+
+
+@pytest.mark.parametrize("command", [["status"], ["sync"], ["spool", "dead"]])
+def test_directory_that_is_not_there_is_a_mistake(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*command, "no/such/run"]) == 2
+    assert "there is nothing at no/such/run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["your-server", "ftp://your-server"])
+def test_login_says_how_an_address_is_written(
+    address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["login", address]) == 2
+    assert "write it as https://your-server" in capsys.readouterr().err
+
+
+def test_untrusted_certificate_is_told_with_what_makes_it_trusted() -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "self-signed certificate in certificate chain"
+    said = describe_problem(error)
+    assert "self-signed certificate in certificate chain" in said and "SSL_CERT_FILE" in said
+
+
+def test_every_command_describes_itself() -> None:
+    commands = find_commands(cli._make_parser())
+    assert [name for name, command in commands.items() if not command.description] == []
+
+
+def test_refused_part_of_the_description_says_how_it_is_given_anew(
+    start_offline: Start, sync: Sync, peer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_offline(scale={"n_params": "125X"}).finish()
+    peer.takes_whole_runs = False
+    error = {"code": "invalid", "message": "n_params: no number", "field": "/scale/n_params"}
+    peer.faults.append(Fault(422, error=error))
+    assert sync() == 0
+    capsys.readouterr()
+    assert cli.main(["spool", "dead", "--retry"]) == 0
+    assert "/scale/n_params of the description is not sent again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["status", "sync"])

@@ -206,6 +206,20 @@ def test_options_that_make_no_sense_are_named(
     assert reason in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("kind", "source", "said"),
+    [
+        ("mlflow", "http://127.0.0.1:1", "experiments/search: 127.0.0.1:1: "),
+        ("tensorboard", ".", "holds no run that `import tensorboard` can read"),
+    ],
+)
+def test_a_source_without_runs_says_why(
+    kind: str, source: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["import", kind, source, "--project", "p", "--dry-run"]) == 1
+    assert said in capsys.readouterr().err
+
+
 def test_an_absent_source_is_a_mistake_of_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["import", "csv", "nowhere.csv", "--project", "p"]) == 2
     assert "nothing at nowhere.csv" in capsys.readouterr().err

@@ -122,25 +122,6 @@ def test_init_returns_the_open_run_unless_told_otherwise(start_offline: Start) -
     assert scaledash.run is third
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"id": "no/slash"},
-        {"id": "x" * 65},
-        {"mode": "loud"},
-        {"resume": "perhaps"},
-        {"resume": "must"},
-        {"reinit": "why"},
-        {"resume_from": "a b"},
-        {"config": 7},
-    ],
-    ids=str,
-)
-def test_contradictory_arguments_raise(start_offline: Start, arguments: dict[str, Any]) -> None:
-    with pytest.raises(scaledash.UsageError):
-        start_offline(**arguments)
-
-
 def test_unknown_arguments_and_settings_are_accepted(start_offline: Start) -> None:
     run = start_offline(save_code=True, settings=scaledash.Settings(start_method="fork", x_y=1))
     assert run.offline

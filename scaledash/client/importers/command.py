@@ -47,7 +47,10 @@ class Report:
 def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     """Add the command to the parser of `scaledash`."""
     command = commands.add_parser(
-        "import", parents=[shared], help="bring runs from files or another tracker"
+        "import",
+        parents=[shared],
+        help="bring runs from files or another tracker",
+        description="Bring runs along; a second import adds what is new. Sources stay untouched.",
     )
     command.add_argument("kind", choices=KINDS)
     command.add_argument("source", help="file, folder or address")
@@ -91,6 +94,9 @@ def run_import(options: argparse.Namespace) -> int:
             handle = _make_delivery(delivery, find_scale, tally)
         for run in _take(source, options.limit, report):
             _handle_one(run, handle, report)
+    if not report.runs and not report.errors:
+        text = f"{options.source} holds no run that `import {options.kind}` can read"
+        report.errors.append({"run": "", "error": text})
     report.notes = tally.list_lines()
     _print(options, report)
     return FAILED if report.errors or not report.runs else DONE
@@ -147,8 +153,14 @@ def _make_preview(
 def _take(source: Source, limit: int | None, report: Report) -> Iterator[SourceRun]:
     """Yield the runs; one that cannot be read is noted, and the others follow."""
     count = 0
-    for found in source.list_runs():
-        if limit is not None and count >= limit:
+    runs = source.list_runs()
+    while limit is None or count < limit:
+        try:
+            found = next(runs, None)
+        except (Unreadable, OSError) as error:  # the source itself, such as a server that is away
+            found = Unreadable(str(error))
+            runs = iter(())
+        if found is None:
             return
         if isinstance(found, Unreadable):
             report.errors.append({"run": "", "error": str(found)})
