@@ -13,7 +13,7 @@ from runs.groups import group_runs
 from runs.models import Run
 from runs.points import Series
 from runs.series import Curve, Floats, View, build_payload, cut_window
-from runs.smoothing import average, smooth
+from runs.smoothing import Average, average, smooth
 from scaledash.lib.names import FLOPS, TOKENS, canonical_metric, find_flop_unit
 
 X_AXES = ("step", "tokens", "flops", "time", "relative")
@@ -24,11 +24,15 @@ COUNTED = {"tokens": (TOKENS, "n_tokens"), "flops": (FLOPS, "flops")}
 
 @dataclass(frozen=True)
 class Grouping:
-    """Curves of groups in place of runs: by what, and what is drawn of each."""
+    """Curves of groups in place of runs: by what, and what is drawn of each.
+
+    `splits` puts the stretches where fewer runs count than the group has into curves of their own.
+    """
 
     by: str
     aggregate: str = "mean"
     band: str = "minmax"
+    splits: bool = False
 
 
 class TooMuch(Exception):
@@ -91,17 +95,13 @@ def build_groups(
     drawn: dict[str, Curve] = {}
     groups: dict[str, dict[str, object]] = {}
     for label, members in groups_of_runs.items():
-        inside = [cut_window(curves[run.uid], wish.view) for run in members]
-        if len(inside) * sum(curve.x.size for curve in inside) > MAX_CELLS:
-            raise TooMuch(f"{label} has too many points to average at once; narrow the window.")
-        found = average(inside, grouping.aggregate, grouping.band)
-        middle, low, high = found.middle, found.low, found.high
-        for part, y in ((label, middle), (f"{label}/low", low), (f"{label}/high", high)):
-            drawn[part] = Curve(found.x, y)
+        found = average_runs(label, [curves[run.uid] for run in members], wish)
+        drawn |= {f"{label}{part}": curve for part, curve in list_parts(found, grouping).items()}
         groups[label] = {
             "runs": [run.uid for run in members],
             "n_runs_least": int(found.n_runs.min(initial=len(members))),
             "n_nonfinite": found.n_nonfinite,
+            "counts": list_counts(found),
         }
     payload = build_payload(drawn, wish.view, wish.x_axis)
     series = payload["series"]
@@ -109,7 +109,41 @@ def build_groups(
         label: {"low": series.pop(f"{label}/low")["y"], "high": series.pop(f"{label}/high")["y"]}
         for label in groups
     }
-    return {**payload, "groups": groups, "bands": bands}
+    fewer = {label: series.pop(f"{label}/fewer")["y"] for label in groups if grouping.splits}
+    return {**payload, "groups": groups, "bands": bands, "fewer": fewer}
+
+
+def average_runs(label: str, curves: Sequence[Curve], wish: ChartWish) -> Average:
+    """Return the average of the runs of a group inside the window of the view.
+
+    The points beside the window count too: what lies between two points is known there.
+    """
+    grouping = wish.grouping or Grouping("")
+    inside = [cut_window(curve, wish.view, margin=1) for curve in curves]
+    if len(inside) * sum(curve.x.size for curve in inside) > MAX_CELLS:
+        raise TooMuch(f"{label} has too many points to average at once; narrow the window.")
+    return average(inside, grouping.aggregate, grouping.band).cut(wish.view.window)
+
+
+def list_parts(found: Average, grouping: Grouping) -> dict[str, Curve]:
+    """Return the curves of a group: its middle, and the edges of its band.
+
+    Where a run has ended, an average goes on over other runs than before and jumps without any of
+    them having done so. Split, both stretches are curves of their own, with a band on the first.
+    """
+    parts = {"": found.middle, "/low": found.low, "/high": found.high}
+    if not grouping.splits:
+        return {name: Curve(found.x, y) for name, y in parts.items()}
+    is_whole = found.n_runs == found.n_curves
+    whole = {name: Curve(found.x[is_whole], y[is_whole]) for name, y in parts.items()}
+    return {**whole, "/fewer": Curve(found.x[~is_whole], found.middle[~is_whole])}
+
+
+def list_counts(found: Average) -> list[list[float]]:
+    """Return how many runs count: [x from which, number of runs] for each change."""
+    changes = np.flatnonzero(np.append(True, found.n_runs[1:] != found.n_runs[:-1]))
+    changes = changes[: found.n_runs.size]
+    return [[float(found.x[place]), int(found.n_runs[place])] for place in changes]
 
 
 def make_curve(x: Floats, series: Series) -> Curve:

@@ -104,7 +104,7 @@ def _build_averages(
     if wish.smoothing:
         smoothed = {uid: smooth_curve(curve, wish.smoothing) for uid, curve in curves.items()}
     band = "minmax" if wish.area == "none" else wish.area
-    grouping = Grouping("", wish.aggregate, band)
+    grouping = Grouping("", wish.aggregate, band, splits=True)
     chart = ChartWish("", _make_view(wish), wish.x_axis, grouping=grouping)
     payload = build_groups(members, smoothed, chart)
     if wish.area == "none":

@@ -90,13 +90,19 @@ def build_payload(curves: Mapping[str, Curve], view: View, x_axis: str) -> dict[
     return {"method": "m4", **head, **frame, "points_sent": sent, "series": series}
 
 
-def cut_window(curve: Curve, view: View) -> Curve:
-    """Return the points inside the window; a log axis has room for x > 0 only."""
+def cut_window(curve: Curve, view: View, margin: int = 0) -> Curve:
+    """Return the points inside the window; a log axis has room for x > 0 only.
+
+    `margin` points on either side of the window are taken too.
+    """
     inside = np.isfinite(curve.x)
     if view.x_scale == "log":
         inside &= curve.x > 0
     if view.window is not None:
-        inside &= (curve.x >= view.window[0]) & (curve.x <= view.window[1])
+        first = np.searchsorted(curve.x, view.window[0], side="left") - margin
+        last = np.searchsorted(curve.x, view.window[1], side="right") + margin
+        inside[: max(0, first)] = False
+        inside[last:] = False
     return Curve(curve.x[inside], curve.y[inside], curve.overwritten, curve.superseded)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,7 +47,8 @@ def _sum_back(y: Floats, beta: float) -> Floats:
 class Average:
     """What several runs have in common at each x, and how far they lie apart.
 
-    `n_runs` is how many runs count at each x; `n_nonfinite` how many points were left out.
+    `n_runs` is how many of the `n_curves` count at each x; `n_nonfinite` how many points were left
+    out.
     """
 
     x: Floats
@@ -56,6 +57,15 @@ class Average:
     high: Floats
     n_runs: Floats
     n_nonfinite: int
+    n_curves: int
+
+    def cut(self, window: tuple[float, float] | None) -> Average:
+        """Return what lies inside a window of x."""
+        if window is None:
+            return self
+        inside = (self.x >= window[0]) & (self.x <= window[1])
+        columns = ("x", "middle", "low", "high", "n_runs")
+        return replace(self, **{name: getattr(self, name)[inside] for name in columns})
 
 
 def average(curves: Sequence[Curve], aggregate: str, band: str) -> Average:
@@ -70,7 +80,7 @@ def average(curves: Sequence[Curve], aggregate: str, band: str) -> Average:
     middle = np.nanmedian(table, axis=0) if aggregate == "median" else np.nanmean(table, axis=0)
     low, high = _find_band(table, middle, n_runs, band)
     n_nonfinite = sum(int((~np.isfinite(curve.y)).sum()) for curve in curves)
-    return Average(x, middle, low, high, n_runs, n_nonfinite)
+    return Average(x, middle, low, high, n_runs, n_nonfinite, len(curves))
 
 
 def _interpolate(curve: Curve, x: Floats) -> Floats:

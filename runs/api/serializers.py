@@ -358,7 +358,9 @@ class SeriesDocument(serializers.Serializer):
     x = serializers.ListField(child=serializers.FloatField(), required=False)
     series = serializers.DictField()
     without_x = serializers.ListField(child=serializers.CharField())
-    groups = serializers.DictField(required=False, help_text="Group -> its runs and counts.")
+    groups = serializers.DictField(
+        required=False, help_text="Group -> its runs, and how many count from which x."
+    )
     bands = serializers.DictField(required=False, help_text="Group -> low, high, as y.")
 
 

@@ -13,7 +13,7 @@ const MOST_NAMED = 26;
 const ROW = 19;
 const LETTERS = 38; // of a label beside its line
 const CROSS = 4;
-const ALPHA = { raw: 0.2, diverged: 0.35, area: 0.16 };
+const ALPHA = { raw: 0.2, fewer: 0.4, diverged: 0.35, area: 0.16 };
 const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 const UNITS = { tokens: "tokens", flops: "compute, FLOPs", time: "time", relative: "time since the start, s" };
 
@@ -43,7 +43,7 @@ function listStretches(xs, values, [x, y]) {
 }
 
 function drawLine({ kind, line, values }, { width }, xs, scales) {
-  const share = (kind === "raw" ? ALPHA.raw : 1) * (line.is_diverged ? ALPHA.diverged : 1);
+  const share = (kind === "line" ? 1 : ALPHA[kind]) * (line.is_diverged ? ALPHA.diverged : 1);
   const alpha = Number(share.toFixed(2));
   const dash = kind === "raw" ? [] : DASHES[line.dash ?? 0] ?? DASHES.at(-1);
   const dashes = dash.length ? ` stroke-dasharray="${dash.join(" ")}"` : "";

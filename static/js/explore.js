@@ -6,7 +6,6 @@ import { get } from "./http.js";
 import { RowLinks } from "./row_links.js";
 import { isConcerned } from "./poll.js";
 import { offerRetry } from "./retry.js";
-import { ExploreScales } from "./explore_scales.js";
 import { format, parse, readState, writeState } from "./state.js";
 
 const PAUSE_MS = 150;
@@ -19,14 +18,14 @@ function readWindow(text) {
 }
 
 class Explorer {
-  constructor(element) {
+  constructor(element, buildForm) {
     this.element = element;
     this.charts = new Map(); // figure -> chart
     this.controls = new Map(); // metric -> request under way
     this.due = new Set();
     this.observer = new IntersectionObserver((entries) => this.onSeen(entries), { rootMargin: MARGIN_PX });
     this.fixed = parse(element.dataset.fixed ?? ""); // of a shared view
-    this.form = this.buildForm();
+    this.form = buildForm(element, this.fixed, () => this.onChange());
     this.rows = new RowLinks(element, () => this.charts.values());
     this.adopt();
     document.addEventListener("morphed", () => this.adopt());
@@ -42,12 +41,6 @@ class Explorer {
       this.onView();
     });
     element.addEventListener("click", (event) => this.onClick(event));
-  }
-
-  buildForm() {
-    const scales = this.element.querySelector("[data-explore-scales]");
-    const listen = () => this.onChange();
-    return scales ? new ExploreScales(scales, this.fixed, listen) : new ExploreForm(this.element, listen);
   }
 
   get view() {
@@ -216,6 +209,14 @@ class Explorer {
   }
 }
 
-export function mount(root) {
-  for (const element of root.querySelectorAll("[data-explore]")) new Explorer(element);
+/** The controls: all of them, or those that a reader of a shared view has. */
+async function chooseForm(element) {
+  const scales = element.querySelector("[data-explore-scales]");
+  if (!scales) return (root, fixed, listen) => new ExploreForm(root, listen);
+  const { ExploreScales } = await import("./explore_scales.js");
+  return (root, fixed, listen) => new ExploreScales(scales, fixed, listen);
+}
+
+export async function mount(root) {
+  for (const element of root.querySelectorAll("[data-explore]")) new Explorer(element, await chooseForm(element));
 }

@@ -11,6 +11,7 @@ import { isDark } from "./theme.js";
 const DOTS_UP_TO = 2;
 const RAW_ALPHA = 0.2;
 const DIVERGED_ALPHA = 0.35;
+const FEWER_ALPHA = 0.4;
 const BAND_ALPHA = { light: 0.16, dark: 0.22 };
 const MANY_SMOOTH = 300; // curves, above which lines are thinner
 const MANY_RAW = 25; // raw curves, above which lines are 1 px: a browser draws 100 of them in a quarter of the time
@@ -48,10 +49,15 @@ export class ExploreChart extends Chart {
     const band = payload.bands?.[line.key];
     const smooth = series.smooth ? buildSmooth(payload, series) : null;
     const area = band && [band.high, band.low].map((y) => buildY(payload, { y, breaks: series.breaks }));
-    return { line, series, raw, smooth, area, values: smooth ?? raw };
+    const main = smooth ?? raw;
+    const found = payload.fewer?.[line.key];
+    const fewer = found?.some((value) => value !== null) ? buildY(payload, { y: found }) : null;
+    const values = fewer ? main.map((value, place) => value ?? fewer[place]) : main;
+    return { line, series, raw, smooth, area, main, fewer, values };
   }
 
-  /** Layers from the back to the front: raw, areas, lines; what diverged lies under the others. */
+  /** Layers from the back to the front: raw, areas, lines; what diverged lies under the others, and
+      an average of a part of its runs under the one of all. */
   stack() {
     const layers = [];
     for (const { line, raw, smooth } of this.lines) {
@@ -61,7 +67,10 @@ export class ExploreChart extends Chart {
       if (!area) continue;
       layers.push({ kind: "high", line, values: area[0] }, { kind: "low", line, values: area[1] });
     }
-    for (const { line, values } of this.lines) layers.push({ kind: "line", line, values });
+    for (const { line, fewer } of this.lines) {
+      if (fewer) layers.push({ kind: "fewer", line, values: fewer });
+    }
+    for (const { line, main } of this.lines) layers.push({ kind: "line", line, values: main });
     return layers;
   }
 
@@ -105,6 +114,7 @@ export class ExploreChart extends Chart {
     const plain = { spanGaps: false, points: { show: false } };
     if (kind === "high" || kind === "low") return { ...plain, stroke: "transparent", width: 0 };
     if (kind === "raw") return { ...plain, stroke: paint(RAW_ALPHA * alpha), width: 1 };
+    if (kind === "fewer") return { ...plain, stroke: paint(FEWER_ALPHA * alpha), width: 1 };
     const known = values.filter((value) => typeof value === "number").length;
     return {
       ...plain,

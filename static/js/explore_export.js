@@ -6,18 +6,25 @@ import { saveFile, saveText, writeCell } from "./saving.js";
 
 const PIXELS = 2; // of the picture for one of the SVG: 2,400 by 1,260, for print
 
+function* listValues(payload, label, series, size) {
+  const isBucketed = payload.method !== "raw";
+  for (let place = 0; place < size; place += 1) {
+    const values = isBucketed ? series.y.slice(place * 4, place * 4 + 4) : [series.y[place]];
+    const { from, to = "" } = describeAt(payload, series, isBucketed ? place * 5 : place);
+    for (const value of values) {
+      if (value !== null && value !== undefined) yield [label, from, to, value];
+    }
+  }
+}
+
 /** Rows of the CSV: every drawn value with its x, or with the bucket that it stands in. */
 function* listRows({ payload, exported: lines }) {
   const isBucketed = payload.method !== "raw";
   const size = isBucketed ? payload.buckets : payload.x.length;
   for (const { line, series } of [...lines].reverse()) {
-    for (let place = 0; place < size; place += 1) {
-      const values = isBucketed ? series.y.slice(place * 4, place * 4 + 4) : [series.y[place]];
-      const { from, to = "" } = describeAt(payload, series, isBucketed ? place * 5 : place);
-      for (const value of values) {
-        if (value !== null && value !== undefined) yield [line.label, from, to, value];
-      }
-    }
+    yield* listValues(payload, line.label, series, size);
+    const fewer = payload.fewer?.[line.key];
+    if (fewer) yield* listValues(payload, `${line.label}, not all runs`, { y: fewer }, size);
     for (const [place, kind, count] of series.marks ?? []) {
       const { from, to = "" } = describeAt(payload, series, isBucketed ? place * 5 : place);
       for (let i = 0; i < count; i += 1) yield [line.label, from, to, kind];

@@ -35,7 +35,7 @@ function list(payload, body, view) {
   if (superseded) parts.push([`${formatCount(superseded)} superseded`, "badge plain"]);
   const groups = Object.values(payload.groups ?? {});
   if (groups.some((group) => group.n_runs_least < group.runs.length)) {
-    parts.push(["runs end at different x: fewer count in an average there", "badge plain"]);
+    parts.push(["pale where not all runs of a group have points", "badge plain"]);
   }
   if (payload.is_raw_hidden) parts.push(["smooth curves only", "badge plain"]);
   return parts;

@@ -1,5 +1,4 @@
 /* The controls of the explorer: each writes its key of the address, and shows what stands there. */
-import { Choices } from "./choices.js";
 import { readState, writeState } from "./state.js";
 
 const DEFAULTS = { x: "step", agg: "none", area: "none" };
@@ -11,8 +10,9 @@ export class ExploreForm {
     this.form = element.querySelector("[data-explore-form]");
     this.onChange = onChange;
     this.showsAll = false;
-    const list = this.form.querySelector("[role=listbox]");
-    this.choices = new Choices(this.form.elements.f, list, list.dataset.fieldsUrl);
+    for (const kind of ["click", "input"]) {
+      this.form.elements.f.addEventListener(kind, () => this.offerChoices(), { once: true });
+    }
     this.form.addEventListener("submit", (event) => this.onSubmit(event));
     this.form.addEventListener("change", (event) => this.onSelect(event));
     this.form.addEventListener("input", (event) => this.onSlide(event));
@@ -23,6 +23,16 @@ export class ExploreForm {
     });
   }
 
+  /** Completions are fetched when somebody first goes to the filter. */
+  async offerChoices() {
+    if (this.isCompleting) return;
+    this.isCompleting = true;
+    const { Choices } = await import("./choices.js");
+    const list = this.form.querySelector("[role=listbox]");
+    this.choices = new Choices(this.form.elements.f, list, list.dataset.fieldsUrl);
+    this.choices.offer();
+  }
+
   visit(changes) {
     writeState(changes, { push: true });
     this.show();
@@ -31,14 +41,14 @@ export class ExploreForm {
 
   onSubmit(event) {
     event.preventDefault();
-    this.choices.hide();
+    this.choices?.hide();
     const { f, m } = this.form.elements;
     const metrics = m.value.split(",").map((name) => name.trim()).filter(Boolean);
     this.visit({ f: f.value.trim() || null, m: metrics, sel: null, p: null });
   }
 
   onKey(event) {
-    if (event.target.name === "f" && this.choices.onKey(event)) return;
+    if (event.target.name === "f" && this.choices?.onKey(event)) return;
     if (event.target.name !== "f" || event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();
     this.form.requestSubmit();

@@ -52,8 +52,9 @@ export class ExploreTip {
     const found = finder.valueAt(nearest.place, column);
     if (!found) return [];
     const rows = [buildRow(nearest.line.label, "name", this.chart.colourOfLine(nearest.line))];
-    if (nearest.line.n_runs > 1) rows.push(buildRow(`${nearest.line.n_runs} runs`, "at"));
-    const at = describeAt(payload, nearest.series, found.column);
+    if (nearest.line.n_runs > 1) rows.push(buildRow(this.countRuns(nearest.line, found.column), "at"));
+    const isFewer = nearest.fewer && nearest.main[found.column] === undefined;
+    const at = describeAt(payload, isFewer ? { y: payload.fewer[nearest.line.key] } : nearest.series, found.column);
     rows.push(buildRow(formatX(payload, at), "at"));
     if (at.to === undefined || nearest.smooth) rows.push(buildRow(formatNumber(found.value)));
     if (at.to !== undefined && at.low !== null) {
@@ -64,6 +65,14 @@ export class ExploreTip {
     const nonfinite = (nearest.series.marks ?? []).reduce((sum, mark) => sum + mark[2], 0);
     if (nonfinite) rows.push(buildRow(`${formatCount(nonfinite)} not finite`, "bad"));
     return rows;
+  }
+
+  /** How many runs of a group an average is over, here. */
+  countRuns({ key, n_runs: all }, column) {
+    const { payload, plot } = this.chart;
+    const counts = payload.groups?.[key].counts ?? [];
+    const [, n] = counts.findLast(([from]) => from <= plot.data[0][column]) ?? [0, all];
+    return n < all ? `${n} of ${all} runs have points here` : `${all} runs`;
   }
 
   listAll(column) {

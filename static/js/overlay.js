@@ -30,10 +30,10 @@ export class Overlay {
     const context = this.canvas.getContext("2d");
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, width, height);
-    if (lifted) this.trace(context, lifted);
+    for (const values of [lifted?.fewer, lifted?.main]) if (values) this.trace(context, lifted.line, values);
   }
 
-  trace(context, { line, values }) {
+  trace(context, line, values) {
     const { plot } = this.chart;
     const [x] = plot.data;
     const { min, max } = plot.scales.x;
