@@ -12,12 +12,23 @@ from runs.blocks import Steps
 from runs.groups import group_runs
 from runs.models import Run
 from runs.points import Series
-from runs.series import Curve, Floats, View, build_payload, cut_window
+from runs.series import (
+    Curve,
+    Floats,
+    Grid,
+    Integers,
+    View,
+    build_payload,
+    cut_window,
+    judge_values,
+    place_values,
+    round_digits,
+)
 from runs.smoothing import Average, average, smooth
+from runs.step_metrics import METRIC_AXIS
 from scaledash.lib.names import FLOPS, TOKENS, canonical_metric, find_flop_unit
 
 X_AXES = ("step", "tokens", "flops", "time", "relative")
-METRIC_AXIS = "metric:"  # followed by the name of any metric
 MAX_CELLS = 20_000_000  # of the table that a group is averaged in
 COUNTED = {"tokens": (TOKENS, "n_tokens"), "flops": (FLOPS, "flops")}
 
@@ -85,6 +96,23 @@ def read_plain(runs: Sequence[Run], metric: str, x_axis: str) -> tuple[dict[str,
 def smooth_curve(curve: Curve, weight: float) -> Curve:
     """Return a curve with its values smoothed."""
     return replace(curve, y=smooth(curve.y, weight))
+
+
+def describe_smooth(curve: Curve, payload: Mapping[str, object], view: View) -> list[float | None]:
+    """Return the smooth value at each x, or of the last point that can be drawn of each bucket."""
+    _, is_drawn = judge_values(curve.y, view)
+    x, y = curve.x[is_drawn], curve.y[is_drawn]
+    if payload["method"] == "raw":
+        column = np.asarray(payload["x"])
+        return place_values(np.searchsorted(column, x), y, column.size)
+    is_log = payload["x_scale"] == "log"
+    grid = Grid(payload["lo"], payload["hi"], payload["buckets"], is_log)
+    return _place_lasts(grid.place(x), y, grid.buckets)
+
+
+def _place_lasts(buckets: Integers, y: Floats, size: int) -> list[float | None]:
+    is_last = np.append(buckets[1:] != buckets[:-1], True)[: buckets.size]
+    return place_values(buckets[is_last], round_digits(y[is_last]), size)
 
 
 def build_groups(

@@ -10,15 +10,17 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
+from runs.axes import group_axes
 from runs.charts import X_AXES
 from runs.columns import find_loss_names, write_number
 from runs.comparison import compare_config
 from runs.events import MAX_EVENTS, Event, build_marks, list_events, read_traceback
 from runs.facts import write_fact
-from runs.metric_groups import group_names
+from runs.metric_groups import group_names, sort_naturally
 from runs.mlflow.liveness import find_patience
 from runs.models import Outcome, Run, RunState
 from runs.queries import describe_run, find_doubts
+from runs.step_metrics import AUTOMATIC, MAX_AXES
 from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.names import FLOPS, TOKENS, canonical_metric
 from scaledash.lib.units import format_quantity
@@ -55,13 +57,6 @@ HOST_FACTS = (
 )
 SILENT_SECONDS = 75
 MAX_NONFINITE_NOTICES = 3
-X_LABELS = {
-    "step": "step",
-    "tokens": "tokens",
-    "flops": "FLOPs",
-    "time": "time",
-    "relative": "time since start",
-}
 
 
 def build_run(run: Run) -> dict[str, object]:
@@ -127,14 +122,16 @@ def write_snippet(run: Run) -> str:
     )
 
 
-def list_axes(run: Run) -> list[tuple[str, str]]:
-    """Return the x axes that the charts of a run can have, (value in the address, text)."""
-    names = {canonical_metric(name) for name in run.summary}
+def list_axes(run: Run) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+    """Return the x axes that the charts of a run can have, as a menu shows them."""
+    counted = {canonical_metric(name) for name in run.summary}
     has = {
-        "tokens": run.n_tokens is not None or TOKENS in names,
-        "flops": run.flops is not None or FLOPS in names,
+        "tokens": run.n_tokens is not None or TOKENS in counted,
+        "flops": run.flops is not None or FLOPS in counted,
     }
-    return [(axis, X_LABELS[axis]) for axis in X_AXES if has.get(axis, True)]
+    plain = [axis for axis in X_AXES if has.get(axis, True)]
+    names = sorted(run.summary, key=sort_naturally)[:MAX_AXES]
+    return group_axes([run], plain, names, AUTOMATIC)
 
 
 def _show_fact(fact: Mapping[str, object]) -> dict[str, object]:

@@ -4,63 +4,60 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from django.http import QueryDict
 
 from runs.attempts import compute_limits
 from runs.blocks import Steps, find_distinct
-from runs.charts import X_AXES, make_curve, read_axes
+from runs.charts import describe_smooth, make_curve, read_axes, smooth_curve
+from runs.explore import MAX_SMOOTHING, Reader
 from runs.models import Metric, Run
 from runs.points import NO_POINTS, Series
-from runs.series import Curve, Floats, View, build_payload
+from runs.series import Curve, Floats, View, build_payload, cut_window
+from runs.step_metrics import AUTOMATIC, STEP, choose_axis
 from runs.store import read_points, read_stored
 
 MAX_CHARTS = 50
 MAX_ATTEMPTS = 10  # whose hidden points are drawn, the newest
 MAX_PLACES = 64
 BUCKETS = 500  # a chart of the run page is at most about as wide
-STEP = X_AXES[0]
 
 
 @dataclass(frozen=True)
 class CurvesWish:
     """Which metrics, on which axes, in which window of x; with what later attempts hide or not.
 
-    `places` are steps whose x is wanted beside the curves: those of verdicts and attempts.
+    `places` are steps whose x is wanted beside the curves: those of verdicts and attempts. Without
+    an axis, each metric has the one that the script named for it, or its step.
     """
 
     metrics: tuple[str, ...]
     view: View
-    x_axis: str = STEP
+    x_axis: str = AUTOMATIC
+    smoothing: float = 0.0
     with_superseded: bool = False
     places: tuple[int, ...] = ()
 
     @classmethod
     def read(cls, query: QueryDict) -> CurvesWish:
         """Read the keys of a page's address and `at`; what makes no sense is ignored."""
-        x_axis = query.get("x", STEP)
+        reader = Reader(query)
         return cls(
             metrics=tuple(dict.fromkeys(query.getlist("m")))[:MAX_CHARTS],
             view=View(
                 x_scale="log" if query.get("xs") == "log" else "lin",
                 y_scale="log" if query.get("ys") == "log" else "lin",
-                window=_read_window(query.get("xr", "")),
+                window=reader.read_window("xr"),
                 pixels=BUCKETS,
             ),
-            x_axis=x_axis if x_axis in X_AXES else STEP,
+            x_axis=reader.read_axis(),
+            smoothing=reader.read_number("sm", MAX_SMOOTHING),
             with_superseded=query.get("old") == "1",
             places=_read_places(query.get("at", "")),
         )
-
-
-def _read_window(text: str) -> tuple[float, float] | None:
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        return None
-    return (low, high) if math.isfinite(low) and low < high < math.inf else None
 
 
 def _read_places(text: str) -> tuple[int, ...]:
@@ -78,12 +75,14 @@ def build_curves(run: Run, wish: CurvesWish, rev: str) -> dict[str, object]:
     if wish.with_superseded and run.attempt:
         for name, pk in ids.items():
             shown[name] |= read_superseded(run, pk)
-    place = _find_axis(run, [s for parts in shown.values() for s in parts.values()], wish)
-    charts = [
-        {"metric": name, "rev": rev, **build_chart(run, shown[name], wish, place)}
-        for name in wanted
-        if name in shown
-    ]
+    named = {name: wish.x_axis or choose_axis([(run.config, run.summary)], name) for name in shown}
+    everything = [series for parts in shown.values() for series in parts.values()]
+    places = {axis: _find_axis(run, everything, axis) for axis in set(named.values())}
+    charts = []
+    for name in (name for name in wanted if name in shown):
+        settled = replace(wish, x_axis=named[name])
+        chart = build_chart(run, shown[name], settled, places[named[name]])
+        charts.append({"metric": name, "rev": rev, **chart})
     return {"rev": rev, "charts": charts}
 
 
@@ -97,6 +96,10 @@ def build_chart(
         if x is not None:
             curves[f"{run.uid}/{name}" if name else run.uid] = make_curve(x, series)
     payload = build_payload(curves, wish.view, wish.x_axis)
+    if wish.smoothing and run.uid in curves:
+        smoothed = cut_window(smooth_curve(curves[run.uid], wish.smoothing), wish.view)
+        own: Any = payload["series"]
+        own[run.uid]["smooth"] = describe_smooth(smoothed, payload, wish.view)
     at = place.find(np.array(wish.places, dtype=np.int64))
     values = [] if at is None else [x if math.isfinite(x) else None for x in at.tolist()]
     return {**payload, "at": dict(zip(map(str, wish.places), values, strict=False))}
@@ -123,12 +126,12 @@ class Axis:
 OF_STEPS = Axis()
 
 
-def _find_axis(run: Run, series: list[Series], wish: CurvesWish) -> Axis:
-    if wish.x_axis == STEP:
+def _find_axis(run: Run, series: list[Series], x_axis: str) -> Axis:
+    if x_axis == STEP:
         return OF_STEPS
     steps = np.unique(np.concatenate([np.empty(0, np.int64), *(one.steps for one in series)]))
     table = {run.pk: Series(steps, np.zeros(steps.size))}
-    return Axis(steps, read_axes([run], table, wish.x_axis).get(run.pk) if steps.size else None)
+    return Axis(steps, read_axes([run], table, x_axis).get(run.pk) if steps.size else None)
 
 
 def read_superseded(run: Run, metric_id: int) -> dict[str, Series]:

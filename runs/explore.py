@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from runs.charts import METRIC_AXIS, X_AXES
+from runs.charts import X_AXES
 from runs.smoothing import AGGREGATES, BANDS
+from runs.step_metrics import AUTOMATIC, METRIC_AXIS
 from scaledash.lib.urlstate import say_misread, split_list
 
 KEYS = (
@@ -36,7 +37,7 @@ class Reader:
         text = self.query.get(key) or choices[0]
         if text in choices:
             return text
-        self.note(key, text, f"one of {', '.join(choices)}")
+        self.note(key, text, f"one of {', '.join(filter(None, choices))}")
         return choices[0]
 
     def read_number(self, key: str, most: float) -> float:
@@ -66,11 +67,11 @@ class Reader:
         return None
 
     def read_axis(self) -> str:
-        """Return the x axis: one of the five, or metric:NAME."""
-        text = self.query.get("x") or X_AXES[0]
+        """Return the x axis: one of the five, metric:NAME, or what the scripts named."""
+        text = self.query.get("x") or AUTOMATIC
         if text.startswith(METRIC_AXIS) and len(text) > len(METRIC_AXIS):
             return text
-        return self.choose("x", X_AXES)
+        return self.choose("x", (AUTOMATIC, *X_AXES))
 
     def read_list(self, key: str, most: int) -> tuple[str, ...]:
         """Return the distinct items of a list, not more than `most`."""
@@ -101,7 +102,7 @@ class ExploreWish:
     color: str = ""
     dash: str = ""
     facet: str = ""
-    x_axis: str = "step"
+    x_axis: str = AUTOMATIC
     x_scale: str = "lin"
     y_scale: str = "lin"
     window: tuple[float, float] | None = None

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-import numpy as np
-
-from runs.charts import ChartWish, Grouping, build_groups, read_plain, smooth_curve
+from runs.charts import (
+    ChartWish,
+    Grouping,
+    build_groups,
+    describe_smooth,
+    read_plain,
+    smooth_curve,
+)
 from runs.explore import ExploreWish
 from runs.explore_lines import Line, Look
 from runs.models import Run
-from runs.series import (
-    Curve,
-    Floats,
-    Grid,
-    Integers,
-    View,
-    build_payload,
-    cut_window,
-    judge_values,
-    place_values,
-    round_digits,
-)
+from runs.series import Curve, View, build_payload, cut_window
+from runs.step_metrics import choose_axis
 
 EXACT_CURVES = 25  # with all their digits; of 100 these would be three quarters of a megabyte
 MOST_RAW_BEHIND = 200  # curves; with more of them the raw ones would only darken the chart
@@ -33,8 +29,15 @@ def build_charts(runs: Sequence[Run], wish: ExploreWish, look: Look, metric: str
 
     Smoothing and averages are over every point, before any is left out.
     """
+    wish = settle_axis(wish, runs, metric)
     curves, without = read_plain(runs, metric, wish.x_axis)
     return draw_charts((curves, without), len(runs), wish, look, metric)
+
+
+def settle_axis(wish: ExploreWish, runs: Sequence[Run], metric: str) -> ExploreWish:
+    """Return the wish with an axis: the one asked for, else what the scripts of the runs named."""
+    named = wish.x_axis or choose_axis(((run.config, run.summary) for run in runs), metric)
+    return replace(wish, x_axis=named)
 
 
 def draw_charts(
@@ -121,20 +124,3 @@ def _build_smoothed(curves: Mapping[str, Curve], wish: ExploreWish, view: View) 
     for key, series in payload["series"].items():
         series["smooth"] = describe_smooth(cut_window(smoothed[key], view), payload, view)
     return payload
-
-
-def describe_smooth(curve: Curve, payload: Mapping[str, object], view: View) -> list[float | None]:
-    """Return the smooth value at each x, or of the last point that can be drawn of each bucket."""
-    _, is_drawn = judge_values(curve.y, view)
-    x, y = curve.x[is_drawn], curve.y[is_drawn]
-    if payload["method"] == "raw":
-        column = np.asarray(payload["x"])
-        return place_values(np.searchsorted(column, x), y, column.size)
-    is_log = payload["x_scale"] == "log"
-    grid = Grid(payload["lo"], payload["hi"], payload["buckets"], is_log)
-    return _place_lasts(grid.place(x), y, grid.buckets)
-
-
-def _place_lasts(buckets: Integers, y: Floats, size: int) -> list[float | None]:
-    is_last = np.append(buckets[1:] != buckets[:-1], True)[: buckets.size]
-    return place_values(buckets[is_last], round_digits(y[is_last]), size)

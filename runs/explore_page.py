@@ -11,8 +11,9 @@ from urllib.parse import quote
 from django.http import QueryDict
 from django.urls import reverse
 
-from runs.charts import METRIC_AXIS, X_AXES
-from runs.contexts import X_LABELS, write_value
+from runs.axes import group_axes
+from runs.charts import X_AXES
+from runs.contexts import write_value
 from runs.explore import AREAS, PLAIN, X_SCALES, Y_SCALES, ExploreWish
 from runs.explore_charts import describe_line
 from runs.explore_keys import LEGEND_LEVELS, Channel, Level, choose_color, read_values, write_key
@@ -95,7 +96,7 @@ def build_explore_page(project: Project, wish: ExploreWish, query: QueryDict) ->
     chosen = choose_runs(project, wish)
     look = build_look(chosen.drawn, wish)
     document = describe(project, wish, chosen, look)
-    keys = list_keys(chosen.listed)
+    keys, names = list_keys(chosen.listed), list_metric_names(project)
     return {
         **document,
         "wish": wish,
@@ -107,8 +108,9 @@ def build_explore_page(project: Project, wish: ExploreWish, query: QueryDict) ->
             for name in chosen.metrics
             for place, title in enumerate(look.facets)
         ],
-        "controls": list_controls(project, wish, keys, choose_color(chosen.drawn, wish)),
-        "metric_names": list_metric_names(project),
+        "controls": list_controls(wish, keys, choose_color(chosen.drawn, wish)),
+        "x_axes": group_axes(chosen.drawn[:SAMPLED_CONFIGS], X_AXES, names, wish.x_axis),
+        "metric_names": names,
         "is_active": any(run.state == RunState.RUNNING for run in chosen.drawn),
         "all_url": "" if wish.draws_all else link(query, p="all"),
         "fewer_url": link(query, p=None) if wish.draws_all else "",
@@ -146,21 +148,18 @@ def list_keys(runs: Sequence[Run]) -> list[str]:
 
 
 def list_controls(
-    project: Project, wish: ExploreWish, keys: Sequence[str], color: str
+    wish: ExploreWish, keys: Sequence[str], color: str
 ) -> dict[str, list[tuple[str, str, bool]]]:
     """Return the choices of each menu: (value in the address, text, is chosen)."""
     automatic = f"auto: {color or 'one colour'}"
     named = [(key, key.removeprefix("config.")) for key in keys]
     grouped = [("!seed", "all but seed"), *named]
-    axes = [(axis, X_LABELS[axis]) for axis in X_AXES]
-    axes += [(METRIC_AXIS + name, name) for name in list_metric_names(project)]
     return {
         "color": _mark(
             [("", automatic), ("-", "one colour"), ("run", "run"), *grouped], wish.color
         ),
         "dash": _mark([("", "no dashes"), *grouped], wish.dash),
         "facet": _mark([("", "one chart"), *grouped], wish.facet),
-        "x": _mark(axes, wish.x_axis),
         "xs": _mark([(name, name) for name in X_SCALES], wish.x_scale),
         "ys": _mark([(name, name) for name in Y_SCALES], wish.y_scale),
         "agg": _mark(list(zip(PLAIN, ("each run", "mean", "median"), strict=True)), wish.aggregate),

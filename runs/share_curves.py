@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from django.urls import reverse
 
 from runs.charts import TooMuch, read_plain
 from runs.explore import ExploreWish
-from runs.explore_charts import build_charts, draw_charts
+from runs.explore_charts import build_charts, draw_charts, settle_axis
 from runs.explore_keys import Channel, Level
 from runs.explore_lines import Line, Look, build_look
 from runs.explore_page import build_explore_page, describe
@@ -22,6 +23,7 @@ from runs.explore_runs import Chosen, choose_runs
 from runs.models import Run
 from runs.series import Curve
 from runs.share_live import describe_rev
+from runs.step_metrics import STEP
 from teams import sharing
 from teams.models import Share
 from teams.sealing import seal_html, seal_json
@@ -109,9 +111,10 @@ def list_documents(share: Share, wish: ExploreWish, chosen: Chosen) -> Iterator[
     look = build_look(chosen.drawn, wish)
     yield PAGE, render(share, wish).encode()
     yield TWIN, sharing.dump_json(describe_view(share, wish, chosen))
-    yield LOOK, sharing.dump_json(pack_look(look, chosen))
-    for metric in chosen.metrics:
-        yield name_points(metric), pack_points(*read_plain(chosen.drawn, metric, wish.x_axis))
+    axes = {name: settle_axis(wish, chosen.drawn, name).x_axis for name in chosen.metrics}
+    yield LOOK, sharing.dump_json({**pack_look(look, chosen), "axes": axes})
+    for metric, axis in axes.items():
+        yield name_points(metric), pack_points(*read_plain(chosen.drawn, metric, axis))
 
 
 def build_frozen_page(share: Share, query: QueryDict) -> sharing.SharedPage | None:
@@ -132,6 +135,8 @@ def read_frozen_part(share: Share, part: str, query: QueryDict) -> object | None
     look = unpack_look(kept)
     n_runs = sum(len(line.runs) for line in look.lines)
     wish = read_wish(share, query)
+    axis = kept.get("axes", {}).get(metric)  # links of before have one for all
+    wish = replace(wish, x_axis=axis or wish.x_axis or STEP)
     document = draw_charts(unpack_points(body), n_runs, wish, look, metric)
     return {**document, "n_logging": kept["n_logging"]}
 

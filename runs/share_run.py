@@ -13,12 +13,13 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from runs import contexts
-from runs.curves import OF_STEPS, STEP, CurvesWish, build_chart, build_curves
+from runs.curves import OF_STEPS, CurvesWish, build_chart, build_curves
 from runs.events import collect_marks, collect_panels, list_remarks, sort_events
 from runs.facts import PRIVATE, leave_private_out
 from runs.models import Metric, Run, RunState
 from runs.points import NO_POINTS, Series
 from runs.revisions import read_run_revision
+from runs.step_metrics import STEP, read_step_metrics
 from runs.store import read_points
 from teams import sharing
 from teams.models import Project, Share
@@ -114,10 +115,12 @@ def find_run(share: Share) -> Run | None:
 
 
 def hide_private(config: Mapping[str, object]) -> dict[str, object]:
-    """Return a config with the marks of steps alone of what the client keeps: no traceback."""
+    """Return a config with marks and step metrics alone of what the client keeps: no traceback."""
     kept = config.get(PRIVATE)
     marks = kept.get("marks") if isinstance(kept, Mapping) else None
-    return {**leave_private_out(config), **({PRIVATE: {"marks": marks}} if marks else {})}
+    axes = {name: {"step_metric": axis} for name, axis in read_step_metrics(config).items()}
+    shown = {name: part for name, part in (("marks", marks), ("metrics", axes)) if part}
+    return {**leave_private_out(config), **({PRIVATE: shown} if shown else {})}
 
 
 def hide_author(evidence: Mapping[str, Any]) -> dict[str, Any]:

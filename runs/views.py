@@ -25,11 +25,10 @@ from runs.bulk import (
     find_undoable,
     undo_edit,
 )
-from runs.charts import X_AXES
 from runs.comparison import build_diff, list_offered
 from runs.curves import CurvesWish, build_curves
 from runs.events import collect_marks, collect_panels, list_remarks, sort_events
-from runs.explore import X_SCALES, Reader
+from runs.explore import MAX_SMOOTHING, X_SCALES, Y_SCALES, Reader
 from runs.filters import BadFilter
 from runs.models import BulkAction, BulkEdit, Run, RunQuerySet, ViewPage
 from runs.revisions import read_project_revision, read_run_revision
@@ -218,9 +217,10 @@ def _build_run_context(
 def _list_notes(request: HttpRequest) -> list[str]:
     """Say what in the address was not understood; the default is shown."""
     reader = Reader(request.GET)
-    reader.choose("x", X_AXES)
-    for scale in ("xs", "ys"):
-        reader.choose(scale, X_SCALES)
+    reader.read_axis()
+    reader.choose("xs", X_SCALES)
+    reader.choose("ys", Y_SCALES)
+    reader.read_number("sm", MAX_SMOOTHING)
     reader.read_window("xr")
     return reader.notes
 

@@ -11,13 +11,14 @@ from rest_framework.response import Response
 
 from runs.api.base import PROJECT, RunView, answer_tagged
 from runs.api.serializers import HistoryDocument, RunsRevisionDocument, SeriesDocument
-from runs.charts import METRIC_AXIS, X_AXES, ChartWish, Grouping, TooMuch, read_chart
+from runs.charts import X_AXES, ChartWish, Grouping, TooMuch, read_chart
 from runs.groups import EXCEPT, OWN_FIELDS
 from runs.history import HistoryWish, write_history
 from runs.models import Run
 from runs.revisions import read_project_revision, read_run_revision
 from runs.series import MAX_BUCKETS, SLOTS, View
 from runs.smoothing import AGGREGATES, BANDS
+from runs.step_metrics import METRIC_AXIS
 from runs.validation import MAX_INTEGER
 from teams.api.errors import ApiError
 

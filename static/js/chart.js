@@ -3,8 +3,8 @@ import { drawMarks } from "./chart_marks.js";
 import { ChartTip } from "./chart_tip.js";
 import { drawFlags } from "./chart_flags.js";
 import { DASHES } from "./overlay.js";
-import { colourOf, roleColour } from "./palette.js";
-import { buildMarks, buildX, buildY } from "./payload.js";
+import { colourOf, roleColour, withAlpha } from "./palette.js";
+import { buildMarks, buildSmooth, buildX, buildY } from "./payload.js";
 import { isDark, readTokens } from "./theme.js";
 import { formatTicks, linearSplits, logSplits } from "./ticks.js";
 
@@ -17,6 +17,7 @@ const DOTS_UP_TO = 40;
 const X_TICK_PX = 80;
 const Y_TICK_PX = 40;
 const SUPERSEDED = 2; // its dash
+const RAW_ALPHA = 0.2; // behind smooth
 
 function padLinear(chart, low, high) {
   if (low === null || high === null) return [0, 1];
@@ -92,8 +93,13 @@ export class Chart {
     }));
     this.series = this.lines.map(({ series }) => series);
     this.marks = this.series.flatMap((series) => buildMarks(payload, series));
-    this.layers = this.lines.map(({ line, series }) => ({ kind: "line", line, values: buildY(payload, series) }));
-    return { data: [buildX(payload), ...this.layers.map(({ values }) => values)], kind: this.series.length };
+    this.layers = this.lines.flatMap(({ line, series }) => {
+      const values = buildY(payload, series);
+      const smooth = series.smooth && { kind: "line", line, values: buildSmooth(payload, series) };
+      return smooth ? [{ kind: "raw", line, values }, smooth] : [{ kind: "line", line, values }];
+    });
+    const data = [buildX(payload), ...this.layers.map(({ values }) => values)];
+    return { data, kind: [payload.x_axis, ...this.layers.map(({ kind }) => kind)] };
   }
 
   /** The first curve is the run's; what later attempts replaced is dotted and pale. */
@@ -135,7 +141,7 @@ export class Chart {
       legend: { show: false },
       cursor: {
         drag: { x: true, y: false, setScale: false },
-        sync: { key: "run" },
+        sync: { key: `run ${this.payload.x_axis}` },
         points: { size: 7, fill: () => this.colours[2] },
         bind: { dblclick: () => () => this.listeners.onReset() },
       },
@@ -166,12 +172,13 @@ export class Chart {
     return [low, high];
   }
 
-  buildLayer({ line, values }, index) {
+  buildLayer({ kind, line, values }) {
     const known = values.filter((value) => typeof value === "number").length;
+    if (kind === "raw") return { stroke: () => withAlpha(this.colourOfLine(line), RAW_ALPHA), width: 1, points: { show: false } };
     return {
       stroke: () => this.colourOfLine(line),
       dash: DASHES[line.dash],
-      width: index > 0 ? 1 : 1.5,
+      width: line.dash ? 1 : 1.5,
       spanGaps: false,
       points: { show: known <= DOTS_UP_TO, size: 4, fill: () => this.colours[2], width: 0 },
     };

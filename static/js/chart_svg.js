@@ -13,7 +13,7 @@ const MOST_NAMED = 26;
 const ROW = 19;
 const LETTERS = 38; // of a label beside its line
 const CROSS = 4;
-const ALPHA = { raw: 0.2, fewer: 0.4, diverged: 0.35, area: 0.16 };
+const ALPHA = { raw: 0.2, fewer: 0.5, diverged: 0.35, area: 0.16 };
 const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 const UNITS = { tokens: "tokens", flops: "compute, FLOPs", time: "time", relative: "time since the start, s" };
 

@@ -1,15 +1,16 @@
 /* The curves of a run: charts mounted when they come into view, read together, kept live. */
 import { Chart } from "./chart.js";
 import { placeFlags } from "./chart_flags.js";
-import { exportChart } from "./explore_export.js";
 import { formatCount, formatNumber } from "./format.js";
 import { get } from "./http.js";
+import { MetricSearch } from "./metric_search.js";
 import { countMarks } from "./payload.js";
 import { isConcerned } from "./poll.js";
 import { offerRetry } from "./retry.js";
 import { readState, writeState } from "./state.js";
 
 const ZOOM_PAUSE_MS = 150;
+const SMOOTH_PAUSE_MS = 120;
 const MARGIN_PX = "300px";
 
 function readWindow(text) {
@@ -26,9 +27,13 @@ class Curves {
     this.observer = new IntersectionObserver((entries) => this.onSeen(entries), {
       rootMargin: MARGIN_PX,
     });
+    this.search = new MetricSearch(element);
     this.adopt();
     this.showSwitches();
-    document.addEventListener("morphed", () => this.adopt());
+    document.addEventListener("morphed", () => {
+      this.adopt();
+      this.search.show();
+    });
     document.addEventListener("themechange", () => {
       for (const chart of this.charts.values()) chart.recolour();
     });
@@ -38,8 +43,9 @@ class Curves {
     addEventListener("popstate", () => this.onView());
     element.addEventListener("click", (event) => this.onClick(event));
     element.addEventListener("change", ({ target }) => {
-      if (target.matches("[data-x-axis]")) this.choose({ x: target.value === "step" ? null : target.value, xr: null });
+      if (target.matches("[data-x-axis]")) this.choose({ x: target.value || null, xr: null });
     });
+    element.addEventListener("input", (event) => this.onSlide(event));
   }
 
   get view() {
@@ -56,7 +62,7 @@ class Curves {
     for (const figure of this.element.querySelectorAll("[data-metric]")) {
       if (this.charts.has(figure.dataset.metric)) continue;
       const chart = new Chart(figure, {
-        onZoom: (range) => this.zoom(range),
+        onZoom: (range) => this.zoom(range, chart.payload.x_axis),
         onReset: () => this.zoom(null),
       });
       this.charts.set(figure.dataset.metric, chart);
@@ -101,13 +107,10 @@ class Curves {
     if (xs !== "lin") url.searchParams.set("xs", xs);
     if (ys !== "lin") url.searchParams.set("ys", ys);
     if (window) url.searchParams.set("xr", window.join(","));
-    const { x, old } = readState();
-    if (old) url.searchParams.set("old", old);
-    if (x) {
-      url.searchParams.set("x", x);
-      const steps = new Set(this.events.map(({ step }) => step));
-      if (steps.size) url.searchParams.set("at", [...steps].join(","));
-    }
+    const state = readState();
+    for (const key of ["old", "x", "sm"]) if (state[key]) url.searchParams.set(key, state[key]);
+    const steps = new Set(this.events.map(({ step }) => step));
+    if (steps.size) url.searchParams.set("at", [...steps].join(","));
     return url.pathname + url.search;
   }
 
@@ -137,7 +140,8 @@ class Curves {
     for (const [kind, count] of series ? countMarks(series) : []) {
       parts.push([`${formatCount(count)} × ${kind}`, "badge bad"]);
     }
-    if (!series) parts.splice(0, 1, [`no ${payload.x_axis} for this metric`, ""]);
+    if (payload.x_axis.startsWith("metric:")) parts.unshift([`over ${payload.x_axis.slice(7)}`, ""]);
+    if (!series) parts.splice(0, 2, [`no ${payload.x_axis.replace("metric:", "")} for this metric`, ""]);
     if (payload.x_nonpositive) {
       parts.push([`${formatCount(payload.x_nonpositive)} at x ≤ 0, not drawn`, "badge"]);
     }
@@ -163,8 +167,13 @@ class Curves {
     offerRetry(element.querySelector(".foot"), error);
   }
 
-  zoom(range) {
-    writeState({ xr: range?.map((value) => Number(value.toPrecision(7))) ?? null });
+  /** All charts show the window; where they have different axes, they take the one it is in. */
+  zoom(range, axis) {
+    const axes = new Set([...this.charts.values()].flatMap(({ payload }) => payload?.x_axis ?? []));
+    writeState({
+      xr: range?.map((value) => Number(value.toPrecision(7))) ?? null,
+      ...(range && axes.size > 1 ? { x: axis } : {}),
+    });
     this.onView();
   }
 
@@ -175,10 +184,25 @@ class Curves {
     this.pause = setTimeout(() => this.reload(), ZOOM_PAUSE_MS);
   }
 
+  onSlide({ target }) {
+    if (target.name !== "sm") return;
+    this.element.querySelector("[data-smoothing]").textContent = target.value;
+    clearTimeout(this.slide);
+    this.slide = setTimeout(() => {
+      writeState({ sm: Number(target.value) ? target.value : null });
+      this.reload();
+    }, SMOOTH_PAUSE_MS);
+  }
+
+  async export(chart, kind) {
+    const { exportChart } = await import("./explore_export.js");
+    exportChart(chart, kind);
+  }
+
   onClick({ target }) {
     if (target.matches(".u-over")) this.charts.get(target.closest("figure").dataset.metric).pick();
     const save = target.closest("[data-export-curves]");
-    if (save) exportChart(this.charts.get(save.closest("figure").dataset.metric), save.dataset.exportCurves);
+    if (save) this.export(this.charts.get(save.closest("figure").dataset.metric), save.dataset.exportCurves);
     if (target.closest("[data-retry]")) this.load();
     const button = target.closest("button[data-set]");
     if (!button) return;
@@ -196,7 +220,11 @@ class Curves {
   showSwitches() {
     const state = readState();
     const axes = this.element.querySelector("[data-x-axis]");
-    if (axes) axes.value = [...axes.options].some(({ value }) => value === state.x) ? state.x : "step";
+    if (axes) axes.value = [...axes.options].some(({ value }) => value === state.x) ? state.x : "";
+    const slider = this.element.querySelector("[name=sm]");
+    if (document.activeElement !== slider) slider.value = state.sm ?? 0;
+    this.element.querySelector("[data-smoothing]").textContent = slider.value;
+    this.search.show();
     for (const button of this.element.querySelectorAll("button[data-set]")) {
       const chosen = state[button.dataset.set] ?? "";
       const isPressed = button.dataset.set !== "xr" && button.value === String(chosen);

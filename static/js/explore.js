@@ -59,13 +59,14 @@ class Explorer {
     }
     for (const figure of here) {
       if (this.charts.has(figure)) continue;
-      this.charts.set(figure, new ExploreChart(figure, {
-        onZoom: (range) => this.zoom(range),
+      const chart = new ExploreChart(figure, {
+        onZoom: (range) => this.zoom(range, chart.payload.x_axis),
         onReset: () => this.zoom(null),
         onHover: (key) => this.rows.point(key),
         onPick: (key) => this.rows.pin(key),
         showsAll: () => this.form.showsAll,
-      }));
+      });
+      this.charts.set(figure, chart);
       this.due.add(figure.dataset.metric);
       this.observer.observe(figure);
     }
@@ -163,8 +164,13 @@ class Explorer {
     }
   }
 
-  zoom(range) {
-    writeState({ xr: range?.map((value) => Number(value.toPrecision(7))) ?? null });
+  /** All charts show the window; where they have different axes, they take the one it is in. */
+  zoom(range, axis) {
+    const axes = new Set([...this.charts.values()].flatMap(({ payload }) => payload?.x_axis ?? []));
+    writeState({
+      xr: range?.map((value) => Number(value.toPrecision(7))) ?? null,
+      ...(range && axes.size > 1 ? { x: axis } : {}),
+    });
     this.onView();
   }
 

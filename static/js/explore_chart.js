@@ -11,17 +11,13 @@ import { isDark } from "./theme.js";
 const DOTS_UP_TO = 2;
 const RAW_ALPHA = 0.2;
 const DIVERGED_ALPHA = 0.35;
-const FEWER_ALPHA = 0.4;
+const FEWER_ALPHA = 0.5;
 const BAND_ALPHA = { light: 0.16, dark: 0.22 };
 const MANY_SMOOTH = 300; // curves, above which lines are thinner
 const MANY_RAW = 25; // raw curves, above which lines are 1 px: a browser draws 100 of them in a quarter of the time
 const CLICK_PX = 4;
 
 export class ExploreChart extends Chart {
-  get syncKey() {
-    return "explore";
-  }
-
   prepare(payload) {
     const x = buildX(payload);
     this.lines = payload.lines.map((line) => this.buildLine(line, payload)).reverse();
@@ -30,7 +26,7 @@ export class ExploreChart extends Chart {
     this.marks = this.lines.flatMap(({ series }) => buildMarks(payload, series));
     this.finder = new CurveFinder(x, this.lines);
     this.layers = this.stack();
-    const kind = this.layers.map(({ kind: name, line }) => [name, line.key, line.tone, line.dash]);
+    const kind = [payload.x_axis, ...this.layers.map(({ kind: name, line }) => [name, line.key, line.tone, line.dash])];
     return { data: [x, ...this.layers.map(({ values }) => values)], kind };
   }
 
@@ -83,7 +79,7 @@ export class ExploreChart extends Chart {
     const highs = this.layers.flatMap(({ kind }, place) => (kind === "high" ? [place] : []));
     return {
       ...options,
-      cursor: { ...options.cursor, sync: { key: this.syncKey }, points: { show: false } },
+      cursor: { ...options.cursor, sync: { key: `explore ${this.payload.x_axis}` }, points: { show: false } },
       bands: highs.map((place) => ({
         series: [place + 1, place + 2],
         fill: () => this.paintArea(this.layers[place].line),

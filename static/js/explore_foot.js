@@ -27,6 +27,7 @@ function list(payload, body, view) {
   const nonpositive = sum(series, "nonpositive");
   if (nonpositive) parts.push([`${formatCount(nonpositive)} at ≤ 0`, "badge"]);
   if (payload.x_nonpositive) parts.push([`${formatCount(payload.x_nonpositive)} at x ≤ 0, not drawn`, "badge"]);
+  if (payload.x_axis.startsWith("metric:")) parts.unshift([`over ${payload.x_axis.slice(7)}`, ""]);
   if (body.n_without_metric) parts.push([`${plural(body.n_without_metric, "run")} without ${body.metric}`, "badge plain"]);
   if (body.without_x.length) parts.push([`${plural(body.without_x.length, "run")} without this x axis`, "badge"]);
   const overwritten = sum(series, "overwritten");

@@ -1,7 +1,7 @@
 /* The controls of the explorer: each writes its key of the address, and shows what stands there. */
 import { readState, writeState } from "./state.js";
 
-const DEFAULTS = { x: "step", agg: "none", area: "none" };
+const DEFAULTS = { agg: "none", area: "none" };
 const SMOOTH_PAUSE_MS = 120;
 
 export class ExploreForm {
