@@ -29,6 +29,7 @@ from teams.models import Project
 
 ABSENT = "not set"  # how a group calls runs that lack its key
 MAX_COLUMNS = 60
+SHOWN_LENGTH = 36  # characters that certainly fit into a cell
 LOGIT = "logit"
 METRICS = ("summary", "loss", LOGIT)  # columns whose numbers may be NaN or infinite
 _PLAIN = re.compile(r"[\w./\-+:@%\[\]|#]+")
@@ -243,13 +244,14 @@ def write_plain(value: float) -> str:
 
 
 def describe_cell(column: Column, value: Cell) -> dict[str, object]:
-    """Return what the page shows in a cell."""
+    """Return what the page shows in a cell; long text is cut there, and whole in its title."""
+    text = write_cell(column, value)
     return {
         "key": column.key,
         "is_number": is_number(value),
         "is_level": column.is_level,
-        "text": write_cell(column, value),
-        "title": str(value) if is_number(value) else "",
+        "text": text,
+        "title": str(value) if is_number(value) else text if len(text) > SHOWN_LENGTH else "",
         "at": value if isinstance(value, datetime) else None,
         "tags": value if column.key == "tags" else None,
     }

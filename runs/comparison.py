@@ -79,12 +79,16 @@ def _write_summary(summary: Mapping[str, Mapping[str, object]]) -> dict[str, str
 
 
 def _compare(texts: Sequence[Texts], order: Callable[[str], object] = str) -> list[Line]:
+    """Compare key by key; keys that only some of the runs have come after those of all.
+
+    A run that logged its framework's arguments has hundreds that the others lack.
+    """
     keys = sorted({key for text in texts for key in text}, key=order)
     lines = []
     for key in keys:
         cells = [text.get(key) for text in texts]
         lines.append(Line(key, cells, len(set(cells)) > 1))
-    return lines
+    return sorted(lines, key=lambda line: None in line.cells)
 
 
 def write_value(value: object) -> str:
@@ -149,5 +153,11 @@ def group_lines(document: Mapping[str, Any]) -> dict[str, object]:
 
 def _make_part(title: str, name: str, document: Mapping[str, Any]) -> dict[str, object]:
     lines = document[name]
-    n_equal = sum(not line["differs"] for line in lines)
-    return {"title": title, "name": name, "lines": lines, "n_equal": n_equal}
+    partial = [line["key"] for line in lines if None in line["cells"]]
+    return {
+        "title": title,
+        "name": name,
+        "lines": lines,
+        "n_equal": sum(not line["differs"] for line in lines),
+        "first_partial": partial[0] if partial else None,
+    }

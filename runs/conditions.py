@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from django.db import DataError, transaction
@@ -37,7 +38,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from runs import fields, store
 from runs.expressions import BadExpression, Comparison, Junction, Node, Not, Token
 from runs.facts import COLUMNS
-from runs.fields import Field, LossNames, UnknownField, find_field, join_tags
+from runs.fields import Field, LossNames, UnknownField, find_field, is_keyed, join_tags
 from runs.models import Outcome, Run, RunState
 from scaledash.lib.units import parse_quantity
 
@@ -80,10 +81,7 @@ def _negate(condition: Q) -> Q:
 
 
 def _compare(node: Comparison, loss_names: LossNames) -> Q:
-    try:
-        field = find_field(node.field.text, loss_names)
-    except UnknownField as error:
-        raise BadExpression(str(error), node.field.position, "unknown_field") from error
+    field = _find_field(node.field, loss_names)
     if node.operator == "in" and len(node.values) > 1:
         parts = [_compare_one(field, node, "=", value) for value in node.values]
         joined = parts[0]
@@ -92,6 +90,17 @@ def _compare(node: Comparison, loss_names: LossNames) -> Q:
         return joined
     operator = "=" if node.operator == "in" else node.operator
     return _compare_one(field, node, operator, node.values[0])
+
+
+def _find_field(token: Token, loss_names: LossNames) -> Field:
+    """Return the field that a word names; LR and N, as tables head their columns, are lr and n."""
+    try:
+        return find_field(token.text, loss_names)
+    except UnknownField as error:
+        if not is_keyed(token.text):
+            with suppress(UnknownField):
+                return find_field(token.text.lower(), loss_names)
+        raise BadExpression(str(error), token.position, "unknown_field") from error
 
 
 def _compare_one(field: Field, node: Comparison, operator: str, value: Token) -> Q:

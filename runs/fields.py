@@ -78,6 +78,7 @@ PLAIN_NAMES = (
 # Text that PostgreSQL's float8 takes whatever its digits: at most 1e99 and at least 1e-99 or so.
 NUMERIC_TEXT = r"^\s*[+-]?([0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,2})?\s*$"
 INFINITIES = ("Infinity", "-Infinity")
+_PLAIN_KEY = re.compile(r"[\w./-]{1,40}")
 _PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^".]+)')
 
 
@@ -216,7 +217,8 @@ def join_tags() -> Expression:
 def _suggest(name: str) -> str:
     close = difflib.get_close_matches(name, [*PLAIN_NAMES, *OFFERED], n=1)
     meant = f"Did you mean {close[0]}? " if close else ""
+    key = name if _PLAIN_KEY.fullmatch(name) else "KEY"
     return (
-        f"There is no field {name[:60]!r}. {meant}"
-        "Config keys are written config.KEY, metrics summary.NAME, scale facts facts.NAME."
+        f"There is no field {name[:60]!r}. {meant}A key of the config is written config.{key}, "
+        f"a metric summary.{key}, a scale fact facts.{key}."
     )

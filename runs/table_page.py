@@ -182,6 +182,11 @@ def describe_error(error: BadFilter | None, text: str) -> dict[str, object] | No
     }
 
 
+def count_runs(n: int) -> str:
+    """Return a number of runs in words, such as "1,584 runs"."""
+    return "1 run" if n == 1 else f"{n:,} runs"
+
+
 def draw_caret(text: str, position: int | None) -> str:
     """Return the filter in one line with a caret below the mistake; "" where it has no place."""
     if position is None:
@@ -212,6 +217,8 @@ def build_runs_page(page: RunsPage, params: QueryDict) -> dict[str, object]:
         "chosen_columns": "" if is_default else join_list(query.keys),
         "chosen_groups": join_list(query.grouping.keys) if query.grouping else "",
         "states": STATES,
+        "total_text": count_runs(page.total),
+        "all_runs_text": count_runs(page.all_runs),
         "is_narrowed": query.is_narrowed,
         "notes": list_notes(params),
         "archive": _describe_archive(page, params),
@@ -267,7 +274,7 @@ def _show_group(group: ShownGroup, page: RunsPage, params: QueryDict) -> dict[st
     return {
         "id": group.id,
         "label": group.label,
-        "n": f"{n:,}",
+        "count": count_runs(n),
         "is_open": is_open,
         "url": link(params, open=join_list(toggled) or None),
         "cells": [_show_spread(column, group) for column in query.columns[1:]],
@@ -308,20 +315,19 @@ def _choose_middle(spread: Spread) -> Cell:
 
 
 def _list_choices(query: TableQuery) -> list[tuple[Column, bool]]:
-    """Return the columns to choose from: the usual ones, then those chosen by key."""
-    usual = [column for column in (*COLUMNS, *list_offered()) if column.key != "name"]
-    others = [column for column in query.columns if column not in (*COLUMNS, *usual)]
-    return [(column, column in query.columns) for column in (*usual, *others)]
+    """Return the columns to choose from: those shown in their order, then the other usual ones."""
+    others = [column for column in (*COLUMNS, *list_offered()) if column not in query.columns]
+    return [*((column, True) for column in query.columns[1:]), *((one, False) for one in others)]
 
 
 def _list_groupings(query: TableQuery) -> list[tuple[str, str, bool]]:
-    """Return what to group by, as key, label and whether it is chosen."""
+    """Return what to group by, as key, label and whether it is chosen, those chosen first."""
     chosen = query.grouping.keys if query.grouping else []
     usual = {key: COLUMN_OF[key].label for key in USUAL_GROUPS}
     usual |= {column.key: column.label for column in list_offered() if column.is_level}
-    labels = {ALL_BUT_SEED: "All but seed", **usual, **{key: key for key in chosen}}
-    return [(key, {**labels, **usual}.get(key, label), key in chosen)
-            for key, label in labels.items()]  # fmt: skip
+    labels = {ALL_BUT_SEED: "All but seed", **usual}
+    keys = dict.fromkeys([*chosen, *labels])
+    return [(key, labels.get(key, key), key in chosen) for key in keys]
 
 
 def _describe_head(

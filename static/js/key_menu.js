@@ -1,26 +1,12 @@
-/* Menus of keys: the columns of the table, and what it is grouped by. The usual ones stand there;
-   any key of config or metric is found by its name. */
+/* Menus of keys: the columns of the table, and what it is grouped by. Those chosen stand first, in
+   their order; any other key of config or metric is found by its name. */
 import { readFields } from "./fields.js";
 import { readState, visit } from "./state.js";
 
 const MAX_FOUND = 20;
 const KINDS = { cols: ["config", "metric", "number", "text"], by: ["config", "text"] };
 const EXCEPT = "!";
-
-function drawChoice({ name, kind }) {
-  const label = document.createElement("label");
-  const box = document.createElement("input");
-  box.type = "checkbox";
-  box.dataset.field = name;
-  const text = document.createElement("span");
-  text.textContent = `${name} `;
-  const note = document.createElement("span");
-  note.className = "muted";
-  note.textContent = kind;
-  text.append(note);
-  label.append(box, text);
-  return label;
-}
+const MOVES = { "-1": "up", 1: "down" };
 
 /** All but some keys cannot be joined with keys: the last chosen kind counts. */
 function keepKind(keys, chosen) {
@@ -31,6 +17,7 @@ function keepKind(keys, chosen) {
 class KeyMenu {
   constructor(menu, url) {
     Object.assign(this, { menu, url, kind: menu.dataset.keyMenu });
+    this.usual = menu.dataset.usual.split(",").filter((key) => key && key !== "name");
     this.found = menu.querySelector("[data-key-found]");
     this.list = menu.querySelector("[data-key-choices]");
     this.search = menu.querySelector("[data-key-search]");
@@ -39,59 +26,78 @@ class KeyMenu {
       if (event.key === "Enter") event.preventDefault(); /* it is no part of the filter */
     });
     menu.addEventListener("change", ({ target }) => target.dataset.field && this.choose(target));
-    menu.querySelector("[data-key-default]").addEventListener("click", () => this.reset());
-    addEventListener("popstate", () => this.check(readState()[this.kind]));
+    menu.addEventListener("click", ({ target }) => target.dataset.move && this.move(target));
+    menu.querySelector("[data-key-default]").addEventListener("click", () => this.show(this.usual));
+    addEventListener("popstate", () => this.arrange(readState()[this.kind] ?? this.usual));
   }
 
-  get boxes() {
-    return [...this.list.querySelectorAll("[data-field]")];
+  get rows() {
+    return [...this.list.children];
+  }
+
+  get chosen() {
+    return [...this.list.querySelectorAll("[data-field]:checked")].map((box) => box.dataset.field);
   }
 
   async find() {
     const word = this.search.value.trim().toLowerCase();
+    for (const row of this.rows) {
+      const text = row.querySelector("label").textContent + keyOf(row);
+      row.hidden = !text.toLowerCase().includes(word);
+    }
     const fields = word ? await readFields(this.url, word) : [];
-    const known = new Set(this.boxes.map((box) => box.dataset.field));
+    const known = new Set(this.rows.map(keyOf));
     const fresh = fields.filter(
       ({ name, kind }) =>
         KINDS[this.kind].includes(kind) && name.toLowerCase().includes(word) && !known.has(name),
     );
-    this.found.replaceChildren(...fresh.slice(0, MAX_FOUND).map(drawChoice));
+    this.found.replaceChildren(...fresh.slice(0, MAX_FOUND).map((field) => this.draw(field)));
+  }
+
+  draw({ name, kind }) {
+    const row = this.menu.querySelector("[data-key-row]").content.cloneNode(true);
+    row.querySelector("[data-field]").dataset.field = name;
+    row.querySelector("[data-label]").textContent = name;
+    row.querySelector("[data-note]").textContent = kind;
+    for (const button of row.querySelectorAll("[data-move]")) {
+      button.setAttribute("aria-label", `Move ${name} ${MOVES[button.dataset.move]}`);
+    }
+    return row;
   }
 
   choose(box) {
-    if (this.found.contains(box)) this.list.append(box.closest("label"));
-    const key = box.dataset.field;
-    const chosen = this.boxes.filter((one) => one.checked).map((one) => one.dataset.field);
-    if (this.kind === "cols") {
-      visit({ cols: ["name", ...this.order(chosen)] });
-      return;
-    }
-    const by = box.checked ? keepKind(this.order(chosen), key) : this.order(chosen);
-    this.check(by);
-    visit({ by, open: null, p: null });
+    const { field } = box.dataset;
+    if (this.found.contains(box)) this.list.append(box.closest(".key-row"));
+    const { chosen } = this;
+    this.show(this.kind === "by" && box.checked ? keepKind(chosen, field) : chosen, box);
   }
 
-  /** Keep the order of the address; what is new comes last. */
-  order(keys) {
-    const before = (readState()[this.kind] ?? []).filter((key) => keys.includes(key));
-    return [...before, ...keys.filter((key) => !before.includes(key))].filter((key) => key !== "name");
+  move(button) {
+    const { chosen } = this;
+    const key = keyOf(button.closest(".key-row"));
+    const place = chosen.indexOf(key);
+    const next = Math.min(chosen.length - 1, Math.max(0, place + Number(button.dataset.move)));
+    chosen.splice(next, 0, ...chosen.splice(place, 1));
+    this.show(chosen, button);
   }
 
-  check(keys) {
-    for (const box of this.boxes) {
-      box.checked = keys ? keys.includes(box.dataset.field) : this.isUsual(box);
-    }
+  /** Put the chosen keys first, in their order; `held` keeps the focus where it moves to. */
+  arrange(keys, held) {
+    const rows = new Map(this.rows.map((row) => [keyOf(row), row]));
+    for (const [key, row] of rows) row.querySelector("[data-field]").checked = keys.includes(key);
+    this.list.prepend(...keys.map((key) => rows.get(key)).filter(Boolean));
+    held?.focus();
   }
 
-  isUsual(box) {
-    return (this.menu.dataset.usual ?? "").split(",").includes(box.dataset.field);
-  }
-
-  reset() {
-    this.check(null);
-    visit({ [this.kind]: null, open: null, p: null });
+  show(keys, held) {
+    this.arrange(keys, held);
+    const isUsual = keys.join() === this.usual.join();
+    if (this.kind === "by") visit({ by: isUsual ? null : keys, open: null, p: null });
+    else visit({ cols: isUsual ? null : ["name", ...keys] });
   }
 }
+
+const keyOf = (row) => row.querySelector("[data-field]").dataset.field;
 
 export function mount(root) {
   const url = root.querySelector("[data-fields-url]")?.dataset.fieldsUrl;

@@ -3,29 +3,45 @@ import { announce } from "./announce.js";
 import { get } from "./http.js";
 import { morph } from "./morph.js";
 import { isConcerned } from "./poll.js";
+import { offerRetry } from "./retry.js";
 
 let isReading = false;
-let isWanted = false;
+let following = null; /* what was asked for meanwhile */
 
-async function refresh() {
+/** Read the page again; `isAsked` where somebody waits for another view of it. */
+async function refresh(isAsked) {
   if (isReading) {
-    isWanted = true;
+    following = { isAsked: isAsked || Boolean(following?.isAsked) };
     return;
   }
   isReading = true;
+  const main = document.querySelector("main");
+  if (isAsked) main.setAttribute("aria-busy", "true");
   try {
     const { body } = await get(location.pathname + location.search, { as: "html" });
     const text = body.slice(body.indexOf("<body")); /* its head holds another response's nonce */
     apply(new DOMParser().parseFromString(text, "text/html"));
-  } catch {
-    /* The pill already says that the server does not answer; the old content stays. */
-  } finally {
-    isReading = false;
-    if (isWanted) {
-      isWanted = false;
-      refresh();
-    }
+    main.querySelector("[data-failed]")?.remove();
+  } catch (error) {
+    /* Without an answer the pill says so; the old content stays. */
+    if (isAsked && error.status) sayFailed(main, error);
   }
+  isReading = false;
+  const { isAsked: isAskedNext } = following ?? {};
+  if (!isAskedNext) main.removeAttribute("aria-busy");
+  if (following) {
+    following = null;
+    refresh(isAskedNext);
+  }
+}
+
+function sayFailed(main, error) {
+  const note = main.querySelector("[data-failed]") ?? document.createElement("p");
+  Object.assign(note, { className: "notice bad", role: "alert" });
+  note.dataset.failed = "";
+  offerRetry(note, error);
+  note.querySelector("button").addEventListener("click", () => refresh(true));
+  main.querySelector("[data-live]").before(note);
 }
 
 function apply(fresh) {
@@ -45,7 +61,7 @@ export function mount(root) {
   if (!root.querySelector("[data-live]")) return;
   document.addEventListener("revision", ({ detail }) => {
     const regions = [...root.querySelectorAll("[data-live]")];
-    if (regions.some((region) => isConcerned(region, detail.moved))) refresh();
+    if (regions.some((region) => isConcerned(region, detail.moved))) refresh(false);
   });
-  document.addEventListener("refresh", refresh);
+  document.addEventListener("refresh", () => refresh(true));
 }

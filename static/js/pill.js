@@ -29,7 +29,7 @@ export function setPill(state, fitting = null) {
 
 function refreshAges() {
   for (const time of document.querySelectorAll("time[data-age]")) {
-    const text = formatAge(Date.parse(time.dateTime));
+    const text = `${formatAge(Date.parse(time.dateTime))} ${time.dataset.age}`.trim();
     if (time.textContent !== text) time.textContent = text;
   }
 }

@@ -10,6 +10,12 @@ class SelectableTable {
     this.form = form;
     this.bar = form.querySelector("[data-selection-bar]");
     this.chosen = new Set(readState().sel ?? []);
+    form.addEventListener("click", ({ shiftKey }) => {
+      this.isRange = shiftKey; /* a click comes before the change that it makes */
+    });
+    form.addEventListener("mousedown", (event) => {
+      if (event.shiftKey && event.target.closest(".select")) event.preventDefault(); /* of text */
+    });
     form.addEventListener("change", (event) => this.onChange(event));
     document.addEventListener("keydown", (event) => this.onKey(event));
     document.addEventListener("morphed", () => this.show());
@@ -31,15 +37,29 @@ class SelectableTable {
   }
 
   onChange({ target }) {
-    if (target.name !== "run" && !target.matches("[data-select-all]")) return;
+    const isAll = target.matches("[data-select-all]");
+    if (target.name !== "run" && !isAll) return;
+    if (isAll && this.boxes.length === 0) { /* groups, none of them open */
+      this.choose(target.checked ? [EVERY] : []);
+      return;
+    }
     /* One box less than every run is what this page shows of them. */
     if (this.isEvery) this.chosen = new Set(this.boxes.map((box) => box.value));
-    const boxes = target.name === "run" ? [target] : this.boxes;
-    for (const { value } of boxes) {
+    for (const { value } of this.findMeant(target)) {
       if (target.checked) this.chosen.add(value);
       else this.chosen.delete(value);
     }
     this.choose(this.chosen);
+  }
+
+  /** The boxes that a click means: one, all of the page, or with Shift those since the last one. */
+  findMeant(target) {
+    const { boxes, last } = this;
+    if (target.name !== "run") return boxes;
+    this.last = target.value;
+    const ends = [target.value, last].map((uid) => boxes.findIndex(({ value }) => value === uid));
+    if (!this.isRange || ends.includes(-1)) return [target];
+    return boxes.slice(Math.min(...ends), Math.max(...ends) + 1);
   }
 
   choose(uids) {
@@ -55,7 +75,7 @@ class SelectableTable {
     }
     const isWhole = this.boxes.length > 0 && this.boxes.every((box) => box.checked);
     const all = this.form.querySelector("[data-select-all]");
-    if (all) all.checked = isWhole;
+    if (all) all.checked = isWhole || (this.isEvery && this.boxes.length === 0);
     this.showBar(isWhole);
   }
 
@@ -115,7 +135,9 @@ function follow(event, form) {
   const state = parse(new URL(link.href).search);
   const changes = ["s", "p", "open", "arch"].map((key) => [key, state[key] ?? null]);
   visit(Object.fromEntries(changes));
-  if (link.rel) form.scrollIntoView({ block: "start" });
+  if (!link.matches(".sort, [rel]")) return;
+  form.querySelector(".table-scroll").scrollTop = 0;
+  form.querySelector("thead").scrollIntoView({ block: "nearest" });
 }
 
 export function mount(root) {

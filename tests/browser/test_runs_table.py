@@ -51,6 +51,9 @@ def test_a_filter_is_counted_applied_and_kept_by_a_reload(open_page: OpenPage) -
     assert names_of(page) == ["run-4", "run-2"]
     assert page.input_value("[data-filter]") == "lr >= 1e-3"
     assert page.inner_text(".table-foot span") == f"1{DASH}2 of 2"
+    page.emulate_media(media="print")
+    expect(page.locator("[data-filter]")).to_be_visible()
+    expect(page.locator(".filter-row :is(button, [name=q], .menus)").first).to_be_hidden()
 
 
 @pytest.mark.usefixtures("sweep")
@@ -141,18 +144,58 @@ def test_a_key_of_config_becomes_a_column(open_page: OpenPage) -> None:
     expect(page.locator("[data-field='config.optim.lr']")).to_be_checked()
 
 
-def test_pages_follow_each_other_without_a_new_document(
+@pytest.mark.usefixtures("sweep")
+def test_columns_are_found_and_moved_by_keys(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs")
+    menu = page.locator("[data-key-menu=cols]")
+    menu.locator("summary").press("Enter")
+    menu.locator("[data-key-search]").fill("FLOPs")
+    expect(menu.locator("[data-key-choices] .key-row:visible")).to_have_count(1)
+    menu.locator("[data-field=c]").press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("thead th")).to_have_text(
+        ["", "Name", "State", "N", "C", "D", "LR", "Step", "Loss", "Group", "Tags", "Changed"]
+    )
+    assert page.evaluate("document.activeElement.ariaLabel") == "Move C up"
+    assert query_of(page)["cols"].startswith("name,state,n,c,d,lr")
+    menu.locator("[data-key-default]").press("Enter")
+    expect(page.locator("thead th >> nth=4")).to_have_text("D")
+    assert query_of(page) == {}
+
+
+@pytest.mark.usefixtures("sweep")
+def test_a_view_that_the_server_refuses_says_so_and_comes_by_retry(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs")
+    page.route("**/runs?s=*", lambda route: route.fulfill(status=503))
+    page.click("th a:has-text('Loss')")
+    expect(page.locator("[data-failed]")).to_contain_text("The server answered 503. http_503")
+    assert len(names_of(page)) == 4
+    page.unroute("**/runs?s=*")
+    page.click("[data-failed] [data-retry]")
+    expect(page.locator("th[aria-sort=descending]")).to_have_text("Loss")
+    expect(page.locator("[data-failed]")).to_have_count(0)
+    expect(page.locator("main")).not_to_have_attribute("aria-busy", "true")
+
+
+def test_pages_follow_each_other_without_a_new_document_below_a_head_that_stays(
     open_page: OpenPage, project: Project
 ) -> None:
     Run.objects.bulk_create(
         Run(project=project, uid=f"r{place:03}", state="finished") for place in range(250)
     )
-    page = open_page("/p/tiny/runs")
+    page = open_page("/p/tiny/runs?cols=" + ",".join(f"config.{'k' * 30}{n}" for n in range(20)))
+    frame, corner = page.locator("#runs > .table-scroll"), page.locator("thead th.name")
+    before = corner.bounding_box()
+    frame.evaluate("frame => frame.scrollTo(500, 900)")
+    assert corner.bounding_box() == before
+    expect(page.locator("tbody tr >> nth=0")).not_to_be_in_viewport()
+    expect(page.locator(".table-foot nav")).to_be_in_viewport(ratio=1)
     page.evaluate("document.body.dataset.same = 'yes'")
     page.click("a[rel=next]")
     expect(page.locator(".table-foot span")).to_have_text(f"101{DASH}200 of 250")
     assert page.get_attribute("body", "data-same") == "yes"
-    assert query_of(page) == {"p": "2"}
+    assert query_of(page)["p"] == "2"
+    assert frame.evaluate("frame => [frame.scrollLeft, frame.scrollTop]") == [500, 0]
 
 
 @pytest.mark.parametrize(
@@ -200,6 +243,15 @@ def test_groups_open_in_place_and_stay_open_on_a_reload(open_page: OpenPage) -> 
 
 
 @pytest.mark.usefixtures("sweep")
+def test_all_runs_of_closed_groups_are_chosen_at_once(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs?by=config.optimizer")
+    page.check("[data-select-all]")
+    expect(page.locator("[data-selected-count]")).to_have_text("4")
+    page.uncheck("[data-select-all]")
+    expect(page.locator("[data-selection-bar]")).to_be_hidden()
+
+
+@pytest.mark.usefixtures("sweep")
 def test_all_but_seed_and_keys_exclude_each_other(open_page: OpenPage) -> None:
     page = open_page("/p/tiny/runs?by=lr")
     page.click("[data-key-menu=by] summary")
@@ -225,6 +277,16 @@ def test_chosen_runs_are_tagged_and_untagged_by_undo(open_page: OpenPage) -> Non
     page.click("#undo button")
     expect(page.locator(".notice", has_text="Undone for 2 runs.")).to_be_visible()
     expect(page.locator(".tag", has_text="fast ones")).to_have_count(0)
+
+
+@pytest.mark.usefixtures("sweep")
+def test_a_click_with_shift_chooses_all_rows_between(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs")
+    page.click("tbody input >> nth=3")
+    page.click("tbody input >> nth=1", modifiers=["Shift"])
+    expect(page.locator("[data-selected-count]")).to_have_text("3")
+    page.click("tbody input >> nth=2")
+    assert query_of(page) == {"sel": "r1,r3"}
 
 
 @pytest.mark.usefixtures("sweep")
@@ -265,7 +327,7 @@ def test_curves_of_the_chosen_runs_are_two_clicks_away(open_page: OpenPage) -> N
 def test_the_export_holds_the_chosen_runs(open_page: OpenPage) -> None:
     page = open_page("/p/tiny/runs?sel=r1,r4")
     with page.expect_download() as download:
-        page.click("[data-export]")
+        page.press("body", "e")
     lines = Path(download.value.path()).read_text().splitlines()
     assert len([line for line in lines if line.startswith(("r1,", "r4,"))]) == 2
     assert len(lines) == 3

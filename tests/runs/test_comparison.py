@@ -89,6 +89,20 @@ def test_chosen_runs_are_compared_in_their_order(project: Project, reader: Clien
     assert found["metrics"] == [{"key": "loss", "cells": ["NaN", "2.5"], "differs": True}]
 
 
+def test_keys_that_all_runs_have_come_before_those_of_some(
+    project: Project, reader: Client
+) -> None:
+    make_run(project, "a", config={"args": {"amp": True, "fsdp": 2}, "seed": 1, "wd": 0})
+    make_run(project, "b", config={"seed": 2, "wd": 0})
+    found = reader.get("/p/pair/compare.json?sel=a,b").json()
+    keys = ["seed", "wd", "args.amp", "args.fsdp"]
+    assert [line["key"] for line in found["config"]] == keys
+    page = reader.get("/p/pair/compare?sel=a,b").content.decode()
+    marks = ['data-key="seed"', "Only some of the runs have", 'data-key="args.amp"']
+    places = [page.index(mark) for mark in marks]
+    assert places == sorted(places)
+
+
 def test_one_run_is_nothing_to_compare(project: Project, reader: Client) -> None:
     make_run(project, "a")
     assert "Nothing to compare" in reader.get("/p/pair/compare?sel=a").content.decode()

@@ -11,6 +11,7 @@ from django.test import Client
 from runs.models import Metric, Run
 from runs.revisions import read_project_revision
 from runs.table import PAGE_SIZE
+from runs.table_page import count_runs
 from teams.models import Project
 from tests.teams.factories import Api, get_user, make_project, sign_in
 
@@ -117,6 +118,21 @@ def test_any_key_of_config_and_metric_is_a_column_and_an_order(
     }
     assert uids(reader, s="config.optim.name") == ["a", "b"]
     assert uids(reader, s="-config.optim.name") == ["b", "a"]
+
+
+def test_text_that_is_cut_is_whole_in_its_title_and_ages_are_dates_without_scripts(
+    project: Project, reader: Client
+) -> None:
+    make_run(project, "long", config={"path": "x" * 50, "short": "y" * 5})
+    page = reader.get("/p/tables/runs?cols=config.path,config.short,age").content.decode()
+    assert f'<td title="{"x" * 50}">{"x" * 50}</td>' in page
+    assert f"<td>{'y' * 5}</td>" in page
+    assert "</time> ago" not in page
+
+
+@pytest.mark.parametrize(("n", "text"), [(0, "0 runs"), (1, "1 run"), (1584, "1,584 runs")])
+def test_runs_are_counted_in_words(n: int, text: str) -> None:
+    assert count_runs(n) == text
 
 
 def test_a_column_with_odd_characters_is_quoted_and_escaped(
