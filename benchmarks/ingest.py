@@ -105,12 +105,13 @@ def write_for_a_while(port: int, token: str, project: str, n_writers: int) -> fl
         client = stage.connect()
         path = open_run(client, stage)
         bodies = make_bodies(str(uuid.uuid4()), 400, 1, 10)
+        requests = [client.write_request("POST", path, body) for body in bodies]
         ready.wait()
         go.wait()
-        for body in bodies:
+        for request in requests:
             if time.monotonic() > until[0]:
                 return
-            client.call("POST", path, body)
+            client.exchange(request)
             counts[place] += 1
 
     threads = [threading.Thread(target=write, args=(place,)) for place in range(n_writers)]

@@ -48,7 +48,7 @@ class Statistics:
 
 def is_increasing(steps: Steps) -> bool:
     """Say whether each step is higher than the one before it."""
-    return bool(np.all(steps[1:] > steps[:-1]))
+    return bool((steps[1:] > steps[:-1]).all())
 
 
 def find_distinct(steps: Steps, values: Values) -> Distinct:

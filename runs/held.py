@@ -1,9 +1,26 @@
-"""What ingest holds while it writes: a writer and a run."""
+"""What ingest knows of a run: before it writes, and while it holds the run and a writer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+
+
+@dataclass
+class LoggedRun:
+    """A run to log into, as far as that takes it; the model took a tenth of a small batch.
+
+    The last three are what the batch made of them.
+    """
+
+    pk: int
+    project_id: int
+    uid: str
+    held_role: str
+    project_slug: str
+    state: str = ""
+    attempt: int = 0
+    last_step: int | None = None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from runs import store
 from runs.attempts import Choice, Start, Wish, choose_attempt, compute_limits
 from runs.blocks import find_distinct
 from runs.facts import Resolved, apply_logged, resolve
-from runs.held import LockedRun, WriterState
+from runs.held import LockedRun, LoggedRun, WriterState
 from runs.metric_names import check_quota, find_ids
 from runs.models import Outcome, Run, RunState
 from runs.packing import clamp_times, pack_points
@@ -55,10 +55,10 @@ class Change:
     last_step: int | None = None
 
 
-def accept_batch(run: Run, body: bytes) -> Answer:
+def accept_batch(run: Run | LoggedRun, body: bytes) -> Answer:
     """Store a batch and return {"accepted", "duplicates", "overwritten", "last_seq"}.
 
-    `body` is the decompressed request; `run` needs its id, project and uid only.
+    `body` is the decompressed request.
     """
     batch = read_batch(body)
     metric_ids = find_ids(run.project_id, run.pk, batch.names)
@@ -70,7 +70,9 @@ def digest_body(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()
 
 
-def store_batch(run: Run, batch: Batch, metric_ids: Mapping[str, int], digest: bytes) -> Answer:
+def store_batch(
+    run: Run | LoggedRun, batch: Batch, metric_ids: Mapping[str, int], digest: bytes
+) -> Answer:
     """Store a batch that was read; a key that was there before changes nothing."""
     try:
         with transaction.atomic():
@@ -79,7 +81,7 @@ def store_batch(run: Run, batch: Batch, metric_ids: Mapping[str, int], digest: b
         return _answer_known(run, batch, digest)
 
 
-def _answer_known(run: Run, batch: Batch, digest: bytes) -> Answer:
+def _answer_known(run: Run | LoggedRun, batch: Batch, digest: bytes) -> Answer:
     """Answer for a key that was there before: the same body is a replay, another one an error."""
     stored, last_seq = store.find_digest(_key_of(run, batch))
     if stored not in (None, digest):
@@ -93,7 +95,7 @@ def _answer_known(run: Run, batch: Batch, digest: bytes) -> Answer:
     }
 
 
-def _key_of(run: Run, batch: Batch) -> dict[str, object]:
+def _key_of(run: Run | LoggedRun, batch: Batch) -> dict[str, object]:
     return {"run": run.pk, "writer": batch.writer, "seq": batch.seq}
 
 
@@ -101,7 +103,7 @@ class Storing:
     """One batch on its way in; the methods are the steps of the transaction."""
 
     def __init__(
-        self, run: Run, batch: Batch, metric_ids: Mapping[str, int], digest: bytes
+        self, run: Run | LoggedRun, batch: Batch, metric_ids: Mapping[str, int], digest: bytes
     ) -> None:
         self.run = run
         self.batch = batch
@@ -190,7 +192,9 @@ class Storing:
                 is_late=is_late,
                 hides_from=choice.start_step if choice.hides else None,
             )
-            for name, entry in zip(columns.names, make_entries(points), strict=True):
+            is_whole = points.values is columns.values
+            entries = make_entries(points, columns.statistics if is_whole else None)
+            for name, entry in zip(columns.names, entries, strict=True):
                 merged = merge_entry(self.held.summary.get(name), entry, arrival)
                 change.summary[name] = merged.entry
                 change.is_settled = change.is_settled and merged.is_settled

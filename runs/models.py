@@ -310,8 +310,6 @@ class Batch(models.Model):
     writer = models.UUIDField()
     seq = models.BigIntegerField()
     digest = models.BinaryField(max_length=32)
-    attempt = models.IntegerField()
-    rev = models.BigIntegerField()
     n_points = models.IntegerField()
     received_at = models.DateTimeField()
 

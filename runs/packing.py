@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 
-from runs.blocks import Steps, Values, compute_statistics, is_increasing
+from runs.blocks import Steps, Values, is_increasing
 from runs.store import TIMES
 from runs.validation import Columns
 
@@ -37,8 +38,14 @@ class Packed:
 
 
 def write_array(items: Sequence[object]) -> str:
-    """Return numbers and nulls as PostgreSQL writes an array."""
-    return "{" + str(items)[1:-1].replace("None", "NULL") + "}"
+    """Return numbers and nulls as PostgreSQL writes an array.
+
+    msgspec spells 17 digits in a tenth of the time of `repr`, but knows nothing that is not finite.
+    """
+    text = msgspec.json.encode(items).decode()
+    if "null" in text:
+        text = str(items).replace("None", "NULL")
+    return "{" + text[1:-1] + "}"
 
 
 def clamp_times(columns: Sequence[Columns], now: float) -> tuple[list[Columns], bool]:
@@ -50,9 +57,10 @@ def clamp_times(columns: Sequence[Columns], now: float) -> tuple[list[Columns], 
     for column in columns:
         if column.times is None or not column.steps.size:
             continue
-        clamped = np.clip(column.times, EARLIEST_SECONDS, now + DAY_SECONDS)
-        is_clamped = is_clamped or bool((clamped != column.times).any())
-        found.append(Columns(("",), column.steps, clamped.reshape(1, -1)))
+        times, latest = column.times, now + DAY_SECONDS
+        if times.min() < EARLIEST_SECONDS or times.max() > latest:
+            times, is_clamped = np.clip(times, EARLIEST_SECONDS, latest), True
+        found.append(Columns(("",), column.steps, times.reshape(1, -1)))
     return found, is_clamped
 
 
@@ -78,7 +86,7 @@ def _join(times: Sequence[Columns]) -> Columns:
 
 
 def _pack(packed: Packed, columns: Columns, metric_ids: Sequence[int]) -> None:
-    statistics = compute_statistics(columns.values)
+    statistics = columns.statistics
     steps, rows, n_rows = columns.steps, packed.rows, len(metric_ids)
     first, size = len(packed.values) + 1, BYTES * statistics.n
     rows["metric"] += metric_ids

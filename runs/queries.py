@@ -9,6 +9,7 @@ from django.urls import reverse
 from runs import store
 from runs.doubts import lint
 from runs.facts import COLUMNS
+from runs.held import LoggedRun
 from runs.mlflow.kept import describe_doubts
 from runs.models import Run, Writer
 from scaledash.lib.jsonsafe import decode_float
@@ -56,7 +57,7 @@ def find_runs(
     return list(found.defer("host")[:MOST_AMBIGUOUS])
 
 
-def find_logged_runs(principal: Principal, uid: str, project: str | None) -> list[Run]:
+def find_logged_runs(principal: Principal, uid: str, project: str | None) -> list[LoggedRun]:
     """Return what `find_runs` does with id, project and uid only, for whoever logs batches.
 
     One statement: the ORM's work on it took as long as storing a batch, and reading config and
@@ -72,18 +73,13 @@ def name_run(uid: str, project: str | None) -> dict[str, object]:
     return {"uid": uid, "slug": project or None, "default": DEFAULT_PROJECT}
 
 
-def make_logged_runs(uid: str, rows: list[tuple]) -> list[Run]:
+def make_logged_runs(uid: str, rows: list[tuple]) -> list[LoggedRun]:
     """Return runs of an id from what the store has of them: id, project, role and slug."""
-    found = []
-    for pk, project_id, role, slug in rows:
-        run = Run.from_db("default", ("id", "project_id", "uid"), (pk, project_id, uid))
-        run.held_role, run.project_slug = role, slug
-        found.append(run)
-    return found
+    return [LoggedRun(pk, project, uid, role, slug) for pk, project, role, slug in rows]
 
 
-def find_held_role(principal: Principal, run: Run) -> Role:
-    """Return the principal's role in the project of a run that `find_runs` gave."""
+def find_held_role(principal: Principal, run: Run | LoggedRun) -> Role:
+    """Return the principal's role in the project of a run that was found for it."""
     return bound_role(principal, Role(run.held_role))
 
 

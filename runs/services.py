@@ -19,6 +19,7 @@ from runs import store
 from runs.attempts import Choice
 from runs.facts import COLUMNS, apply_config, apply_declared, read_declared, resolve
 from runs.forks import find_fork_point, inherit_facts
+from runs.held import LoggedRun
 from runs.ingest import ENDED, ENDED_FIELDS, ENDING, end_run, find_visible_end, write_attempt
 from runs.mlflow.liveness import is_silent
 from runs.models import Run, RunState, Writer
@@ -265,7 +266,7 @@ def rewind_run(run: Run, request_id: UUID, step: int, writer: UUID | None = None
 
 
 @transaction.atomic
-def finish_run(run: Run, ending: Mapping[str, object]) -> str:
+def finish_run(run: Run | LoggedRun, ending: Mapping[str, object]) -> str:
     """End a run once the batches that its finish record names have arrived; returns its state.
 
     `ending` has state, exit_code, reason, and where the client knows them writer, last_seq and
@@ -289,11 +290,11 @@ def finish_held(held: Run, ending: Mapping[str, object], last_seq: int) -> str:
     return str(held.state)
 
 
-def find_last_seq(run: Run, writer: object) -> int:
+def find_last_seq(run: Run | LoggedRun, writer: object) -> int:
     """Return how far the batches of a writer have come without a gap."""
     if writer is None:
         return 0
-    known = Writer.objects.filter(run=run, writer=writer).values_list("last_seq", flat=True)
+    known = Writer.objects.filter(run_id=run.pk, writer=writer).values_list("last_seq", flat=True)
     return known.first() or 0
 
 

@@ -6,11 +6,11 @@ float64 values. The metric id 0 holds the wall-clock times of the steps, once fo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from uuid import UUID
 
+import msgspec
 import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
@@ -38,8 +38,8 @@ CLAIM_BATCH = Prepared(
     "claim_batch",
     f"""
 WITH claimed AS (
-  INSERT INTO runs_batch (run_id, writer, seq, digest, attempt, rev, n_points, received_at)
-  VALUES (%(run)s::bigint, %(writer)s::uuid, %(seq)s::bigint, %(digest)s::bytea, 0, 0,
+  INSERT INTO runs_batch (run_id, writer, seq, digest, n_points, received_at)
+  VALUES (%(run)s::bigint, %(writer)s::uuid, %(seq)s::bigint, %(digest)s::bytea,
           %(n_points)s::int, clock_timestamp())
   ON CONFLICT DO NOTHING RETURNING run_id, writer, seq
 ), writer AS (
@@ -157,17 +157,13 @@ FROM unnest(%(metric)s::bigint[], %(n)s::int[], %(first_step)s::bigint[], %(end_
   AS t(metric, n, first_step, last_step, step_at, value_at, last_value, min_value, max_value,
        sum_value, n_nan, n_posinf, n_neginf)
 """
-# Primary key of batch; what was not known yet when it was claimed.
-_COMPLETE_BATCH = """
-UPDATE runs_batch SET rev = %(rev)s::bigint, attempt = %(attempt_of_points)s::int
-WHERE run_id = %(run)s::bigint AND writer = %(writer)s::uuid AND seq = %(seq)s::bigint
-"""
+# Primary key of batch.
 _ADD_BATCH = """
-INSERT INTO runs_batch (run_id, writer, seq, digest, attempt, rev, n_points, received_at)
+INSERT INTO runs_batch (run_id, writer, seq, digest, n_points, received_at)
 VALUES (%(run)s::bigint, %(writer)s::uuid, %(rev)s::bigint, %(digest)s::bytea,
-        %(attempt_of_points)s::int, %(rev)s, %(n_points)s::int, clock_timestamp())
+        %(n_points)s::int, clock_timestamp())
 """
-STORE_CLAIMED = Prepared("store_claimed", _UPDATE_RUN, _ADD_CHUNKS, _COMPLETE_BATCH)
+STORE_CLAIMED = Prepared("store_claimed", _UPDATE_RUN, _ADD_CHUNKS)
 STORE_UNCLAIMED = Prepared("store_unclaimed", _UPDATE_RUN, _ADD_CHUNKS, _ADD_BATCH)
 
 # Primary key of run.
@@ -303,7 +299,7 @@ def lock_run(run_id: int, names: Sequence[str] = ()) -> LockedRun:
 def _read_held(found: Sequence[object]) -> LockedRun:
     row = list(found)
     for place in (5, 6, 9):
-        row[place] = json.loads(row[place]) if isinstance(row[place], str) else row[place]
+        row[place] = msgspec.json.decode(row[place]) if isinstance(row[place], str) else row[place]
     return LockedRun(*row)
 
 

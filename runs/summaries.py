@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,8 +35,7 @@ class Arrival:
     hides_from: int | None = None
 
 
-@dataclass(frozen=True)
-class Merged:
+class Merged(NamedTuple):
     """An entry after a batch; `repeated` and `overwritten` are what this batch adds."""
 
     entry: Entry
@@ -44,9 +44,9 @@ class Merged:
     overwritten: int
 
 
-def make_entries(points: Distinct) -> Iterator[Entry]:
-    """Return the entry of each metric, of all its visible points."""
-    statistics = compute_statistics(points.values)
+def make_entries(points: Distinct, statistics: Statistics | None = None) -> Iterator[Entry]:
+    """Return the entry of each metric, of all its visible points, whose statistics may be known."""
+    statistics = statistics or compute_statistics(points.values)
     last_step, n = int(points.steps[-1]), statistics.n
     lows, highs = statistics.minimum.tolist(), statistics.maximum.tolist()
     n_finite = statistics.count_finite()
@@ -103,12 +103,11 @@ def _join(old: Mapping[str, object], new: Entry) -> Entry:
     """Join an entry with that of later steps."""
     entry = {**old, "last": new["last"], "last_step": new["last_step"]}
     entry["count"] = _count(old, "count") + _count(new, "count")
-    for name, choose in (("min", min), ("max", max)):
-        known, found = old.get(name), new[name]
-        if known is None or found is None:
-            entry[name] = found if known is None else known
-        else:
-            entry[name] = choose(known, found)
+    low, high = old.get("min"), old.get("max")
+    if low is None or high is None:
+        entry |= {"min": new["min"], "max": new["max"]}
+    elif new["min"] is not None:
+        entry |= {"min": min(low, new["min"]), "max": max(high, new["max"])}
     for name in ("repeated", "overwritten"):
         if name in new:
             entry[name] = _count(old, name) + _count(new, name)

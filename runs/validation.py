@@ -12,13 +12,13 @@ import unicodedata
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 
 import msgspec
 import numpy as np
 
-from runs.blocks import Steps, Values
+from runs.blocks import Statistics, Steps, Values, compute_statistics, is_increasing
 from runs.models import NAME_LENGTH
 from scaledash.lib.jsonsafe import NON_FINITE
 from teams.api.bodies import decode_json, escape_pointer, find_out_of_range, malformed
@@ -46,6 +46,16 @@ class Columns:
     steps: Steps
     values: Values
     times: Values | None = None
+
+    @cached_property
+    def is_increasing(self) -> bool:
+        """Say whether each step is higher than the one before it."""
+        return is_increasing(self.steps)
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Return what the series come to, once for summary and store."""
+        return compute_statistics(self.values)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import UnsupportedMediaType
@@ -11,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from runs.filters import BadFilter
+from runs.held import LoggedRun
 from runs.models import Run
 from runs.queries import find_held_role, find_logged_runs, find_runs, make_logged_runs
 from runs.services import Refused
@@ -23,9 +25,8 @@ from teams.services import Refused as TeamsRefused
 PROJECT = OpenApiParameter(
     "project", str, description="Slug of the project; needed where several have a run of this id."
 )
-
-
 JSON = "application/json"
+AnyRun = TypeVar("AnyRun", Run, LoggedRun)
 
 
 def read_raw(request: Request, max_bytes: int) -> bytes:
@@ -47,8 +48,8 @@ class RunView(ApiView):
         slug = self.request.query_params.get("project")
         return self._choose_run(find_runs(self.principal, uid, slug, with_deleted), uid, role)
 
-    def get_logged_run(self, uid: str) -> Run:
-        """Return a run to log into, with id, project and uid only."""
+    def get_logged_run(self, uid: str) -> LoggedRun:
+        """Return a run to log into."""
         if self.logged_rows is None:
             slug = self.request.query_params.get("project")
             found = find_logged_runs(self.principal, uid, slug)
@@ -56,7 +57,7 @@ class RunView(ApiView):
             found = make_logged_runs(uid, self.logged_rows)
         return self._choose_run(found, uid, Role.EDITOR)
 
-    def _choose_run(self, found: list[Run], uid: str, role: Role) -> Run:
+    def _choose_run(self, found: Sequence[AnyRun], uid: str, role: Role) -> AnyRun:
         if not found:
             raise not_found(f"run {uid[:64]!r}")
         if len(found) > 1:

@@ -15,7 +15,7 @@ import msgspec
 from django.db import transaction
 
 from runs import store
-from runs.held import LockedRun, WriterState
+from runs.held import LockedRun, LoggedRun, WriterState
 from runs.ingest import Known, Storing
 from runs.metric_names import check_quota, find_ids
 from runs.mlflow import kept
@@ -27,7 +27,7 @@ from runs.validation import Batch
 from teams.api.errors import not_found
 
 
-def accept_points(run: Run, points: Sequence[Point], body: object) -> None:
+def accept_points(run: Run | LoggedRun, points: Sequence[Point], body: object) -> None:
     """Store the points of a request; one that was there before changes nothing."""
     if not points:
         return
@@ -50,7 +50,7 @@ class MlflowStoring(Storing):
 
     def __init__(
         self,
-        run: Run,
+        run: Run | LoggedRun,
         batch: Batch,
         metric_ids: Mapping[str, int],
         digest: bytes,

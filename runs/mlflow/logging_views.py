@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from runs.api.base import answer_refusals
+from runs.held import LoggedRun
 from runs.metric_names import find_ids
 from runs.mlflow import kept, life
 from runs.mlflow.base import MlflowView
@@ -36,8 +37,8 @@ class LoggingView(MlflowView):
 
     scopes = {"POST": Scope.WRITE}
 
-    def find_run(self) -> Run:
-        """Return the run to log into, with id, project and uid only."""
+    def find_run(self) -> LoggedRun:
+        """Return the run to log into."""
         return self.get_logged_run(self.fields.read_run_id())
 
 
@@ -105,7 +106,7 @@ class DeleteTag(LoggingView):
         return Response({})
 
 
-def describe(run: Run, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+def describe(run: LoggedRun, params: Mapping[str, str], tags: Mapping[str, str]) -> None:
     """Store params and tags of a run."""
     if not params and not tags:
         return
@@ -118,7 +119,7 @@ def describe(run: Run, params: Mapping[str, str], tags: Mapping[str, str]) -> No
         life.set_parent(held, dict(tags))
 
 
-def lock(run: Run) -> Run:
+def lock(run: LoggedRun) -> Run:
     """Return the whole run, locked."""
     return Run.objects.select_for_update(of=("self",), no_key=True).get(pk=run.pk)
 
