@@ -110,7 +110,8 @@ def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> Ite
     yield _write_lines([[guard_cell(name) for name in columns]])
     lines: list[list[Cell]] = []
     for row in rows:
-        lines.append([guard_cell(row[name]) for name in columns])
+        cells = map(row.get, columns)  # mostly none, where configs differ
+        lines.append([cell if cell is None else guard_cell(cell) for cell in cells])
         if len(lines) == RUNS_AT_ONCE:
             yield _write_lines(lines)
             lines = []

@@ -77,6 +77,7 @@ class FilterForm {
       return undefined;
     }
     this.say("");
+    document.querySelector("#runs .table-scroll")?.scrollTo(0, 0);
     return visit({ ...wish, p: null, open: null });
   }
 

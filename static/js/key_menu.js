@@ -4,7 +4,7 @@ import { readFields } from "./fields.js";
 import { readState, visit } from "./state.js";
 
 const MAX_FOUND = 20;
-const KINDS = { cols: ["config", "metric", "number", "text"], by: ["config", "text"] };
+const KINDS = { cols: ["config", "metric", "number", "text", "time"], by: ["config", "text"] };
 const EXCEPT = "!";
 const MOVES = { "-1": "up", 1: "down" };
 

@@ -24,7 +24,7 @@ async function refresh(isAsked) {
     main.querySelector("[data-failed]")?.remove();
   } catch (error) {
     /* Without an answer the pill says so; the old content stays. */
-    if (isAsked && error.status) sayFailed(main, error);
+    if (isAsked && error.status) sayFailed(error, () => refresh(true));
   }
   isReading = false;
   const { isAsked: isAskedNext } = following ?? {};
@@ -35,12 +35,14 @@ async function refresh(isAsked) {
   }
 }
 
-function sayFailed(main, error) {
+/** Say above the data why something was not read, with a button that tries again. */
+export function sayFailed(error, retry) {
+  const main = document.querySelector("main");
   const note = main.querySelector("[data-failed]") ?? document.createElement("p");
   Object.assign(note, { className: "notice bad", role: "alert" });
   note.dataset.failed = "";
   offerRetry(note, error);
-  note.querySelector("button").addEventListener("click", () => refresh(true));
+  note.querySelector("button").addEventListener("click", retry);
   main.querySelector("[data-live]").before(note);
 }
 

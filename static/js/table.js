@@ -1,5 +1,7 @@
 /* The runs table: selection kept in the URL, rows by j and k, x to select. */
-import { parse, readState, visit, writeState } from "./state.js";
+import { get } from "./http.js";
+import { sayFailed } from "./live.js";
+import { format, parse, readState, visit, writeState } from "./state.js";
 
 const MAX_COMPARED = 20;
 const MAX_DRAWN = 100;
@@ -10,6 +12,7 @@ class SelectableTable {
     this.form = form;
     this.bar = form.querySelector("[data-selection-bar]");
     this.chosen = new Set(readState().sel ?? []);
+    this.members = new Map(); /* ids of the runs of groups that were chosen */
     form.addEventListener("click", ({ shiftKey }) => {
       this.isRange = shiftKey; /* a click comes before the change that it makes */
     });
@@ -37,6 +40,7 @@ class SelectableTable {
   }
 
   onChange({ target }) {
+    if (target.dataset.selectGroup) this.chooseGroup(target);
     const isAll = target.matches("[data-select-all]");
     if (target.name !== "run" && !isAll) return;
     if (isAll && this.boxes.length === 0) { /* groups, none of them open */
@@ -62,6 +66,27 @@ class SelectableTable {
     return boxes.slice(Math.min(...ends), Math.max(...ends) + 1);
   }
 
+  /** The runs of a closed group are not on the page: its twin names them. */
+  async chooseGroup({ checked, dataset }) {
+    const id = dataset.selectGroup;
+    const url = `${location.pathname}.json${format({ ...readState(), open: [id] })}`;
+    try {
+      const { body } = await get(url);
+      const { runs } = body.groups.find((group) => group.id === id) ?? { runs: [] };
+      this.members.set(id, runs.map((run) => run.uid));
+    } catch (error) {
+      this.show();
+      sayFailed(error, () => document.dispatchEvent(new CustomEvent("refresh")));
+      return;
+    }
+    const chosen = new Set(this.isEvery ? [] : this.chosen);
+    for (const uid of this.members.get(id)) {
+      if (checked) chosen.add(uid);
+      else chosen.delete(uid);
+    }
+    this.choose(chosen);
+  }
+
   choose(uids) {
     this.chosen = new Set(uids);
     writeState({ sel: [...this.chosen] });
@@ -71,6 +96,11 @@ class SelectableTable {
   show() {
     for (const box of this.boxes) {
       box.checked = this.isEvery || this.chosen.has(box.value);
+      box.closest("tr").dataset.selected = String(box.checked);
+    }
+    for (const box of this.form.querySelectorAll("[data-select-group]")) {
+      const members = this.members.get(box.dataset.selectGroup);
+      box.checked = this.isEvery || Boolean(members?.every((uid) => this.chosen.has(uid)));
       box.closest("tr").dataset.selected = String(box.checked);
     }
     const isWhole = this.boxes.length > 0 && this.boxes.every((box) => box.checked);

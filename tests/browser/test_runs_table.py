@@ -164,6 +164,16 @@ def test_columns_are_found_and_moved_by_keys(open_page: OpenPage) -> None:
 
 
 @pytest.mark.usefixtures("sweep")
+def test_menus_open_within_the_screen_of_a_telephone(open_page: OpenPage) -> None:
+    page = open_page("/p/tiny/runs", width=360)
+    for menu in ("[data-key-menu=cols]", "[data-key-menu=by]", "[data-views]"):
+        page.click(f"{menu} summary")
+        box = page.locator(f"{menu} .menu-body").bounding_box()
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= 360, menu
+        page.keyboard.press("Escape")
+
+
+@pytest.mark.usefixtures("sweep")
 def test_a_view_that_the_server_refuses_says_so_and_comes_by_retry(open_page: OpenPage) -> None:
     page = open_page("/p/tiny/runs")
     page.route("**/runs?s=*", lambda route: route.fulfill(status=503))
@@ -243,8 +253,14 @@ def test_groups_open_in_place_and_stay_open_on_a_reload(open_page: OpenPage) -> 
 
 
 @pytest.mark.usefixtures("sweep")
-def test_all_runs_of_closed_groups_are_chosen_at_once(open_page: OpenPage) -> None:
+def test_closed_groups_are_chosen_one_by_one_or_all_at_once(open_page: OpenPage) -> None:
     page = open_page("/p/tiny/runs?by=config.optimizer")
+    page.press("body", "j")
+    page.keyboard.press("x")
+    expect(page.locator("[data-selected-count]")).to_have_text("2")
+    assert query_of(page) == {"by": "config.optimizer", "sel": "r2,r1"}
+    page.uncheck("[data-select-group] >> nth=0")
+    expect(page.locator("[data-selection-bar]")).to_be_hidden()
     page.check("[data-select-all]")
     expect(page.locator("[data-selected-count]")).to_have_text("4")
     page.uncheck("[data-select-all]")
