@@ -47,13 +47,13 @@ COMPUTE_OPTIMAL: Document = {
     "slug": "compute-optimal",
     "name": "Compute-optimal frontier",
     "description": (
-        "What to look at: in IsoFLOP, the loss against size at each budget from 1e11 to 3e12 "
+        "What to look at: in IsoFLOP, the loss against size at each budget from 10¹¹ to 3·10¹² "
         "FLOPs, with its minimum strictly inside the sizes. In Frontier, the exponent of N*(C) by "
         "three approaches side by side: they disagree, and no single interval contains that. In "
         "Parametric, the residuals: runs of few steps are limited by optimizer steps, not by "
         "tokens, so L(N, D) leaves some percent, and cells it did not see are marked. In "
         "Forecasts, what was frozen before the largest fitted budget was loaded, then from all of "
-        "them for 1e13 FLOPs, with the scores of the runs that came later. FLOPs count the output "
+        "them for 10¹³ FLOPs, with the scores of the runs that came later. FLOPs count the output "
         "head and the full attention square; N is without embedding and head, which changes the "
         "exponent, because the head is 7 to 47% of all weights that compute here. Most cells have "
         f"their best learning rate at an edge of the two or three tried. {SCOPE}"

@@ -87,14 +87,9 @@ def _refuse_lr(view: StudyView) -> RefusalDoc | None:
     return laws[0] if laws and all(laws) else None
 
 
-def drop_absent(
-    view: StudyView, names: Iterable[str], kept: str = "", variant: str = ""
-) -> list[str]:
-    """Return tabs or figures without those for which the study has nothing; `kept` stays.
-
-    Where no law of compute can be fitted to anything, the coverage stands in the figures' place.
-    """
-    absent = {*_find_absent_instability(view)}
+def drop_absent_tabs(view: StudyView, names: Iterable[str], kept: str) -> list[str]:
+    """Return tabs without those for which the study has nothing; `kept` stays."""
+    absent = set()
     compute: Mapping[str, Any] = view.compute or {}
     compared = compute.get("variants" if LADDERS in view.off else "ladders", [])
     if len(compared) < 2:
@@ -105,6 +100,15 @@ def drop_absent(
         absent.add("critical")
     if not list_curves(view):
         absent.add("sigmoid")
+    return [name for name in names if name not in absent or name == kept]
+
+
+def drop_absent_figures(view: StudyView, names: Iterable[str], variant: str = "") -> list[str]:
+    """Return figures without those for which the study has nothing.
+
+    Where no law of compute can be fitted to anything, the coverage stands in the figures' place.
+    """
+    absent = {*_find_absent_instability(view)}
     if len(list_sweeps(view.rows.rows)) < 2:
         absent.add("lr_panels")
     if not list_cells(view):
@@ -113,7 +117,7 @@ def drop_absent(
         absent |= {"overtraining", "overtraining_residuals"}
     if view.compute and view.compute["refusal"]:
         absent |= set(COMPUTE_FIGURES)
-    return [name for name in names if name not in absent or name == kept]
+    return [name for name in names if name not in absent]
 
 
 def _find_absent_instability(view: StudyView) -> Iterator[str]:

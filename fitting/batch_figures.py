@@ -104,7 +104,7 @@ def _caption(view: StudyView, options: Options) -> str:
     said = f" {str(row['remark'])[:1].upper()}{str(row['remark'])[1:]}." if row["remark"] else ""
     return (
         f"{row['name']}: {row['n_runs']} runs, {row['n_near']} within 2 % of the best. Contours: "
-        "the fitted loss above its minimum, in percent; blank beyond 2.5 %. Cross: the best run; "
+        "the fitted loss above its minimum, in percent; blank beyond 2 %. Cross: the best run; "
         f"star: the minimum of the quadratic with its 95 % intervals.{said}"
     )
 

@@ -59,8 +59,16 @@ def refuse(slug: str, view: StudyView, options: Options, drawn: Figure) -> Refus
         return None
     if view.compute["refusal"]:
         return view.compute["refusal"]
-    shown = find_enveloped(view, options) if slug == ENVELOPE else find_shown(view, options)
-    return find_refusal_of(shown, slug)
+    enveloped = find_enveloped(view, options) if slug == ENVELOPE else None
+    return find_refusal_of(enveloped or find_shown(view, options), slug)
+
+
+def refuse_pane(view: StudyView, options: Options, drawn: Figure) -> RefusalDoc | None:
+    """Return why no approach splits a budget; None where one does: its line is drawn."""
+    shown = find_shown(view, options)
+    if shown is not None and shown["frontiers"]:
+        return None
+    return refuse(ISOFLOP, view, options, drawn)
 
 
 def _of_variant(
@@ -74,7 +82,7 @@ def _draw_isoflop(view: StudyView, options: Options) -> Figure:
 
 
 def _caption_isoflop(view: StudyView, options: Options) -> str:
-    loss = f"{view.rows.loss_metric or 'loss'}, {ESTIMATORS[view.study.estimator]}"
+    loss = f"{view.rows.logged_loss or 'loss'}, {ESTIMATORS[view.study.estimator]}"
     return tables.caption_isoflop(find_shown(view, options), loss)
 
 
@@ -128,7 +136,7 @@ def _make_pane(name: str) -> Plot:
         tabulate,
         _of_variant(tables.describe_laws),
         count_compute,
-        partial(refuse, ISOFLOP),
+        refuse_pane,
     )
 
 

@@ -203,7 +203,8 @@ def describe_definition(view: StudyView) -> list[dict[str, object]]:
     }
     loss: dict[str, object] = {
         "label": "Loss",
-        "value": rows.loss_metric,
+        "value": rows.logged_loss,
+        "title": f"Read as {rows.loss_metric}" if rows.logged_loss != rows.loss_metric else "",
         "note": ESTIMATOR_TEXTS[Estimator(study.estimator)],
         "is_code": True,
     }

@@ -54,8 +54,14 @@ def build_figure(name: str, view: StudyView, options: Mapping[str, str], rev: st
         "table": plot.tabulate(view, options),
         "counts": {**plot.count(view), **_counts_of(drawn)},
         "law": plot.law(view, options),
-        "refusal": refusal,
+        "refusal": refusal and polish_refusal(refusal),
     }
+
+
+def polish_refusal(refusal: RefusalDoc) -> RefusalDoc:
+    """Return a refusal with its sentences as a page writes them."""
+    words = {key: polish(refusal[key]) for key in ("sentence", "cure")}
+    return {"code": refusal["code"], "sentence": words["sentence"], "cure": words["cure"]}
 
 
 def _counts_of(drawn: Figure) -> Figure:

@@ -166,6 +166,12 @@ class StudyRows:
         """Return the rows that are not excluded."""
         return [row for row in self.rows if not row.excluded]
 
+    @property
+    def logged_loss(self) -> str:
+        """Return the names under which the runs logged the loss, the commonest first."""
+        names = Counter(row.loss_metric for row in self.rows if row.loss_metric)
+        return ", ".join(name for name, _ in names.most_common()) or self.loss_metric
+
 
 def read_rows(study: Study) -> StudyRows:
     """Read the study's runs with two queries, whatever their number."""

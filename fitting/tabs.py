@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fitting.absent import drop_absent
+from fitting.absent import drop_absent_figures, drop_absent_tabs
 from fitting.batch_figures import build_batch
 from fitting.comparison import build_comparison, summarise_comparison
 from fitting.comparison_figures import COMPARISON_FIGURES
@@ -213,7 +213,7 @@ def list_tabs(view: StudyView, tab: str) -> list[str]:
 
     A tab whose analysis is switched off stays where the analysis had something to show.
     """
-    return drop_absent(view.last or view, TABS, tab)
+    return drop_absent_tabs(view.last or view, TABS, tab)
 
 
 def list_figures(view: StudyView, tab: str, variant: str = "") -> list[str]:
@@ -221,7 +221,7 @@ def list_figures(view: StudyView, tab: str, variant: str = "") -> list[str]:
     if tab not in TABS:
         return []
     analysis = TABS[tab].analysis
-    shown = drop_absent(view, TABS[tab].figures, variant=variant)
+    shown = drop_absent_figures(view, TABS[tab].figures, variant)
     if is_tab_off(view, tab) and TABS[tab].parts:
         return []
     return [name for name in shown if ANALYSIS_OF.get(name, analysis) not in view.off]
@@ -231,7 +231,7 @@ def list_analyses(view: StudyView, tab: str) -> list[str]:
     """Return the analyses behind a tab, those of single figures only where these are shown."""
     if tab not in TABS or not TABS[tab].analysis:
         return []
-    shown = drop_absent(view.last or view, TABS[tab].figures)
+    shown = drop_absent_figures(view.last or view, TABS[tab].figures)
     more = [name for figure, name in ANALYSIS_OF.items() if figure in shown or name in view.off]
     return [TABS[tab].analysis, *TABS[tab].parts, *(more if tab == FIRST else ())]
 
@@ -244,8 +244,10 @@ def is_tab_off(view: StudyView, tab: str) -> bool:
     return TABS[tab].analysis in view.off or (len(parts) == 1 and parts[0] in view.off)
 
 
-def find_analysis(tab: str) -> str:
-    """Return the analysis whose versions a tab can show."""
+def find_analysis(tab: str, law: str = "") -> str:
+    """Return the analysis whose versions a tab can show; `law` names that of one of its figures."""
+    if tab in TABS and law in [ANALYSIS_OF.get(name) for name in TABS[tab].figures]:
+        return law
     return TABS[tab].analysis or LR_SWEEP if tab in TABS else LR_SWEEP
 
 

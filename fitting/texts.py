@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from fitting.plots import frame
 from scaledash.lib.jsonsafe import decode_float
-from scaledash.lib.units import format_quantity
+from scaledash.lib.units import format_flops, format_quantity
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
@@ -63,7 +63,11 @@ def is_refusal(part: object) -> bool:
     return isinstance(part, Mapping) and "code" in part and "sentence" in part
 
 
-LONG_NUMBER = re.compile(r"(?<![\w.])(\d(?:\.\d+)?e\+\d+)(x?)")  # 5.91e+05, 6.34e+03x
+# 5.91e+05, 6.34e+03x, budget 1e+12, C = 1e+12, 1e+12 FLOPs, 1e+11 to 1e+12 FLOPs
+LONG_NUMBER = re.compile(
+    r"(?P<compute>\bbudget |\bC = )?(?<![\w.])(?P<number>\d(?:\.\d+)?e\+\d+)(?P<times>x?)"
+    r"(?P<flops>(?= FLOPs| to \S+ FLOPs))?"
+)
 IDENTIFIER = re.compile(
     r"\S*[_=.^/]\S*|.\b"
 )  # n_tokens, qk_norm=ln, a*: no word to begin in upper case
@@ -77,5 +81,8 @@ def polish(text: object) -> str:
 
 
 def _write_long(match: re.Match[str]) -> str:
-    number, times = float(match[1]), match[2]
-    return f"{number:,.0f}x" if times else format_quantity(number)
+    number, compute = float(match["number"]), match["compute"]
+    if match["times"]:
+        return f"{number:,.0f}x"
+    is_compute = compute or match["flops"] is not None
+    return f"{compute or ''}{(format_flops if is_compute else format_quantity)(number)}"

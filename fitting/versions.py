@@ -17,6 +17,7 @@ from fitting.queries import (
     COMPUTE_OPTIMAL,
     CRITICAL_BATCH,
     INSTABILITY,
+    LR_BATCH,
     LR_SCHEDULE,
     LR_SWEEP,
     MEMBERS,
@@ -29,6 +30,7 @@ from fitting.queries import (
 )
 from fitting.results import as_refusal
 from fitting.rows import StudyRow
+from fitting.tabs import ANALYSIS_OF, find_figure_analysis
 from fitting.texts import format_number
 from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.units import format_quantity
@@ -36,6 +38,7 @@ from scaledash.lib.units import format_quantity
 # analysis -> the tab at which its versions are looked at
 TABS = {
     LR_SWEEP: "lr",
+    LR_BATCH: "lr",
     COMPUTE_OPTIMAL: "isoflop",
     LR_SCHEDULE: "schedule",
     CRITICAL_BATCH: "critical",
@@ -99,6 +102,7 @@ def _describe(fit: Fit, before: Fit | None, names: Mapping[str, str]) -> dict[st
         "version": fit.version,
         "kind": fit.kind,
         "tab": TABS[fit.analysis],
+        "law": fit.analysis if fit.analysis in ANALYSIS_OF.values() else "",
         "created_at": fit.created_at,
         "data_at": fit.data_at,
         "lag_seconds": fit.lag_seconds,
@@ -230,8 +234,20 @@ def _list_critical(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name.strip(), format_number(lowest["derived"]["B_crit"]["value"])
 
 
+def _list_batches(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield LR* and B* of each cell as text."""
+    for variant in result.get("variants", []):
+        for cell in variant["cells"]:
+            if not as_refusal(cell["refusal"]):
+                size, tokens = (format_quantity(cell[key]) for key in ("n_params", "n_tokens"))
+                name = f"at N = {size}, D = {tokens} {variant['variant']}".strip()
+                yield f"LR* {name}", format_number(cell["lr"]["value"])
+                yield f"B* {name}", format_quantity(decode_float(cell["batch"]["value"]))
+
+
 RESULT_TEXTS = {
     LR_SWEEP: _list_sweep,
+    LR_BATCH: _list_batches,
     COMPUTE_OPTIMAL: _list_compute,
     CRITICAL_BATCH: _list_critical,
     RL_SIGMOID: _list_scores,
@@ -239,18 +255,18 @@ RESULT_TEXTS = {
 }
 
 
-def add_history(page: dict[str, Any], is_pinned: bool) -> dict[str, Any]:
-    """Return what the page of a study needs with the tab of its history, and figures that keep
-    to the version that the address names.
+def add_history(page: dict[str, Any], pinned: str) -> dict[str, Any]:
+    """Return what the page of a study needs with the tab of its history, and figures of the
+    analysis `pinned` that keep to the version that the address names.
     """
     tab = {"key": "history", "label": "History", "count": None}
     url = f"{page['study_url']}?tab=history"
-    figures = page["figures"]
-    if is_pinned:
-        keys = [f"{figure['option_keys']} version".strip() for figure in figures]
-        figures = [
-            {**figure, "option_keys": key} for figure, key in zip(figures, keys, strict=True)
-        ]
+    figures = [
+        {**figure, "option_keys": f"{figure['option_keys']} version".strip()}
+        if pinned and find_figure_analysis(figure["name"]) == pinned
+        else figure
+        for figure in page["figures"]
+    ]
     return {**page, "figures": figures, "tabs": [*page["tabs"], {**tab, "url": url}]}
 
 

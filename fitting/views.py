@@ -141,12 +141,12 @@ def show_study(request: HttpRequest, slug: str, study_slug: str) -> HttpResponse
     rev = read_revision(study)["rev"]
     view = view_study(study)
     tab = _find_tab(request, view)
-    analysis = tabs.find_analysis(tab)
+    analysis = tabs.find_analysis(tab, request.GET.get("law", ""))
     view = _pin(request, view, analysis)
     document = contexts.build_study(view, tab, request.GET.dict())
     page = contexts.build_study_page(view, document, tab, request.GET.urlencode())
     context = {
-        **add_history(page, is_pinned=view.progress.is_pinned),
+        **add_history(page, analysis if view.progress.is_pinned else ""),
         "project": project,
         "section": "studies",
         "crumbs": _study_crumbs(project, study),
@@ -168,7 +168,7 @@ def read_study_page(request: HttpRequest, slug: str, study_slug: str) -> HttpRes
     study = _get_study(request, get_project(request, slug), study_slug)
     view = view_study(study)
     tab = _find_tab(request, view)
-    view = _pin(request, view, tabs.find_analysis(tab))
+    view = _pin(request, view, tabs.find_analysis(tab, request.GET.get("law", "")))
     return answer_json(contexts.build_study(view, tab, request.GET.dict()))
 
 

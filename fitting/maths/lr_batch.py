@@ -16,7 +16,7 @@ from fitting.maths.laws.step_law_surface import (
     fit_cell,
     select_cell,
 )
-from fitting.maths.records import BoolArray, FloatArray, IntArray, Record, Refusal
+from fitting.maths.records import FloatArray, IntArray, Record, Refusal
 from fitting.maths.registry import get_law
 from fitting.maths.results import Fit
 from fitting.maths.rows import Rows, Settings
@@ -81,8 +81,8 @@ class BatchCell(Record):
     lr, batch : vertex of the quadratic with interval; None where it has no minimum inside the runs
     refusal : why there is no vertex
     grid_lr, grid_batch : ndarrays, shape (k,), axes of the surface
-    surface : ndarray, shape (k, k), rows by batch: fitted loss over its minimum, minus 1; NaN
-        beyond the 2 % to which it was fitted
+    surface : ndarray, shape (k, k), rows by batch: fitted loss over its minimum, minus 1; to be
+        believed up to the 2 % to which it was fitted; NaN where there is no vertex
     """
 
     n_params: float
@@ -271,7 +271,7 @@ def _draw_surface(
     grids: tuple[FloatArray, FloatArray],
     vertex: tuple[Estimate, Estimate],
 ) -> FloatArray:
-    """Return the fitted loss over its minimum, minus 1, blank beyond the fitted threshold."""
+    """Return the fitted loss over its minimum, minus 1."""
     c, centre = fit_cell(rows, near, np.ones((1, near.size)))
 
     def evaluate(log_lr: FloatArray, log_batch: FloatArray) -> FloatArray:
@@ -282,9 +282,8 @@ def _draw_surface(
 
     x, y = np.meshgrid(np.log(grids[0]), np.log(grids[1]))
     least = evaluate(np.log(np.array(vertex[0].value)), np.log(np.array(vertex[1].value)))
-    above = evaluate(x, y) / least - 1.0
-    inside: BoolArray = above <= 1.25 * NEAR
-    return np.where(inside, above, np.nan)
+    above: FloatArray = evaluate(x, y) / least - 1.0
+    return above
 
 
 def _refuse(table: BatchTable) -> Refusal:

@@ -23,7 +23,6 @@ from fitting.plots.frame import (
     make_legend,
     make_whiskers,
     pad_log,
-    write_power,
 )
 from fitting.plots.lines import Line, LineStyle, draw_line
 from fitting.results import read_ends
@@ -119,7 +118,7 @@ def draw_allocation(
     data += [draw_reference(reference, pane, flops) for reference in references]
     values = [y for trace in data if trace["mode"] != "none" for y in trace["y"]]
     layout = make_layout(
-        log_axis("Compute C, FLOPs", *pad_log(flops[0], flops[-1], 0.03, 0.02), write_power),
+        log_axis("Compute C, FLOPs", *pad_log(flops[0], flops[-1], 0.03, 0.02), format_flops),
         log_axis(pane.axis, *pad_log(min(values), max(values), 0.06, 0.06), format_quantity),
         name,
         [label_reference(reference, pane, flops[-1]) for reference in references],

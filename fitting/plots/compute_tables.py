@@ -24,9 +24,11 @@ from fitting.plots.surface import is_fitted, measure_rmse, predict
 from fitting.results import as_refusal
 from fitting.texts import format_exponent, format_interval, format_number
 from scaledash.lib.jsonsafe import decode_float
+from scaledash.lib.units import format_flops
 
 Table = dict[str, object]
 Variant = ComputeVariantDoc | None
+MOST_NAMED = 4
 NO_TABLE: Table = {"columns": [], "rows": []}
 
 
@@ -37,11 +39,13 @@ def caption_isoflop(variant: Variant, loss: str) -> str:
     profiles = variant["profiles"]
     used = sum(profile["used"] for profile in profiles)
     reasons = [
-        f"{_write(profile['flops'])}: {profile['reason']}"
+        f"{format_flops(profile['flops'])}: {profile['reason']}"
         for profile in profiles
         if not profile["used"]
     ]
-    hollow = f" Hollow, not in the law: {'; '.join(reasons[:4])}." if reasons else ""
+    left = f"; and {len(reasons) - MOST_NAMED} more" if len(reasons) > MOST_NAMED else ""
+    named = "; ".join(reasons[:MOST_NAMED])
+    hollow = f" Hollow, not in the law: {named}{left}." if reasons else ""
     return (
         f"{used} of {len(profiles)} budgets have a minimum inside their sizes. Final loss: {loss}; "
         "each mark is the best learning rate of its size, small grey marks are the others. "
@@ -107,8 +111,8 @@ def caption_envelope(variant: Variant, as_of: str) -> str:
     hollow = f" {counted}; hollow where the smallest or largest size wins." if counted else ""
     return (
         "Grey: every run's loss against the compute it had spent. Thick: the least loss at each "
-        f"compute, broken where the leading run ends.{hollow} A curve is a fair run of its length "
-        f"only where its learning-rate schedule ends with it.{as_of}"
+        f"compute, broken where the leading run ends or a better one begins.{hollow} A curve is a "
+        f"fair run of its length only where its learning-rate schedule ends with it.{as_of}"
     )
 
 
@@ -122,7 +126,8 @@ def caption_overtraining(variant: Variant) -> str:
         f"L = E + (a M^η + b M^-η) C^-η with M = D/N: {fit['n_params']} parameters on {fit['n']} "
         "points. One line a multiplier, parallel in the reducible loss, dashed beyond the largest "
         "run; colour: tokens per parameter. Diamonds: withheld runs where the law without them "
-        f"puts them. Held out: {describe_held_out(fit)}."
+        "puts them; labels: the worst error at each of the largest computes. Held out: "
+        f"{describe_held_out(fit)}."
     )
 
 
@@ -158,10 +163,6 @@ def _warn(variant: ComputeVariantDoc) -> str:
 
 def _join(names: list[str]) -> str:
     return "; ".join(names) if names else "No approach could be fitted"
-
-
-def _write(flops: float) -> str:
-    return format_number(flops).replace("e+", "e")
 
 
 def tabulate_profiles(variant: Variant) -> Table:

@@ -24,7 +24,6 @@ from fitting.plots.frame import (
     make_layout,
     pad_log,
     plot_text,
-    write_power,
 )
 from fitting.plots.frontier import mark_edge
 from fitting.plots.lines import Line, LineStyle, draw_line
@@ -65,7 +64,7 @@ def draw_crossover(
     edge = max(cell["flops"] for ladder in shown for cell in ladder["cells"])
     crossing = find_crossing(pair)
     layout = make_layout(
-        log_axis("Compute C, FLOPs", *pad_log(min(flops), max(flops), 0.03, 0.02), write_power),
+        log_axis("Compute C, FLOPs", *pad_log(min(flops), max(flops), 0.03, 0.02), format_flops),
         log_axis("Best loss, nats per token", *pad_log(min(losses), max(losses), 0.08, 0.06)),
         "crossover",
         annotations=[label_crossing(crossing)] if crossing else [],
@@ -275,7 +274,7 @@ def draw_gain(pair: Doc | None, place: int, name: str) -> dict[str, object]:
     bottom = max(min(ends), min(y) / 4)
     top = min(max(ends), max(y) * 4)
     layout = make_layout(
-        log_axis("Compute of the second, FLOPs", *pad_log(x[0], x[-1], 0.02, 0.02), write_power),
+        log_axis("Compute of the second, FLOPs", *pad_log(x[0], x[-1], 0.02, 0.02), format_flops),
         log_axis("Compute-equivalent gain", *pad_log(bottom, top, 0.08, 0.08), _write_gain),
         "gain",
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fitting.palette import ROLES
+from scaledash.lib.units import power_of_ten
 
 LEAST_HEIGHT = 430  # of the large figure, as the page keeps it
 HEAD_PX = 28
@@ -17,7 +18,6 @@ TITLE_PX, DIGIT_PX = 30, 7
 MAX_TEXT = 80
 LEAST_SPAN = 1e-9  # of an axis, relative to its values; less is a point
 MINUS = "\N{MINUS SIGN}"
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 WITHIN_DECADE = ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), (1, 1.2, 1.4, 1.7, 2, 2.5, 3, 4, 5, 6, 8))
 MIN_TICKS = 4
 Axis = dict[str, Any]  # for Plotly, whose schema the tests check
@@ -54,19 +54,6 @@ def format_aligned(value: float | None, digits: int = 3) -> str:
         return format_number(value)
     text = f"{value:#.{digits}g}"
     return format_number(value, digits) if "e" in text else text.rstrip(".").replace("-", MINUS)
-
-
-def power_of_ten(exponent: int) -> str:
-    """Write 10 to an integer power in unicode."""
-    return f"10{str(exponent).translate(SUPERSCRIPTS)}"
-
-
-def write_power(value: float) -> str:
-    """Write a positive number as a figure does: 10¹², 3·10¹²."""
-    mantissa, _, exponent = f"{value:.2e}".partition("e")
-    digits = mantissa.rstrip("0").rstrip(".")
-    power = power_of_ten(int(exponent))
-    return power if digits == "1" else f"{digits}·{power}"
 
 
 def list_ticks(

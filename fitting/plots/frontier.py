@@ -17,7 +17,6 @@ from fitting.plots.frame import (
     make_layout,
     pad_log,
     plot_text,
-    write_power,
 )
 from fitting.plots.isoflop import find_others
 from fitting.plots.lines import Line, LineStyle, draw_line
@@ -26,7 +25,7 @@ from fitting.rows import StudyRow
 from scaledash.lib.units import format_flops, format_quantity
 
 CURVE_ALPHA = 0.28
-STEP_UP = 0.004  # of the loss between neighbours of the envelope's 1,500 budgets
+STEP_UP, STEP_DOWN = 0.004, 0.03  # of the loss between neighbours of the envelope's 1,500 budgets
 EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
 RUN_HOVER = (
     "%{customdata[1]}<br>N = %{customdata[2]}, LR %{customdata[3]}<br>"
@@ -69,7 +68,7 @@ def draw_frontier(variant: ComputeVariantDoc | None, rows: Iterable[StudyRow]) -
     losses = [y for trace in data for y in trace["y"]]
     edge = max(cell["budget"] for cell in variant["cells"])
     layout = make_layout(
-        log_axis("Compute C, FLOPs", *pad_log(min(flops), max(flops), 0.03, 0.02), write_power),
+        log_axis("Compute C, FLOPs", *pad_log(min(flops), max(flops), 0.03, 0.02), format_flops),
         log_axis("Final loss, nats per token", *pad_log(min(losses), max(losses), 0.05, 0.05)),
         "frontier",
         n_legend=n_lines + 1,
@@ -198,7 +197,9 @@ def draw_envelope(
     flops = [x for curve in mine for x in curve["flops"]]
     losses = [y for curve in mine for y in curve["loss"]]
     layout = make_layout(
-        log_axis("Compute spent, FLOPs", *pad_log(min(flops), max(flops), 0.02, 0.02), write_power),
+        log_axis(
+            "Compute spent, FLOPs", *pad_log(min(flops), max(flops), 0.02, 0.02), format_flops
+        ),
         log_axis("Loss, nats per token", *pad_log(min(losses), max(losses), 0.04, 0.04)),
         "envelope",
     )
@@ -260,10 +261,11 @@ def draw_lower(table: Sequence[Mapping[str, Any]]) -> list[Trace]:
 def break_where_runs_end(
     rows: Sequence[Mapping[str, Any]],
 ) -> list[Mapping[str, Any] | None]:
-    """Put None where the least loss steps up: the leading run ended, and nothing was between."""
+    """Put None where the least loss steps: the leading run ended, or a better one began there."""
     found: list[Mapping[str, Any] | None] = []
     for before, row in zip([None, *rows], rows, strict=False):
-        if before is not None and row["loss"] > before["loss"] * (1 + STEP_UP):
+        step = row["loss"] / before["loss"] - 1 if before else 0.0
+        if step > STEP_UP or step < -STEP_DOWN:
             found.append(None)
         found.append(row)
     return found

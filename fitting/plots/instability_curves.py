@@ -27,11 +27,10 @@ from fitting.plots.frame import (
     pad_linear,
     pad_log,
     plot_text,
-    power_of_ten,
 )
 from fitting.sizes import group_sizes
 from scaledash.lib.jsonsafe import decode_float
-from scaledash.lib.units import format_quantity
+from scaledash.lib.units import format_quantity, power_of_ten
 
 Doc = Mapping[str, Any]
 Figure = dict[str, object]

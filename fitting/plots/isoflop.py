@@ -22,15 +22,14 @@ from fitting.plots.frame import (
     pad_log,
     plot_text,
     spread_labels,
-    write_power,
 )
 from fitting.results import read_ends
 from fitting.rows import StudyRow
 from fitting.texts import DASH
 from scaledash.lib.jsonsafe import decode_float
-from scaledash.lib.units import format_quantity
+from scaledash.lib.units import format_flops, format_quantity
 
-LABEL_GAP_PX = 13
+LABEL_GAP_PX, MOST_MOVED_PX = 13, 40
 ROOM_RIGHT, ROOM_LEFT = 0.12, 0.05
 CLIP_SPANS = 0.6  # untuned runs may rise this share of the tuned span above it; others are clipped
 CELL_HOVER = (
@@ -59,7 +58,7 @@ class Budget:
     @property
     def label(self) -> str:
         """Return "C = 3·10¹²"."""
-        return f"C = {write_power(self.profile['flops'])}"
+        return f"C = {format_flops(self.profile['flops'])}"
 
 
 def draw_isoflop(
@@ -279,11 +278,16 @@ def draw_vertex(budget: Budget) -> list[Trace]:
 
 
 def label_budgets(budgets: Sequence[Budget], span: tuple[float, float]) -> list[dict[str, object]]:
-    """Return the label of each budget right of its largest size, moved apart where they touch."""
+    """Return the label of each budget right of its largest size, moved apart where they touch.
+
+    Where too many crowd, every second budget has one, or every third, and always the largest.
+    """
     ends = [max(budget.cells, key=lambda cell: cell["n_params"]) for budget in budgets]
     height = LEAST_HEIGHT - MARGIN["t"] - MARGIN["b"]
-    scale = height / (span[1] - span[0])
-    wanted = [cell["loss"] * scale for cell in ends]
+    heights = [height * (cell["loss"] - span[0]) / (span[1] - span[0]) for cell in ends]
+    step = next(step for step in range(1, len(ends) + 1) if _have_room(heights, step, height))
+    first = (len(ends) - 1) % step
+    budgets, ends, wanted = budgets[first::step], ends[first::step], heights[first::step]
     places = spread_labels(wanted, LABEL_GAP_PX)
     return [
         {
@@ -302,3 +306,12 @@ def label_budgets(budgets: Sequence[Budget], span: tuple[float, float]) -> list[
         }
         for budget, cell, want, place in zip(budgets, ends, wanted, places, strict=True)
     ]
+
+
+def _have_room(heights: Sequence[float], step: int, height: float) -> bool:
+    """Say whether every `step`-th label stands within the frame and near what it names."""
+    wanted = heights[(len(heights) - 1) % step :: step]
+    places = spread_labels(wanted, LABEL_GAP_PX)
+    near = (abs(place - want) <= MOST_MOVED_PX for place, want in zip(places, wanted, strict=True))
+    is_inside = min(places) >= LABEL_GAP_PX / 2 and max(places) <= height - LABEL_GAP_PX / 2
+    return len(wanted) == 1 or (is_inside and all(near))

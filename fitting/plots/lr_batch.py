@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from fitting.compute_results import decode
-from fitting.palette import ROLES, VIRIDIS, category_tone, color_category, role_tone
+from fitting.palette import (
+    ROLES,
+    VIRIDIS,
+    category_tone,
+    color_category,
+    role_tone,
+)
 from fitting.plots.frame import (
     Trace,
     format_lr,
@@ -24,6 +30,7 @@ Doc = Mapping[str, Any]
 EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
 LEVELS = (0.1, 0.25, 0.5, 1.0, 2.0)  # percent above the best
 NEAR = 2.0
+SHADE = 0.1  # percent
 RUN_HOVER = (
     "LR %{customdata[1]}, batch %{customdata[2]}<br>loss %{customdata[3]}, "
     "%{customdata[4]} % above the best<extra></extra>"
@@ -75,11 +82,16 @@ def draw_contours(cell: Doc) -> list[Trace]:
         "x": x,
         "y": y,
         "z": z,
-        "colorscale": [[i / (len(VIRIDIS) - 1), color] for i, color in enumerate(VIRIDIS)],
+        "colorscale": shade_levels(),
         "zmin": 0.0,
         "zmax": NEAR,
-        "ncontours": 24,
-        "contours": {"coloring": "fill", "showlines": False, "start": 0, "end": NEAR, "size": 0.1},
+        "contours": {
+            "coloring": "fill",
+            "showlines": False,
+            "start": 0,
+            "end": NEAR,
+            "size": SHADE,
+        },
         "line": {"width": 0},
         "opacity": 0.55,
         "colorbar": {
@@ -93,6 +105,17 @@ def draw_contours(cell: Doc) -> list[Trace]:
         "meta": {"part": "surface"},
     }
     return [fill, *(_draw_level(x, y, z, level) for level in LEVELS)]
+
+
+def shade_levels() -> list[list[object]]:
+    """Return viridis from the best to 2 % above it, and the panel beyond what was fitted.
+
+    Plotly paints all above the last level in the last colour, along a smooth line, and over the
+    level below: a transparent colour would show that one.
+    """
+    last = 1 - 0.5 * SHADE / NEAR  # the middle of the last shade, where its colour is read
+    shades = [[last * i / (len(VIRIDIS) - 1), color] for i, color in enumerate(VIRIDIS)]
+    return [*shades, [1 - 0.25 * SHADE / NEAR, ROLES["panel"]], [1.0, ROLES["panel"]]]
 
 
 def _draw_level(x: object, y: object, z: object, level: float) -> Trace:

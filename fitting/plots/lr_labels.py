@@ -79,12 +79,18 @@ def note_edges(picture: Picture) -> list[dict[str, object]]:
 
 def measure_head(picture: Picture) -> int:
     """Return the pixels above the data: the legend, and below it the notes on the upper edge."""
-    is_one_row = sum(map(len, picture.variants)) <= ONE_ROW_LETTERS
-    n_rows = 1 if is_one_row else len(picture.variants)
     notes = [note for note in note_edges(picture) if note.get("yref") == "paper"]
     if len(picture.variants) < 2:
         return HEAD_PX if notes else MARGIN["t"]
-    return HEAD_PX + ROW_PX * (n_rows - 1 + len(notes))
+    return HEAD_PX + ROW_PX * (count_legend_rows(picture) - 1 + len(notes))
+
+
+def count_legend_rows(picture: Picture) -> int:
+    """Return the rows of the legend on a telephone; a wide page gives back what it can spare."""
+    if len(picture.variants) < 2:
+        return 0
+    is_one_row = sum(map(len, picture.variants)) <= ONE_ROW_LETTERS
+    return 1 if is_one_row else len(picture.variants)
 
 
 def _write_notes(notes: Sequence[str]) -> list[dict[str, object]]:

@@ -23,7 +23,7 @@ from fitting.plots.frame import (
     pad_log,
     plot_text,
 )
-from fitting.plots.lr_labels import label_sizes, measure_head, note_edges
+from fitting.plots.lr_labels import count_legend_rows, label_sizes, measure_head, note_edges
 from fitting.plots.lr_marks import RELATIVE, Mark, Optimum, Picture, compose, list_optima
 from fitting.results import LrSweepDoc, read_ends
 from fitting.rows import StudyRow
@@ -66,6 +66,7 @@ def draw_lr_loss(
     notes = [*label_sizes(picture, y), *note_edges(picture)]
     layout = make_layout(x, y, f"lr_loss {mode}", annotations=notes, n_legend=len(picture.variants))
     layout["margin"] = {**MARGIN, "l": left_margin(y), "t": measure_head(picture)}
+    layout["meta"] = {"legend_rows": count_legend_rows(picture)}
     return {"data": data, "layout": layout, **count_marks(picture)}
 
 

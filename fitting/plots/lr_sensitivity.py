@@ -113,17 +113,26 @@ def find_mode(kind: str) -> str:
     return "markers+text" if kind == "partial" else "lines+markers+text"
 
 
+def label_changes(coverages: Sequence[str]) -> list[str]:
+    """Return the coverage of each point, from left to right, where it is not that of the last."""
+    return [
+        "" if place and coverage == coverages[place - 1] else coverage
+        for place, coverage in enumerate(coverages)
+    ]
+
+
 def _draw_points(scales: Sequence[ScaleDoc], kind: str, place: int) -> Trace:
     is_partial, is_complete = kind == "partial", kind == COMPLETE
     color = ROLES["ink3"] if is_partial else color_category(place)
     tone = role_tone("ink3") if is_partial else category_tone(place)
     symbol = SYMBOLS[place % len(SYMBOLS)]
+    coverages = [scale["sensitivity"]["coverage"] for scale in scales]
     return {
         "type": "scatter",
         "mode": find_mode(kind),
         "x": [scale["scale"] for scale in scales],
         "y": [scale["sensitivity"]["value"] for scale in scales],
-        "text": [scale["sensitivity"]["coverage"] for scale in scales],
+        "text": coverages if is_partial else label_changes(coverages),
         "textposition": "top center",
         "textfont": {"size": 10.5, "color": ROLES["ink3"]},
         "line": {"color": color, "width": 2, "dash": "solid" if is_complete else "dot"},

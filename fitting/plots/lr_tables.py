@@ -35,7 +35,7 @@ def caption_lr_loss(view: StudyView) -> str:
         what += f", {len(variants)} variants (dash), a few drawn at a time"
     elif len(variants) > 1:
         what += f", {len(variants)} variants (dash)"
-    loss = f"{view.rows.loss_metric or 'loss'}, {ESTIMATORS[view.study.estimator]}"
+    loss = f"{view.rows.logged_loss or 'loss'}, {ESTIMATORS[view.study.estimator]}"
     return (
         f"{what}. Final loss: {loss}. Lines join means over seeds, bars span their losses: a "
         "difference within a bar is noise. Ring: fitted best learning rate with its 95 % "
@@ -61,8 +61,8 @@ def caption_lr_sensitivity(view: StudyView) -> str:
     return (
         "Mean excess loss over the learning rates of the grid, each run capped at its initial "
         "loss (Wortsman et al. 2023, section 2.2). Filled: all 7 rates of the standard grid "
-        "3e-4 … 3e-1; grey with its coverage: some of them; dotted: another grid, trapezoid "
-        "over log lr. Only values over the same grid are joined."
+        "3e-4 … 3e-1; grey with its coverage: some of them; dotted: another grid, labelled "
+        "where it changes, trapezoid over log lr. Only values over the same grid are joined."
     )
 
 

@@ -17,7 +17,6 @@ from fitting.plots.frame import (
     make_layout,
     pad_log,
     spread_labels,
-    write_power,
 )
 from fitting.plots.frontier import mark_edge
 from fitting.plots.lines import Line, LineStyle, draw_line, label_end
@@ -29,6 +28,7 @@ from scaledash.lib.units import format_flops, format_quantity
 Doc = Mapping[str, Any]
 EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
 LABEL_GAP_PX, LABELLED = 14, 4
+ERROR_PX = 18  # of the lowest label of an error above its diamond
 LABEL_PX = 92  # right of the frame, for the labels
 HOVER = (
     "%{customdata[1]} tokens per parameter<br>N = %{customdata[2]}, D = %{customdata[3]}<br>"
@@ -54,17 +54,18 @@ def draw_overtraining(variant: ComputeVariantDoc | None) -> dict[str, object]:
     for line in lines:
         data += _draw_line(line, shades[line["multiplier"]])
     data.append(_draw_cells(cells, law, shades))
-    held = _draw_withheld(cells, law["fit"]["held_out"], shades)
-    data += held
+    withheld = list_withheld(cells, law["fit"]["held_out"])
+    data += _draw_withheld(withheld)
     flops = [x for trace in data for x in trace["x"]]
     losses = [y for trace in data for y in trace["y"]]
     low, high = pad_log(min(losses), max(losses), 0.05, 0.06)
     edge = max(spend(cell) for cell in cells)
+    notes = [*_label_lines(lines, shades, (low, high)), *label_errors(withheld, (low, high))]
     layout = make_layout(
-        log_axis("C = 6ND, FLOPs", *pad_log(min(flops), max(flops), 0.03, 0.0), write_power),
+        log_axis("C = 6ND, FLOPs", *pad_log(min(flops), max(flops), 0.03, 0.0), format_flops),
         log_axis("Final loss, nats per token", low, high),
         "overtraining",
-        annotations=_label_lines(lines, shades, (low, high)),
+        annotations=notes,
     )
     layout["shapes"] = [mark_edge(edge)]
     layout["margin"] = {**MARGIN, "r": LABEL_PX}
@@ -73,7 +74,7 @@ def draw_overtraining(variant: ComputeVariantDoc | None) -> dict[str, object]:
         "layout": layout,
         "drawn": sum(len(cell["run_ids"]) for cell in cells),
         "clipped": 0,
-        "held_out": sum(len(trace["x"]) for trace in held),
+        "held_out": len(withheld),
     }
 
 
@@ -136,27 +137,65 @@ def _describe(cell: CellDoc, words: str) -> list[str]:
     ]
 
 
-def _draw_withheld(
-    cells: Sequence[CellDoc], held: Doc, shades: Mapping[float, float]
-) -> list[Trace]:
-    """Return the withheld cells where the law without them puts them; few of them are labelled."""
+def list_withheld(cells: Sequence[CellDoc], held: Doc) -> list[tuple[CellDoc, float]]:
+    """Return the withheld cells, each with the loss that the law without them predicts."""
     if as_refusal(held):
         return []
     named = {" ".join(cell["run_ids"]): cell for cell in cells}
-    found = [(named[uid], law) for uid, law in zip(held["ids"], held["predicted"], strict=True)]
-    errors = [write_error(law, cell["loss"]) for cell, law in found]
+    return [(named[uid], law) for uid, law in zip(held["ids"], held["predicted"], strict=True)]
+
+
+def label_errors(
+    withheld: Sequence[tuple[CellDoc, float]], ends: tuple[float, float]
+) -> list[dict[str, object]]:
+    """Return the worst error at each of the largest computes, above its diamond.
+
+    The leftmost stands highest and all read to the right, so that no leader crosses a label.
+    """
+    worst: dict[float, tuple[CellDoc, float]] = {}
+    for cell, law in sorted(withheld, key=lambda pair: abs(math.log(pair[1] / pair[0]["loss"]))):
+        worst[round(math.log10(spend(cell)), 2)] = (cell, law)
+    scale = (LEAST_HEIGHT - MARGIN["t"] - MARGIN["b"]) / math.log10(ends[1] / ends[0])
+    notes: list[dict[str, object]] = []
+    below = -math.inf
+    for _, (cell, law) in sorted(worst.items(), reverse=True)[:LABELLED]:
+        height = scale * math.log10(law)
+        below = max(height + ERROR_PX, below + LABEL_GAP_PX)
+        notes.append(
+            {
+                "x": math.log10(spend(cell)),
+                "y": math.log10(law),
+                "text": write_error(law, cell["loss"]),
+                "showarrow": True,
+                "arrowhead": 0,
+                "arrowwidth": 1,
+                "arrowcolor": ROLES["ink3"],
+                "ax": 0,
+                "ay": height - below,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "standoff": 6,
+                "borderpad": 0,
+                "font": {"size": 11, "color": ROLES["ink2"]},
+            }
+        )
+    return notes
+
+
+def _draw_withheld(withheld: Sequence[tuple[CellDoc, float]]) -> list[Trace]:
+    """Return the withheld cells where the law without them puts them."""
+    if not withheld:
+        return []
+    errors = [write_error(law, cell["loss"]) for cell, law in withheld]
     return [
         {
             "type": "scatter",
-            "mode": "markers+text" if len(found) <= LABELLED else "markers",
-            "x": [spend(cell) for cell, _ in found],
-            "y": [law for _, law in found],
-            "text": errors,
-            "textposition": "top right",
-            "textfont": {"size": 11, "color": ROLES["ink2"]},
+            "mode": "markers",
+            "x": [spend(cell) for cell, _ in withheld],
+            "y": [law for _, law in withheld],
             "customdata": [
                 _describe(cell, f"predicted without it {format_number(law, 4)} ({text})")
-                for (cell, law), text in zip(found, errors, strict=True)
+                for (cell, law), text in zip(withheld, errors, strict=True)
             ],
             "hovertemplate": HOVER,
             "marker": {

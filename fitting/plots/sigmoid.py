@@ -22,13 +22,12 @@ from fitting.plots.frame import (
     pad_log,
     plot_text,
     spread_labels,
-    write_power,
 )
 from fitting.plots.lines import Line, LineStyle, draw_line
 from fitting.plots.residuals import Residual, Series, draw_residuals
 from fitting.results import as_refusal
 from fitting.texts import DASH, format_number
-from scaledash.lib.units import format_quantity
+from scaledash.lib.units import format_flops, format_quantity
 
 Doc = Mapping[str, Any]
 EMPTY: dict[str, object] = {"data": [], "layout": {}, "drawn": 0, "clipped": 0}
@@ -52,7 +51,7 @@ def draw_sigmoid(curves: Sequence[Doc], unit: str) -> dict[str, object]:
     computes = [x for trace in data for x in trace["x"]]
     low, high = pad_log(min(computes), max(computes), 0.02, 0.02)
     bottom, top = _span_scores(shown)
-    write = write_power if unit == "FLOPs" else format_quantity
+    write = format_flops if unit == "FLOPs" else format_quantity
     layout = make_layout(
         log_axis(f"Compute C, {unit}", low, high, write),
         linear_axis("Score, fraction", bottom, top),

@@ -9,7 +9,7 @@ from typing import Any
 from fitting.compute_results import PARAMETRIC, CellDoc, ComputeVariantDoc, decode
 from fitting.palette import ROLES, SIZE_RANGE, add_alpha, interpolate_viridis, role_tone
 from fitting.plots import residuals
-from fitting.plots.frame import Trace, format_number, log_axis, make_layout, write_power
+from fitting.plots.frame import Trace, format_number, log_axis, make_layout
 from fitting.results import as_refusal
 from scaledash.lib.units import format_flops, format_quantity
 
@@ -54,9 +54,9 @@ def draw_surface(
     cells = draw_cells(variant)
     if has_residuals:
         cells["marker"] |= colour_residuals(variant)
-    data = [draw_contours(grid, z, limits), *draw_frontier(variant), cells]
+    data = [draw_contours(grid, z, limits), *draw_mask(grid), *draw_frontier(variant), cells]
     layout = make_layout(
-        log_axis("Compute C, FLOPs", grid["flops"][0], grid["flops"][-1], write_power),
+        log_axis("Compute C, FLOPs", grid["flops"][0], grid["flops"][-1], format_flops),
         log_axis(x_title, grid["n_params"][0], grid["n_params"][-1], format_quantity),
         "surface",
     )
@@ -104,6 +104,32 @@ def draw_contours(
         "name": "law",
         "meta": {"part": "surface"},
     }
+
+
+def draw_mask(grid: Mapping[str, Any]) -> list[Trace]:
+    """Return what covers the colours above and below the sizes that the runs support.
+
+    The contours end between nodes of the grid, in steps; the edge of the support is smooth.
+    Fits of earlier versions have no edge.
+    """
+    flops = grid.get("edge_flops") or []
+    outer = {"edge_low": grid["n_params"][0], "edge_high": grid["n_params"][-1]}
+    return [
+        {
+            "type": "scatter",
+            "mode": "none",
+            "x": [*flops, flops[-1], flops[0]],
+            "y": [*grid[edge], limit, limit],
+            "fill": "toself",
+            "fillcolor": ROLES["panel"],
+            "hoverinfo": "skip",
+            "showlegend": False,
+            "name": "without support",
+            "meta": {"tone": role_tone("panel"), "part": "mask"},
+        }
+        for edge, limit in outer.items()
+        if flops
+    ]
 
 
 def draw_frontier(variant: ComputeVariantDoc) -> list[Trace]:

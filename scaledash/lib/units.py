@@ -1,10 +1,15 @@
-"""Numbers with unit suffixes: "125M", "1.2e20", "300B", "4k"."""
+"""Numbers with unit suffixes: "125M", "1.2e20", "300B", "4k"; powers of ten as "1.2·10²⁰"."""
 
 import math
 import re
 
 SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e18}
 MAX_LENGTH = 64
+LEAST_POWER = 1000.0  # smaller FLOPs are written out
+SUPERSCRIPTS = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+_RAISE = str.maketrans("-0123456789", SUPERSCRIPTS)
+_LOWER = str.maketrans(SUPERSCRIPTS, "-0123456789")
+_POWER = re.compile(rf"(?:([0-9.]+)·)?10([{SUPERSCRIPTS}]+)")
 _DIGITS = r"[0-9]+(?:_[0-9]+)*"
 _NUMBER = re.compile(
     rf"([+-]?(?:{_DIGITS}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([kKmMbBgGtTpP]|E)?"
@@ -20,6 +25,9 @@ def parse_quantity(text: str | int | float) -> float:
 
 
 def _read_text(text: str) -> float:
+    power = _POWER.fullmatch(text.strip()) if len(text) <= MAX_LENGTH else None
+    if power is not None:
+        text = f"{power[1] or 1}e{power[2].translate(_LOWER)}"
     match = _NUMBER.fullmatch(text.strip()) if len(text) <= MAX_LENGTH else None
     if match is None:
         raise ValueError(f"{_shorten(text)} is not a number such as 125M, 1.2e20 or 4096")
@@ -43,14 +51,14 @@ def _shorten(value: str | int | float) -> str:
 
 
 def format_quantity(value: float | None, digits: int = 3) -> str:
-    """Write a count the way papers do: 147904 -> "148k", 1.3e9 -> "1.3B", 3e19 -> "3e19"."""
+    """Write a count the way papers do: 147904 -> "148k", 1.3e9 -> "1.3B", 3e19 -> "3·10¹⁹"."""
     if value is None:
         return ""
     if not math.isfinite(value):
         return str(value)
     rounded = float(f"{value:.{digits}g}")
     if abs(rounded) >= 1e15:
-        return f"{rounded:.{digits}g}".replace("e+", "e")
+        return write_power(rounded, digits)
     for limit, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(rounded) >= limit:
             return f"{rounded / limit:.{digits}g}{suffix}"
@@ -58,8 +66,20 @@ def format_quantity(value: float | None, digits: int = 3) -> str:
 
 
 def format_flops(value: float | None, digits: int = 3) -> str:
-    """Write FLOPs as a power of ten, as papers do: 1.2e13 and not 12T, which reads as tokens."""
+    """Write FLOPs as a power of ten, as papers do: 1.2·10¹³, not 12T, which reads as tokens."""
     if value is None:
         return ""
+    is_large = math.isfinite(value) and abs(value) >= LEAST_POWER
+    return write_power(value, digits) if is_large else f"{value:.{digits}g}"
+
+
+def write_power(value: float, digits: int = 3) -> str:
+    """Write a number as a multiple of a power of ten: 10¹², 3·10¹²."""
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
-    return f"{float(mantissa):g}e{int(exponent)}" if exponent and value else f"{value:g}"
+    number, power = f"{float(mantissa):g}", power_of_ten(int(exponent))
+    return power if number == "1" else f"{number}·{power}"
+
+
+def power_of_ten(exponent: int) -> str:
+    """Write 10 to an integer power in unicode."""
+    return f"10{str(exponent).translate(_RAISE)}"

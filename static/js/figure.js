@@ -1,6 +1,6 @@
 /* Study figures: fetch, draw, say the state; the last good picture stays while anything fails. */
 import { exportFigure } from "./export.js";
-import { formatAge, formatCount, polish } from "./format.js";
+import { formatCount } from "./format.js";
 import { get } from "./http.js";
 import { drawPlot, onMarkClick, resizePlot } from "./plot.js";
 import { isConcerned } from "./poll.js";
@@ -34,7 +34,8 @@ class StudyFigure {
     this.document = null;
     this.isLoading = false;
     this.isWanted = false;
-    new ResizeObserver(() => this.document?.data && this.resize()).observe(this.area);
+    this.caption = element.querySelector("figcaption");
+    for (const part of [this.area, this.caption]) new ResizeObserver(() => this.resize()).observe(part);
     this.listen();
     this.load();
   }
@@ -136,7 +137,8 @@ class StudyFigure {
   }
 
   resize() {
-    if (!this.area.hidden && !isOnPaper()) resizePlot(this.area);
+    this.fitCaption();
+    if (this.document?.data && !this.area.hidden && !isOnPaper()) resizePlot(this.area);
   }
 
   open(point) {
@@ -154,7 +156,7 @@ class StudyFigure {
     };
     put("[data-title]", title);
     put("[data-caption]", caption);
-    this.showAge();
+    this.fitCaption();
     const list = this.element.querySelector(".counts");
     list.replaceChildren();
     const isMain = this.element.classList.contains("tall");
@@ -170,20 +172,10 @@ class StudyFigure {
     if (this.document.table) table.replaceChildren(buildTable(this.document.table));
   }
 
-  showAge() {
-    const place = this.element.querySelector("[data-as-of]");
-    const { as_of: asOf } = this.document;
-    if (!place || !asOf) return;
-    place.dateTime = asOf;
-    place.textContent = formatAge(Date.parse(asOf));
-    place.closest("[hidden]")?.removeAttribute("hidden");
-  }
-
   showOptions() {
     const state = readState();
     for (const button of this.element.querySelectorAll("[data-set]")) {
-      const chosen = state[button.dataset.set] ?? "";
-      button.setAttribute("aria-pressed", String(button.value === chosen));
+      button.setAttribute("aria-pressed", String(button.value === (state[button.dataset.set] ?? "")));
     }
   }
 
@@ -195,9 +187,9 @@ class StudyFigure {
     this.element.querySelector(".state-text").hidden = true;
     place.hidden = isDrawn;
     note.hidden = !(refusal && isDrawn);
-    note.textContent = refusal ? `No fit. ${polish(refusal.sentence)}.` : "";
-    place.querySelector(".sentence").textContent = refusal ? polish(refusal.sentence) : NOTHING_YET;
-    place.querySelector(".cure").textContent = polish(refusal?.cure ?? "");
+    note.textContent = refusal ? `No fit. ${refusal.sentence}.` : "";
+    place.querySelector(".sentence").textContent = refusal ? refusal.sentence : NOTHING_YET;
+    place.querySelector(".cure").textContent = refusal?.cure ?? "";
   }
 
   showError(error) {
@@ -211,6 +203,13 @@ class StudyFigure {
       .join(" · ");
     this.element.querySelector(".state-text").hidden = true;
     return undefined;
+  }
+
+  /** Offer the rest of a caption only where a small figure cuts it. */
+  fitCaption() {
+    const button = this.element.querySelector("[data-more]");
+    const { scrollHeight, clientHeight } = this.caption;
+    if (button && !this.element.hasAttribute("data-open")) button.hidden = scrollHeight <= clientHeight;
   }
 
   toggleCaption(button) {

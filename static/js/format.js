@@ -25,8 +25,8 @@ export function formatNumber(value) {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
   if (value !== 0 && (size >= 1e6 || size < 1e-4)) {
-    const [digits, exponent] = value.toExponential(2).split("e");
-    return `${Number(digits)}·${formatPower(Number(exponent))}`;
+    const [digits, exponent] = value.toExponential(2).split("e").map(Number);
+    return digits === 1 ? formatPower(exponent) : `${digits}·${formatPower(exponent)}`;
   }
   if (Number.isInteger(value)) return value.toLocaleString("en-US");
   return String(Number(value.toPrecision(4)));
@@ -34,11 +34,4 @@ export function formatNumber(value) {
 
 export function formatCount(value) {
   return Number(value).toLocaleString("en-US");
-}
-
-/** A stored sentence as a page writes it: ≥ for >=, and a capital unless it begins with a name. */
-export function polish(text) {
-  const plain = text.replaceAll(">=", "≥").replaceAll("<=", "≤");
-  const isName = /[_=.^/]/.test(plain.split(" ", 1)[0]);
-  return isName ? plain : plain.charAt(0).toUpperCase() + plain.slice(1);
 }

@@ -22,7 +22,7 @@ const PANEL_TITLE = 0.08;
 const SHEET = { width: 800, height: 420 }; // as wide as two columns of a page; type reads when halved
 const EXPORT_WIDTH = 1200;
 const TITLE_PX = 38;
-const LEGEND_ROW_PX = 20;
+const LEGEND_ROW_PX = 19;
 
 const plotly = () => globalThis.Plotly;
 
@@ -115,13 +115,17 @@ function thinTicks(axis, width) {
 const measureLegend = (named) =>
   named.map(({ name }) => name).join("").length * LETTER_PX + named.length * LEGEND_MARK_PX;
 
-/** Where the legend and the note beside it would meet, give the legend a line of its own. */
+/** Where the legend and the note beside it would meet, give the legend a line of its own; where a
+    figure keeps rows for a legend that breaks on a telephone, give back those that it does not need. */
 function makeHead(layout, data, width) {
   const notes = (layout.annotations ?? []).filter(({ yref, y }) => yref === "paper" && y === 1);
   const named = data.filter(({ showlegend }) => showlegend);
-  if (!layout.showlegend || notes.length === 0) return;
+  const room = width - layout.margin.l - layout.margin.r;
+  const kept = layout.meta?.legend_rows ?? 0;
+  if (kept) layout.margin.t -= Math.max(0, kept - Math.ceil(measureLegend(named) / room)) * LEGEND_ROW_PX;
+  if (!layout.showlegend || notes.length === 0 || kept) return;
   const wanted = notes.map(({ text }) => text).join("").length * LETTER_PX + measureLegend(named);
-  if (wanted > width - layout.margin.l - layout.margin.r) layout.margin.t += HEAD_LINE_PX;
+  if (wanted > room) layout.margin.t += HEAD_LINE_PX;
 }
 
 /** On a narrow screen, put panels that share their axes below each other. */
@@ -191,7 +195,8 @@ export function renderImage(figure, format, dark = false) {
   const sheet = makeSheet(layout, data, figure.title, dark);
   makeRoom(sheet, SHEET.width);
   thinAxes(sheet, SHEET.width);
-  const options = { format, ...SHEET, scale: EXPORT_WIDTH / SHEET.width };
+  const { width, height } = sheet;
+  const options = { format, width, height, scale: EXPORT_WIDTH / width };
   return plotly().toImage({ data, layout: sheet, config: CONFIG }, options);
 }
 
@@ -201,17 +206,19 @@ function makeSheet(layout, data, title, dark) {
   const hasNotes = (layout.annotations ?? []).some(({ yref, y }) => yref === "paper" && y === 1);
   const room = SHEET.width - layout.margin.l - layout.margin.r;
   const rows = hasLegend ? Math.ceil(measureLegend(named) / room) : 0;
+  const height = Math.max(SHEET.height, (layout.meta?.rows ?? 1) * PANEL_PX);
   const head = TITLE_PX + LEGEND_ROW_PX * rows + (hasNotes ? HEAD_LINE_PX : 0);
   return {
     ...layout,
     autosize: false,
-    ...SHEET,
+    width: SHEET.width,
+    height,
     showlegend: hasLegend,
     title: {
       text: title, x: 0.015, xanchor: "left", yref: "container", y: 1, yanchor: "top", pad: { t: 12 },
       font: { size: 16, color: roleColour("ink", dark) },
     },
-    legend: { ...layout.legend, x: 0, xanchor: "left", yref: "container", y: 1 - TITLE_PX / SHEET.height },
+    legend: { ...layout.legend, x: 0, xanchor: "left", yref: "container", y: 1 - TITLE_PX / height },
     margin: { ...layout.margin, t: head + LABEL_PAD_PX, r: Math.max(layout.margin.r, 20) },
   };
 }

@@ -37,6 +37,15 @@ FIGURES = """() => [...document.querySelectorAll("main figure[data-plot]")].map(
       ({ dataset }) => /share|cloud/i.test(dataset.title ?? "")).length,
   };
 })"""
+MISPLACED_MORE = """() => {
+  const isMisplaced = (figure) => {
+    const more = figure.querySelector("[data-more]");
+    const { scrollHeight, clientHeight } = figure.querySelector("figcaption");
+    return more && more.hidden !== scrollHeight <= clientHeight;
+  };
+  const figures = [...document.querySelectorAll("main figure[data-plot]")];
+  return figures.filter(isMisplaced).map((figure) => figure.dataset.plot);
+}"""
 TABS = {  # what a study is planted with -> the figures of its tabs that must be drawn
     "sweep": {"lr": {"lr_loss", "lr_optimum", "lr_sensitivity"}, "history": set(), "runs": set()},
     "budgets": {
@@ -115,6 +124,7 @@ def check_figures(page: Page, study: str, tab: str) -> None:
         assert set(found["inside"]) <= {"solid"}, where
         assert found["cloud"] == 0, where
     assert page.locator(f"[data-tab={tab}][aria-current=page]").count() == 1, f"{study} {tab}"
+    assert page.evaluate(MISPLACED_MORE) == [], f"{study} {tab}"
 
 
 def check_switches(page: Page) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import pytest
 
 from fitting import contexts, tabs
 from fitting.figures import build_figure
 from fitting.models import Study
+from fitting.plots.frame import LEAST_HEIGHT, MARGIN
+from fitting.plots.overtraining import label_errors
 from fitting.queries import StudyView, view_study
 from fitting.services import Refused, add_runs, edit_study
-from fitting.texts import polish
+from fitting.texts import MINUS, polish
 from tests.fitting.factories import log_loss, make_isoflops, make_ladders, make_study, settle
 
 Figure = dict[str, object]
@@ -166,9 +171,8 @@ def test_the_recipe_says_why_a_study_of_one_learning_rate_has_no_lr(budgeted: St
 def test_each_multiplier_has_a_line_with_its_label(budgeted: StudyView) -> None:
     figure = draw(budgeted, "overtraining")
     lines = traces(figure, "fit")
-    notes = [note for note in figure["layout"]["annotations"] if note["text"] != "●"]
-    assert len(lines) == len(notes) > 1
-    assert all(note["text"].startswith("D/N = ") for note in notes)
+    notes = [note["text"] for note in figure["layout"]["annotations"]]
+    assert len(lines) == sum(text.startswith("D/N = ") for text in notes) > 1
 
 
 def test_withheld_runs_are_diamonds_with_their_error(budgeted: StudyView) -> None:
@@ -176,6 +180,21 @@ def test_withheld_runs_are_diamonds_with_their_error(budgeted: StudyView) -> Non
     held = traces(figure, "held_out")
     assert figure["counts"]["held_out"] == sum(len(trace["x"]) for trace in held) > 0
     assert "%" in held[0]["customdata"][0][-1]
+    labels = [note for note in figure["layout"]["annotations"] if note["text"].endswith(" %")]
+    assert labels[0]["text"] in {about[-1].split("(")[1][:-1] for about in held[0]["customdata"]}
+
+
+def test_errors_of_withheld_runs_stand_apart_and_the_leftmost_highest() -> None:
+    cells = [
+        ({"n_params": 1e9 * 1.1**place, "n_tokens": 2e10, "loss": 2.0}, 2.0 + error / 100)
+        for place, error in ((0, 1), (1, 3), (1, -4), (2, 1), (3, 2), (4, 1))
+    ]
+    notes = label_errors(cells, (1.9, 3.0))
+    assert [note["text"] for note in notes] == ["+0.50 %", "+1.00 %", "+0.50 %", f"{MINUS}2.00 %"]
+    scale = (LEAST_HEIGHT - MARGIN["t"] - MARGIN["b"]) / math.log10(3.0 / 1.9)
+    heights = [scale * note["y"] - note["ay"] for note in notes]
+    assert [note["x"] for note in notes] == sorted((note["x"] for note in notes), reverse=True)
+    assert all(left - right >= 13 for right, left in pairwise(heights))
 
 
 def test_the_table_of_the_law_and_the_figure_hold_the_same_numbers(budgeted: StudyView) -> None:
@@ -199,4 +218,8 @@ def test_one_token_multiplier_is_refused_in_a_sentence(transactional_db: None) -
 def test_numbers_in_sentences_are_written_as_pages_write_them() -> None:
     assert polish("highest at N = 5.91e+05, 6.34e+03x of it") == "Highest at N = 591k, 6,340x of it"
     assert polish("needs >= 3 LRs") == "Needs ≥ 3 LRs"
+    assert polish("budget 1e+12 has no minimum") == "Budget 10¹² has no minimum"
+    assert polish("C = 2.5e+10 lies outside 1e+11 to 3e+13 FLOPs") == (
+        "C = 2.5·10¹⁰ lies outside 10¹¹ to 3·10¹³ FLOPs"
+    )
     assert polish("n_tokens spans a factor 1") == "n_tokens spans a factor 1"

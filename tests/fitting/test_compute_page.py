@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from fitting import contexts
 from fitting.compute_results import describe_design
 from fitting.figures import build_figure
-from fitting.models import FitKind, Study
+from fitting.models import Fit, FitKind, Study
 from fitting.palette import ROLES
 from fitting.plots.allocation import PF_DAY, REFERENCES
+from fitting.plots.frame import LEAST_HEIGHT, MARGIN
 from fitting.plots.frontier import break_where_runs_end
+from fitting.plots.isoflop import Budget, label_budgets
 from fitting.plots.surface import WHITE
 from fitting.queries import COMPUTE_OPTIMAL, StudyView, find_newest, view_study
 from fitting.services import add_runs
+from scaledash.lib.units import format_flops
 from tests.fitting.factories import make_isoflops, make_run, make_study, make_sweep, settle
 from tests.runs.factories import Job, make_api
 
@@ -54,6 +60,22 @@ def test_each_budget_has_a_parabola_a_ring_and_a_label(view: StudyView) -> None:
     assert [len(traces(figure, part)) for part in ("cell", "fit", "ring")] == [4, 4, 4]
     labels = [note["text"] for note in figure["layout"]["annotations"]]
     assert labels == ["C = 10¹¹", "C = 3·10¹¹", "C = 10¹²", "C = 3·10¹²"]
+
+
+def test_labels_of_forty_budgets_stay_apart_and_inside_the_frame() -> None:
+    budgets = [
+        Budget(
+            {"flops": 10.0 ** (17 + place / 8)}, [{"n_params": 1e9, "loss": loss}], 0.5, "circle"
+        )
+        for place, loss in enumerate(np.geomspace(4.5, 2.1, 40))
+    ]
+    notes = label_budgets(budgets, (2.0, 4.6))
+    height = LEAST_HEIGHT - MARGIN["t"] - MARGIN["b"]
+    places = [height * (note["y"] - 2.0) / 2.6 - note["ay"] for note in notes]
+    assert 10 <= len(notes) < 40
+    assert notes[-1]["text"] == f"C = {format_flops(budgets[-1].profile['flops'])}"
+    assert all(above - below >= 13 - 1e-9 for above, below in pairwise(places))
+    assert 0 <= min(places) <= max(places) <= height
 
 
 def test_a_ring_stands_where_the_table_says(view: StudyView) -> None:
@@ -127,7 +149,7 @@ def test_what_if_beyond_the_data_says_how_far(view: StudyView) -> None:
 @pytest.mark.parametrize("asked", ["1e15", "0", "-1e12", "1e10"])
 def test_what_if_outside_the_range_names_the_range(view: StudyView, asked: str) -> None:
     problem = build(view, c=asked)["what_if"]["problem"]
-    assert problem.startswith(f"{asked} lies outside 1e11 to 3e13 FLOPs")
+    assert problem.startswith(f"{asked} lies outside 10¹¹ to 3·10¹³ FLOPs")
 
 
 def test_what_if_refuses_what_is_no_number(view: StudyView) -> None:
@@ -150,6 +172,20 @@ def test_kaplan_stands_where_its_table_says(view: StudyView) -> None:
     kaplan = REFERENCES[1]
     assert kaplan.read("n_params", PF_DAY) == 1.3e9
     assert kaplan.read("n_params", 10 * PF_DAY) == pytest.approx(1.3e9 * 10**0.73)
+
+
+def test_the_edge_of_the_surface_is_where_support_ends(view: StudyView) -> None:
+    figure = draw(view, "surface")
+    below, above = traces(figure, "mask")
+    cells = [(row["n_params"], row["n_tokens"]) for row in figure["table"]["rows"]]
+    sizes, tokens = zip(*cells, strict=True)
+    for flops, high in zip(above["x"][:-2], above["y"][:-2], strict=True):
+        limit = min(10 * max(sizes), flops / (6 * min(tokens) / 10), above["y"][-1])
+        assert high == pytest.approx(limit, rel=0.05)
+    for flops, low in zip(below["x"][:-2], below["y"][:-2], strict=True):
+        limit = max(min(sizes) / 10, flops / (6 * max(tokens) * 10), below["y"][-1])
+        assert low == pytest.approx(limit, rel=0.05)
+    assert above["fillcolor"] == ROLES["panel"]
 
 
 def test_runs_of_the_surface_show_their_residual_on_request(view: StudyView) -> None:
@@ -182,6 +218,27 @@ def test_the_envelope_comes_with_the_deep_fit_and_stays_while_newer_data_are_fit
     assert draw(newest, "envelope")["counts"]["drawn"] == len(runs)
 
 
+def test_before_the_deep_fit_the_envelope_says_that_it_comes(view: StudyView) -> None:
+    variants = [
+        {**item, "envelope": {"code": "pending", "sentence": "comes with the deep fit", "cure": ""}}
+        for item in view.compute["variants"]
+    ]
+    fast = Fit(kind=FitKind.FAST, result={**view.compute, "variants": variants})
+    early = replace(view, compute_fit=fast, envelope_fit=None)
+    assert draw(early, "envelope")["refusal"]["sentence"] == "Comes with the deep fit"
+
+
+def test_a_pane_with_a_line_of_another_approach_refuses_nothing(view: StudyView) -> None:
+    refusal = {"code": "no", "sentence": "budget 1e+12 has 1 point", "cure": ""}
+    variants = [{**item, "isoflop": refusal} for item in view.compute["variants"]]
+    without = replace(view, compute_fit=Fit(result={**view.compute, "variants": variants}))
+    assert draw(without, "isoflop")["refusal"]["sentence"] == "Budget 10¹² has 1 point"
+    assert draw(without, "optimal_params")["refusal"] is None
+    lone = [{**item, "frontiers": []} for item in variants]
+    alone = replace(view, compute_fit=Fit(result={**view.compute, "variants": lone}))
+    assert draw(alone, "optimal_params")["refusal"]["code"] == "no"
+
+
 def test_a_study_of_budgets_opens_with_isoflop(view: StudyView) -> None:
     assert contexts.choose_tab(view) == "isoflop"
 
@@ -198,7 +255,7 @@ def test_a_sweep_says_what_its_compute_tabs_miss(transactional_db: None) -> None
     make_sweep(study)
     settle()
     refusal = draw(view_study(study), "surface")["refusal"]
-    assert refusal["sentence"] == "none of 21 runs has parameters, tokens and FLOPs"
+    assert refusal["sentence"] == "None of 21 runs has parameters, tokens and FLOPs"
 
 
 def test_variants_have_a_link_each_and_figures_follow(transactional_db: None) -> None:
@@ -212,10 +269,19 @@ def test_variants_have_a_link_each_and_figures_follow(transactional_db: None) ->
     assert draw(view, "surface", variant="qk_norm=none")["counts"]["drawn"] == 16
 
 
-def test_the_envelope_is_broken_where_the_leading_run_ends() -> None:
-    rows = [{"loss": loss} for loss in (2.0, 1.9, 1.95, 1.9, 1.901)]
+def test_the_envelope_is_broken_where_the_leading_run_ends_or_a_better_one_begins() -> None:
+    rows = [{"loss": loss} for loss in (2.9, 2.0, 1.95, 1.97, 1.93, 1.931)]
     broken = break_where_runs_end(rows)
-    assert [row and row["loss"] for row in broken] == [2.0, 1.9, None, 1.95, 1.9, 1.901]
+    assert [row and row["loss"] for row in broken] == [
+        2.9,
+        None,
+        2.0,
+        1.95,
+        None,
+        1.97,
+        1.93,
+        1.931,
+    ]
 
 
 def test_an_envelope_of_one_token_count_is_no_optimum() -> None:

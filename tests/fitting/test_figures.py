@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import plotly.graph_objects as go
 import pytest
@@ -12,6 +13,7 @@ from fitting.figures import FIGURES, build_figure
 from fitting.models import Study
 from fitting.palette import ROLES, color_size
 from fitting.plots.frame import MINUS
+from fitting.plots.lr_labels import count_legend_rows
 from fitting.plots.surface import WHITE
 from fitting.queries import StudyView, view_study
 from fitting.services import add_runs, set_exclusion
@@ -115,7 +117,7 @@ def test_a_study_that_is_too_small_is_refused_in_a_sentence(
     redraw(study, make_run(study.project))
     figure = draw(view_study(study), name)
     assert (figure["state"], figure["data"]) == ("refused", [])
-    assert figure["refusal"]["sentence"] == "needs >= 3 LRs at >= 2 sizes; have 1 size x 1 LR"
+    assert figure["refusal"]["sentence"] == "Needs ≥ 3 LRs at ≥ 2 sizes; have 1 size x 1 LR"
 
 
 def test_an_unknown_name_is_no_figure(fitted: StudyView) -> None:
@@ -132,6 +134,14 @@ def test_one_line_for_each_size_and_variant(fitted: StudyView) -> None:
     lines = traces(draw(fitted), "line")
     assert len(lines) == 6
     assert {line["line"]["dash"] for line in lines} == {"solid", "dash"}
+
+
+def test_a_legend_of_long_names_keeps_rows_for_a_telephone() -> None:
+    rows = {
+        names: count_legend_rows(SimpleNamespace(variants=names))
+        for names in (("",), ("ln", "none"), ("optimizer=adam", "optimizer=lion", "optimizer=muon"))
+    }
+    assert list(rows.values()) == [0, 1, 3]
 
 
 def test_the_ring_stands_at_the_fitted_optimum_with_its_interval(fitted: StudyView) -> None:

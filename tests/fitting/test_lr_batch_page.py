@@ -6,6 +6,7 @@ import pytest
 
 from fitting import contexts, tabs
 from fitting.figures import build_figure
+from fitting.palette import ROLES, VIRIDIS
 from fitting.queries import StudyView, view_study
 from tests.fitting.factories import make_study, make_sweep, settle
 from tests.fitting.planted import make_batches
@@ -48,6 +49,17 @@ def test_every_run_is_a_dot_and_far_ones_are_told_apart(view: StudyView) -> None
     }
     assert dots["near"] + dots["far"] == figure["counts"]["drawn"] == 25
     assert dots["far"] > 0
+
+
+def test_nothing_is_coloured_beyond_two_percent_and_the_edge_is_a_level(view: StudyView) -> None:
+    (surface,) = traces(draw(view), "surface")
+    assert all(value is not None for row in surface["z"] for value in row)
+    assert max(map(max, surface["z"])) > surface["contours"]["end"] == surface["zmax"] == 2
+    places, colours = zip(*surface["colorscale"], strict=True)
+    assert colours[-3:] == (VIRIDIS[-1], ROLES["panel"], ROLES["panel"])
+    assert list(places) == sorted(set(places))  # else Plotly takes a scale of its own
+    last_shade = surface["zmax"] - surface["contours"]["size"] / 2
+    assert places[-3] == pytest.approx(last_shade / surface["zmax"])
 
 
 def test_each_level_of_distance_has_its_contour(view: StudyView) -> None:

@@ -6,7 +6,9 @@ import math
 
 import pytest
 
+from fitting.contexts import describe_definition
 from fitting.models import Study
+from fitting.queries import view_study
 from fitting.rows import StudyRow, StudyRows, read_rows
 from fitting.services import add_runs, edit_study, set_exclusion
 from runs.models import Outcome, Run, RunState
@@ -89,7 +91,11 @@ def test_the_validation_loss_is_read_before_the_training_loss(study: Study) -> N
 def test_the_training_loss_is_read_while_few_runs_have_another(study: Study) -> None:
     runs = [make_run(study.project, 2.0, metric="train/loss") for _ in range(3)]
     log_loss(runs[0], 2.3, "val/loss")
-    assert {row.loss for row in join(study, *runs).rows} == {2.0}
+    rows = join(study, *runs)
+    assert {row.loss for row in rows.rows} == {2.0}
+    assert (rows.loss_metric, rows.logged_loss) == ("loss.train", "train/loss")
+    (loss,) = [row for row in describe_definition(view_study(study)) if row["label"] == "Loss"]
+    assert (loss["value"], loss["title"]) == ("train/loss", "Read as loss.train")
 
 
 def test_a_declared_metric_is_read(study: Study) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from fitting.models import Study
 from fitting.palette import ROLES
+from fitting.plots.lr_sensitivity import label_changes
 from fitting.queries import view_study
 from tests.fitting.factories import LRS, make_run, make_study, make_sweep
 from tests.fitting.test_figures import draw, make_fitted, redraw, traces
@@ -40,6 +41,10 @@ def test_another_grid_is_never_joined_with_the_standard_one(transactional_db: No
     (other,) = traces(figure, "non-standard")
     assert (other["x"], other["line"]["dash"]) == ([6e5], "dot")
     assert 6e5 not in traces(figure, "complete")[0]["x"]
+
+
+def test_another_grid_is_labelled_where_it_changes() -> None:
+    assert label_changes(["7 LRs", "7 LRs", "6 LRs", "7 LRs"]) == ["7 LRs", "", "6 LRs", "7 LRs"]
 
 
 def test_a_sensitivity_of_zero_stands_on_the_lower_edge_and_is_counted(study: Study) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from plotly import graph_objects
@@ -76,6 +77,13 @@ def test_kpi_and_row_show_one_number(view: StudyView) -> None:
 def test_a_study_of_scores_opens_with_them(view: StudyView) -> None:
     assert tabs.choose_tab(view) == "sigmoid"
     assert "sigmoid" in tabs.list_tabs(view, "lr")
+
+
+def test_both_figures_have_their_place_before_the_deep_fit_reads_the_curves(
+    view: StudyView,
+) -> None:
+    early = replace(view, sigmoid_fit=None)
+    assert tabs.list_figures(early, "sigmoid") == ["sigmoid", "score_residuals"]
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "score_residuals"])

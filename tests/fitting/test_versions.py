@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.utils import timezone
 
 from fitting.analyses import ANALYSES
 from fitting.inputs import read_study_rows
 from fitting.models import Fit, FitKind, Study
-from fitting.queries import COMPUTE_OPTIMAL, LR_SWEEP, StudyView, list_fits, view_study
+from fitting.queries import COMPUTE_OPTIMAL, LR_BATCH, LR_SWEEP, StudyView, list_fits, view_study
 from fitting.versions import build_history, describe_change, pin_version
 from scaledash.lib.jsonsafe import make_safe
 from tests.fitting.factories import log_loss, make_run, make_study, make_sweep
+from tests.fitting.planted import make_batches
 from tests.teams.factories import make_project, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +23,7 @@ pytestmark = pytest.mark.django_db
 def publish(study: Study, kind: FitKind = FitKind.FAST) -> Fit:
     """Store what a worker would, of the data as they are."""
     rows = read_study_rows(study, None)
-    for name in (COMPUTE_OPTIMAL, LR_SWEEP):
+    for name in (LR_BATCH, COMPUTE_OPTIMAL, LR_SWEEP):
         data = ANALYSES[name].load(study, rows, kind)
         fit = Fit.objects.create(
             study=study,
@@ -108,6 +111,30 @@ def test_page_twin_and_figures_show_the_version_that_the_address_names(study: St
     assert figures[0] != figures[1]
     assert browser.get(f"{place}?tab=isoflop&version=1").status_code == 200
     assert "?tab=lr&amp;version=1" in browser.get(f"{place}?tab=history").content.decode()
+
+
+def test_versions_of_one_figure_of_a_tab_have_an_address_of_their_own() -> None:
+    study = make_study(make_project("alpha", ann="admin"), "batches")
+    make_batches(study)
+    publish(study)
+    log_loss(study.runs.get(peak_lr=2e-2, batch_tokens=1024), 2.49)
+    publish(study)
+    browser, place = sign_in(study.project.members.get()), "/p/alpha/s/batches"
+    newest = build_history(study, LR_BATCH)["versions"][0]
+    assert any(text.startswith("LR* at N = 9k, D = 1M: 0.01 ") for text in newest["what"])
+    assert "?tab=lr&amp;law=lr_batch&amp;version=1" in (
+        browser.get(f"{place}?tab=history").content.decode()
+    )
+    page = browser.get(f"{place}?tab=lr&law=lr_batch&version=1").content.decode()
+    assert "<strong>Version 1 of 2</strong> of Learning rate and batch" in page
+    assert re.findall(r'data-plot="(\w+)".*?data-options="([^"]*)"', page) == [
+        ("lr_loss", "ys"),
+        ("lr_optimum", ""),
+        ("lr_sensitivity", ""),
+        ("lr_batch", "cell version"),
+    ]
+    twin = browser.get(f"{place}.json?tab=lr&law=lr_batch&version=1").json()
+    assert twin["batch"]["cells"][0]["loss_text"] == "2.500"
 
 
 def test_a_figure_is_compressed_and_not_sent_twice(study: Study) -> None:

@@ -163,7 +163,7 @@ def test_facts_are_written_the_way_people_speak_of_them(project: Project, reader
         fact["key"]: fact["text"] for fact in reader.get("/p/pair/r/a.json").json()["scale_facts"]
     }
     assert facts["n_params"] == "656k"
-    assert facts["flops"] == "1e13"
+    assert facts["flops"] == "10¹³"
     assert (facts["total_steps"], facts["width"], facts["seed"]) == ("2,423", "1,024", "1234")
 
 

@@ -31,6 +31,9 @@ from scaledash.lib.units import format_flops, format_quantity, parse_quantity
         ("-3", -3.0),
         (4096, 4096.0),
         (1e-3, 1e-3),
+        ("10¹³", 1e13),
+        (" 1.2·10²⁰ ", 1.2e20),
+        ("5·10⁻⁴", 5e-4),
     ],
 )
 def test_quantity_is_read(text: str | float, value: float) -> None:
@@ -78,8 +81,8 @@ def test_what_is_no_quantity_is_refused_with_a_short_sentence(text: object) -> N
         (147_904, "148k"),
         (999_999, "1M"),
         (1.3e9, "1.3B"),
-        (999.9e12, "1e15"),
-        (3e19, "3e19"),
+        (999.9e12, "10¹⁵"),
+        (3e19, "3·10¹⁹"),
         (-2_500_000, "-2.5M"),
         (math.nan, "nan"),
         (math.inf, "inf"),
@@ -97,7 +100,15 @@ def test_written_quantity_reads_back_to_three_digits(value: float) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1e13, "1e13"), (9.9966e11, "1e12"), (2.3871e10, "2.39e10"), (0, "0"), (None, ""), (6, "6e0")],
+    [
+        (1e13, "10¹³"),
+        (9.9966e11, "10¹²"),
+        (2.3871e10, "2.39·10¹⁰"),
+        (0, "0"),
+        (None, ""),
+        (6, "6"),
+        (math.inf, "inf"),
+    ],
 )
 def test_flops_are_written_as_a_power_of_ten(value: float | None, text: str) -> None:
     assert format_flops(value) == text

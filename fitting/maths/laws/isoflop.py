@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,7 @@ from fitting.maths.types import (
 from fitting.maths.uncertainty import draw_counts
 
 MIN_POINTS, MIN_BUDGETS = 4, 3
+MOST_REASONS = 3  # named in a refusal; the table of the budgets holds them all
 
 
 def find_vertices(x: FloatArray, y: FloatArray, counts: FloatArray) -> tuple[FloatArray, BoolArray]:
@@ -225,7 +226,7 @@ def run(rows: Rows, options: Options) -> Point | Refusal:
             dropped.append(Exclusion("budget", reason, here.size, tuple(rows.take(here).ids)))
     n_used = int(np.isfinite(sizes).sum())
     if n_used < MIN_BUDGETS or int(np.isfinite(tokens).sum()) < MIN_BUDGETS:
-        reasons = "; ".join(str(row["reason"]) for row in table if row["reason"])
+        reasons = _list_reasons([str(row["reason"]) for row in table if row["reason"]])
         return Refusal(
             "too_few_groups",
             f"isoFLOP needs >= {MIN_BUDGETS} budgets with a minimum inside their sizes; "
@@ -238,10 +239,17 @@ def run(rows: Rows, options: Options) -> Point | Refusal:
     return Point(lines, table=tuple(table), exclusions=tuple(dropped), warnings=warnings)
 
 
+def _list_reasons(reasons: Sequence[str]) -> str:
+    """Return the first few reasons and the number of those left."""
+    left = len(reasons) - MOST_REASONS
+    return "; ".join(reasons[:MOST_REASONS]) + (f"; and {left} more" if left > 0 else "")
+
+
 def _explain(rows: Rows, here: np.ndarray, n_points: int) -> str:
     budget = float(rows.columns["flops"][here[0]])
     if n_points < MIN_POINTS:
-        return f"budget {budget:.3g} has {n_points} points, a parabola needs {MIN_POINTS}"
+        noun = "point" if n_points == 1 else "points"
+        return f"budget {budget:.3g} has {n_points} {noun}, a parabola needs {MIN_POINTS}"
     return f"budget {budget:.3g} has no minimum inside its {n_points} sizes"
 
 

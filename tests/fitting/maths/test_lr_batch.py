@@ -36,7 +36,7 @@ def test_a_planted_optimum_is_found_with_its_surface() -> None:
     assert (cell.lr.value, cell.batch.value) == pytest.approx((1e-3, 65536), rel=1e-6)
     assert cell.lr.interval is not None
     assert np.nanmin(cell.surface) == pytest.approx(0.0, abs=5e-4)
-    assert np.nanmax(cell.surface) <= 0.025
+    assert np.isfinite(cell.surface).all()  # beyond 2 % the figure is blank, along a smooth line
     assert cell.edges == ()
 
 

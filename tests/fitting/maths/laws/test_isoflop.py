@@ -108,6 +108,14 @@ def test_budget_with_three_points_is_named() -> None:
     assert "has 3 points, a parabola needs 4" in str(fit.table[0]["reason"])
 
 
+def test_a_refusal_names_a_few_budgets_and_counts_the_others() -> None:
+    rows = make_profiles(1.0)
+    lone = np.unique(rows.columns["flops"], return_index=True)[1]
+    sentence = refuse_rows(SLUG, rows.take(lone)).sentence
+    assert sentence.count("has 1 point, a parabola needs 4") == 3
+    assert f"; and {lone.size - 3} more)" in sentence
+
+
 def test_two_usable_budgets_are_refused() -> None:
     rows = make_profiles(1.0)
     refusal = refuse_rows(SLUG, rows.take(np.arange(18)))
