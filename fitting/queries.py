@@ -262,7 +262,9 @@ def read_progress(
     """Return how far the fits are behind the data; those of analyses that are off are not made."""
     n_made, is_off = len(set(ANALYSES) - set(off or ())), LR_SWEEP in (off or {})
     now = outbox.read_revision(study.pk)
-    state = FitState.objects.filter(subject=study.pk, kind=FitKind.FAST).first()
+    states = FitState.objects.filter(subject=study.pk, kind__in=(FitKind.FAST, FitKind.DEEP))
+    of_kind = {state.kind: state for state in states}
+    state, deep = of_kind.get(FitKind.FAST), of_kind.get(FitKind.DEEP)
     as_of = state.progress.get("data_at") if state else None
     behind = now.is_pending or now.is_running
     done = 0 if behind else n_made
@@ -276,7 +278,10 @@ def read_progress(
         return Progress("ready", sentence, 0, 0, "", as_of)
     if fit is None and not is_off:
         return Progress("empty", "No fit yet.", done, n_made, "", as_of)
-    return Progress("ready", "The fit is of the newest data.", done, n_made, "", as_of)
+    sentence, error = "The fit is of the newest data.", ""
+    if deep is not None and is_failing(deep):
+        sentence, error = f"{sentence} {_describe_failure(deep)}", deep.last_error
+    return Progress("ready", sentence, done, n_made, error, as_of)
 
 
 def is_failing(state: FitState) -> bool:
@@ -289,7 +294,8 @@ def _describe_failure(state: FitState) -> str:
     cause = state.last_error or outbox.LOST_MESSAGE
     now = timezone.now()
     wait = max(0, round(((state.not_before or now) - now).total_seconds()))
-    return f"The fit failed {state.attempts} times; next try in {wait} s. {cause}"
+    name = "deep fit" if state.kind == FitKind.DEEP else "fit"
+    return f"The {name} failed {state.attempts} times; next try in {wait} s. {cause}"
 
 
 def read_revision(study: Study) -> dict[str, object]:

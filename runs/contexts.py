@@ -14,8 +14,9 @@ from runs.axes import group_axes
 from runs.charts import X_AXES
 from runs.columns import find_loss_names, write_number
 from runs.comparison import compare_config
+from runs.comparison import write_value as write_leaf
 from runs.events import MAX_EVENTS, Event, build_marks, list_events, read_traceback
-from runs.facts import write_fact
+from runs.facts import walk, write_fact
 from runs.metric_groups import group_names, sort_naturally
 from runs.mlflow.liveness import find_patience
 from runs.models import Outcome, Run, RunState
@@ -97,6 +98,7 @@ def build_run_page(run: Run, document: Mapping[str, Any]) -> dict[str, object]:
         "cards": list(summarise(run, document)),
         "facts": [_show_fact(fact) for fact in document["scale_facts"]],
         "config": [(line.key, line.cells[0]) for line in compare_config([run])],
+        "summary": [(path, write_leaf(value)) for path, value in walk(run.user_summary)],
         "about": list(_describe_about(run)),
         "traceback": read_traceback(run),
         "snippet": write_snippet(run) if run.state == RunState.RUNNING else "",
@@ -259,8 +261,8 @@ def _find_notices(run: Run) -> Iterator[dict[str, str]]:
     for doubt in find_doubts(run):
         yield {"tone": "warn", "text": doubt}
     if run.dropped:
-        points = "1 point" if run.dropped == 1 else f"{run.dropped:,} points"
-        text = f"The client dropped {points}; its log says why."
+        values = "1 value" if run.dropped == 1 else f"{run.dropped:,} values"
+        text = f"The client dropped {values}; its log says why."
         yield {"tone": "warn", "text": text}
     if run.overwritten:
         text = (

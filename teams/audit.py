@@ -30,6 +30,8 @@ SENTENCES = {
     "email_address.changed": "changed their e-mail address",
     "forecast.frozen": "froze a forecast in {target}: {quantity}",
     "invitation.used": "joined by an invitation",
+    "outcome.restored": "let the server decide the outcome of the run {target} again",
+    "outcome.set": "set the outcome of the run {target} to {outcome}: {reason}",
     "password.changed": "changed their password",
     "password.set_by_link": "set a new password by a link",
     "password_link.mailed": "asked for a password link by e-mail for {target}",

@@ -36,7 +36,8 @@ def write_line(alert: Alert) -> str:
     document = describe_alert(alert)
     title = escape(f"{document['title']}: {document['subject']}").replace("|", "\N{BROKEN BAR}")
     link = f"<{make_absolute(document['url'])}|{title}>" if settings.SCALEDASH_BASE_URL else title
-    since = "" if alert.first_step is None else f" Since step {alert.first_step:,}."
+    is_told = alert.first_step is None or f"since step {alert.first_step:,}" in alert.sentence
+    since = "" if is_told else f" Since step {alert.first_step:,}."
     sentence = escape(alert.sentence[:MAX_SENTENCE])
     place = escape(str(document["project"]))
     return f"{SHAPES[alert.severity]} *{alert.severity}* {link} ({place})\n{sentence}{since}"

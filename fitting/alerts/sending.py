@@ -23,6 +23,7 @@ from django.conf import settings
 TIMEOUT_SECONDS = 5.0
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_URL_LENGTH = 2000
+BY_NAME = "the operator of this server can allow a host by name (SCALEDASH_WEBHOOK_PRIVATE_HOSTS)"
 PORTS = {"https": 443, "http": 80}
 OK, REDIRECTS, GONE = range(200, 300), range(300, 400), 410
 PASSING = (408, 425, 429)  # 4xx that may turn out well later
@@ -62,7 +63,7 @@ def check_url(url: str) -> SplitResult:
     if not host:
         raise Forbidden("The address names no host; it begins like https://hooks.example.com/.")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_named(host)):
-        raise Forbidden("Only https:// addresses are called.")
+        raise Forbidden(f"Only https:// addresses are called; {BY_NAME}.")
     if parts.username is not None or parts.password is not None:
         raise Forbidden("The address must not hold a user name or password.")
     literal = _read_literal(host)
@@ -79,10 +80,8 @@ def check_address(address: Address, host: str) -> None:
     if _is_named(host):
         return
     if not found.is_global or found.is_reserved or found.is_loopback or found.is_private:
-        raise Forbidden(
-            f"{host} leads to {found}, which is not a public address; the operator of this server "
-            "can allow the host by name (SCALEDASH_WEBHOOK_PRIVATE_HOSTS)."
-        )
+        where = f"{host} is" if host == str(found) else f"{host} leads to {found}, which is"
+        raise Forbidden(f"{where} not a public address; {BY_NAME}.")
 
 
 def _unwrap(address: Address) -> Address:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from fitting import outbox
 from fitting.services import Refused
 from runs.models import NAME_LENGTH, Outcome, Run
+from teams import audit
 from teams.models import User
 
 CHOICES = (Outcome.HEALTHY, Outcome.DIVERGED)
@@ -35,6 +36,7 @@ def override_outcome(run: Run, user: User | None, outcome: str, reason: str) -> 
         "before": before or server,
     }
     sentence = f"Set to {outcome} by {author}: {reason}."
+    audit.record("outcome.set", held.project, held.name or held.uid, outcome=outcome, reason=reason)
     return _change(held, outcome, {"override": override, "sentence": sentence})
 
 
@@ -47,6 +49,7 @@ def restore_outcome(run: Run) -> Run:
         return held
     before = override.get("before") or {}
     outcome = before.get("outcome", Outcome.UNKNOWN)
+    audit.record("outcome.restored", held.project, held.name or held.uid)
     return _change(held, outcome, before.get("evidence", {}))
 
 

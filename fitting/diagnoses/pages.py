@@ -12,6 +12,7 @@ from fitting.diagnoses.keys import find_key
 from fitting.diagnoses.queries import ORDER, build_diagnoses
 from fitting.diagnoses.rules import hide_author
 from fitting.models import Alert
+from fitting.texts import polish
 from runs.events import make_event
 from runs.models import Outcome, Run
 from scaledash.lib.jsonsafe import decode_float
@@ -70,7 +71,7 @@ def list_marks(run: Run, verdicts: Iterable[Mapping[str, Any]]) -> list[dict[str
         make_event(
             item["first_step"],
             item["severity"],
-            item["sentence"],
+            polish(item["sentence"]),
             metrics=[name for key in item["evidence"]["keys"] for name in names.get(key, ())],
             is_drawn=True,
             anchor=f"verdict-{item['diagnostic']}",

@@ -56,7 +56,7 @@ def read_progress(run: Run, found: RunDiagnosis | None) -> tuple[str, str]:
     if state is not None and is_failing(state):
         return "error", f"The diagnosis failed: {state.last_error}"
     if Dirty.objects.filter(subject=run.pk, kind=FitKind.RUN_DIAG).exists():
-        return "stale", "New points wait for the next diagnosis."
+        return "stale", "What has changed waits for the next diagnosis."
     if found is None:
         return "empty", "Nothing that a diagnostic reads has been logged."
     return "ready", "The verdicts are of the newest points."

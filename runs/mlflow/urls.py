@@ -2,7 +2,14 @@
 
 from django.urls import path
 
-from runs.mlflow import experiment_views, history_views, logging_views, run_views, server_views
+from runs.mlflow import (
+    experiment_views,
+    history_views,
+    links,
+    logging_views,
+    run_views,
+    server_views,
+)
 
 API = "api/2.0/mlflow"
 CALLS = {
@@ -35,6 +42,7 @@ urlpatterns = [
         path(f"{API}/{call}", view.as_view(), name=f"mlflow-{call.replace('/', '-')}")
         for call, view in CALLS.items()
     ),
+    path("mlflow/runs/<str:uid>", links.follow_run, name="mlflow-run"),
     path("version", server_views.Version.as_view(), name="mlflow-version"),
     path("health", server_views.Health.as_view(), name="mlflow-health"),
     path("api/3.0/mlflow/server-info", server_views.ServerInfo.as_view(), name="mlflow-info"),

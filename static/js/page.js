@@ -21,6 +21,7 @@ const LATE = [
   ["[data-quickstart]", () => import("./quickstart.js")],
   ["details[id]", () => import("./target.js")],
   ["[data-tabs]", () => import("./study.js")],
+  ["[data-mlflow-run]", () => import("./mlflow_link.js")],
   ["[data-bell]", () => import("./bell.js")],
 ];
 

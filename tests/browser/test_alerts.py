@@ -69,7 +69,7 @@ def test_a_webhook_is_added_tested_and_removed(open_page: OpenPage, logger: Logg
     assert secret not in page.content()
     deliver(Webhook.objects.get().pk)
     row = page.locator("[data-table=deliveries] tbody tr[data-state=failed]")
-    expect(row).to_contain_text("leads to 127.0.0.1, which is not a public address")
+    expect(row).to_contain_text("127.0.0.1, which is not a public address")
     remove = page.locator("summary[aria-label='Remove our chat']")
     remove.click()
     page.click("text=Yes, remove")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from teams.models import Membership, Project, Role, User
+from tests.browser.logger import Logger
 
 OpenPage = Callable[..., Page]
 
@@ -20,6 +21,15 @@ def test_the_list_and_its_twin_name_no_project_of_others(
     twin = page.request.get("/projects.json")
     assert [item["slug"] for item in twin.json()["projects"]] == [project.slug]
     assert "oncealed" not in page.content() + twin.text()
+
+
+def test_the_address_that_mlflow_prints_leads_to_the_run(
+    open_page: OpenPage, logger: Logger
+) -> None:
+    uid = logger.start("from-mlflow").uid
+    page = open_page(f"/#/experiments/1/runs/{uid}")
+    expect(page.locator("h1")).to_have_text("from-mlflow")
+    assert page.url.endswith(f"/p/tiny/r/{uid}")
 
 
 def test_two_hundred_projects_are_listed_and_those_beyond_are_counted(

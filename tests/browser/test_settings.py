@@ -99,6 +99,7 @@ def test_a_changed_threshold_judges_the_run_of_an_open_page_anew(
     rules.fill(f"#{LOGITS} [name=value-watch]", "50")
     rules.click(f"#{LOGITS} button:has-text('Save')")
     expect(rules.locator(f"#{LOGITS} [data-own]")).to_contain_text("set by ada")
+    expect(rules.locator(".message")).to_be_in_viewport()  # though the page jumps below it
     settle()
     expect(page.locator(f"{verdict} .pill.watch")).to_be_visible()
     expect(page.locator(verdict)).to_contain_text("510")

@@ -7,6 +7,7 @@ from django.test import Client
 
 from fitting import refit
 from runs.models import Outcome, Run
+from teams.models import AuditEntry
 from tests.fitting.factories import make_study
 from tests.runs.factories import Job, make_api, open_run
 from tests.teams.factories import Role, add_member, make_user, sign_in
@@ -38,7 +39,8 @@ def address(job: Job, end: str = "") -> str:
 def test_page_shows_every_verdict_the_unknown_ones_with_their_reason(job: Job) -> None:
     page = browser(job, Role.VIEWER).get(address(job)).content.decode()
     assert page.count('class="verdict"') == 15
-    assert "Attention logits grow: layer 0 reached 2e+04 at step 510." in page
+    assert page.count("Attention logits grow: layer 0 reached 20k at step 510.") >= 2  # and events
+    assert "reached 2e+04" not in page
     assert "Not logged: attn.entropy.L*" in page
     assert "Wortsman et al. 2023, section 3.3" in page
     assert "set by hand" not in page
@@ -50,6 +52,15 @@ def test_only_what_asks_for_attention_stands_open(job: Job) -> None:
     assert "Attention-logit growth" in before
     assert "Not logged: attn.entropy.L*" not in before
     assert "Not logged: attn.entropy.L*" in folded
+
+
+def test_page_shows_what_the_script_summed_up(job: Job) -> None:
+    job.api.call(
+        "PATCH", f"runs/{job.run.uid}", {"summary": {"best": {"acc": 0.91}, "note": "a<b"}}
+    )
+    page = browser(job).get(address(job)).content.decode()
+    assert 'data-key="best.acc"><th scope="row">best.acc</th><td>0.91</td>' in page
+    assert "<td>a&lt;b</td>" in page
 
 
 def test_page_of_a_run_without_metrics_says_so(job: Job) -> None:
@@ -88,6 +99,9 @@ def test_editor_sets_the_outcome_on_the_page(job: Job) -> None:
     assert "logits &lt;b&gt;exploded&lt;/b&gt;" in page
     editor.post(address(job, "/outcome"), {"outcome": "server"})
     assert Run.objects.get(pk=job.run.pk).outcome == Outcome.HEALTHY
+    told = AuditEntry.objects.filter(action__startswith="outcome.").order_by("pk")
+    assert [entry.action for entry in told] == ["outcome.set", "outcome.restored"]
+    assert told[0].details == {"outcome": "diverged", "reason": "logits <b>exploded</b>"}
 
 
 def test_outcome_without_a_reason_is_refused(job: Job) -> None:

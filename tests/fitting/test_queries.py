@@ -94,6 +94,19 @@ def test_a_failing_study_says_why_and_keeps_its_fit(study: Study) -> None:
     assert view.fit is not None
 
 
+def test_a_failing_deep_fit_is_told_beside_the_fast_one_that_holds(study: Study) -> None:
+    settle()
+    error = "The fit took longer than 20 s and was stopped."
+    deep = FitState.objects.filter(subject=study.pk, kind="deep")
+    assert deep.update(failures=3, attempts=3, last_error=error) == 1
+    progress = read_progress(study, find_current_fit(study))
+    assert progress.state == "ready"
+    assert progress.sentence.startswith(
+        "The fit is of the newest data. The deep fit failed 3 times"
+    )
+    assert progress.sentence.endswith(error)
+
+
 def test_a_revision_is_one_query(study: Study, django_assert_num_queries: object) -> None:
     with django_assert_num_queries(1):
         read_revision(study)

@@ -109,6 +109,9 @@ def test_slack_reads_a_link_and_nothing_that_users_wrote_can_call_everybody(
     assert "<!channel>" not in text
     assert "a|b" not in text
     assert text.endswith("Layer 0 max 1.3e4. Since step 90.")
+    told = Alert.objects.get()
+    told.sentence = "Entropy collapsed since step 90."
+    assert write_line(told).endswith("Entropy collapsed since step 90.")
 
 
 def test_json_is_signed_and_names_each_alert_by_its_id(run: Run, receiver: Receiver) -> None:

@@ -245,6 +245,7 @@ GONE = {method: Call(everyone(404)) for method in ("GET", "POST", "PUT", "PATCH"
 NO_FILES = {method: Call(everyone(501)) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")}
 MLFLOW = {
     "mlflow-version": PUBLIC,
+    "mlflow-run": {"GET": Call(READ_PAGE)},
     "mlflow-health": PUBLIC,
     "mlflow-info": PUBLIC,
     "mlflow-artifacts-folder": {"GET": Call(TOKEN_ANY)},
