@@ -27,7 +27,7 @@ from tests.ports import find_free_port
 from tests.scratch import make_scratch_folder
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_SECONDS, QUIET_SECONDS = 60.0, 10.0
+READY_SECONDS, QUIET_SECONDS = 120.0, 60.0
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _RUNNING = contextlib.ExitStack()
 

@@ -32,7 +32,7 @@ class Logger:
             data=json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
         )
-        with urlopen(request, timeout=20) as response:
+        with urlopen(request, timeout=60) as response:
             return json.load(response)
 
     def start(self, uid: str, **fields: object) -> LoggedRun:

@@ -33,7 +33,7 @@ def run_snippet(page: Page, key: str, folder: Path) -> None:
         "SCALEDASH_HOME": str(folder),
     }
     command = [*PROGRAMS[code.get_attribute("data-program")], str(path)]
-    subprocess.run(command, cwd=folder, env=env, check=True, timeout=60)
+    subprocess.run(command, cwd=folder, env=env, check=True, timeout=180)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def start(
 @pytest.fixture
 def page(browser: Browser, address: str, ada: User) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, base_url=address)
-    context.set_default_timeout(PATIENCE_MS * 2)
+    context.set_default_timeout(PATIENCE_MS)
     page, watch = context.new_page(), Watch(address)
     watch.follow(page)
     yield page

@@ -44,7 +44,7 @@ def test_t22_files_carry_the_headers_too_and_are_kept(live_web: str, collected: 
     name = next(
         path.name for path in (collected / "css").glob("*.css") if path.name.count(".") == 2
     )
-    with urlopen(f"{live_web}/static/css/{name}", timeout=10) as answer:
+    with urlopen(f"{live_web}/static/css/{name}", timeout=60) as answer:
         headers = answer.headers
     assert "immutable" in headers["Cache-Control"]
     assert headers["X-Content-Type-Options"] == "nosniff"

@@ -40,7 +40,7 @@ def test_a_worker_that_stops_is_named_without_a_reload(
     with run_until_ready(command, lambda: log.exists() and " ready." in log.read_text()):
         page = open_page("/status")
         page.wait_for_selector("tr[data-key=workers]:has-text('1 worker answers')")
-    page.wait_for_selector("[data-sentence]:has-text('No worker answers')", timeout=10_000)
+    page.wait_for_selector("[data-sentence]:has-text('No worker answers')")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

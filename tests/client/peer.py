@@ -115,7 +115,7 @@ class Peer:
         keeper.bind(self._server.server_address)
         atexit.register(keeper.close)
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 120.0) -> None:
         """Wait until something is true of the state, or fail."""
         with self.changed:
             assert self.changed.wait_for(condition, seconds), "the condition did not come true"

@@ -135,7 +135,8 @@ def test_a_live_lease_is_not_claimed_twice(study: Study) -> None:
 
 
 def test_the_pause_after_a_fit_holds(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(outbox.MIN_GAP_SECONDS, FitKind.FAST, 10.0)
+    monkeypatch.setattr(outbox, "MAX_GAP_SECONDS", 3_600.0)
+    monkeypatch.setitem(outbox.MIN_GAP_SECONDS, FitKind.FAST, 3_600.0)
     refit.run_next(n_workers=1)
     log_loss(study.runs.first(), 1.0)
     assert outbox.claim([FitKind.FAST], project_share=1) is None

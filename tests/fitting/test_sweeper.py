@@ -163,6 +163,6 @@ def test_a_fit_beyond_the_soft_limit_is_stopped_and_told(study: Study, settings:
 def test_a_fit_beyond_the_hard_limit_is_killed(process_environment: dict[str, str]) -> None:
     command = [sys.executable, "-c", STUBBORN]
     done = subprocess.run(
-        command, cwd=settings.BASE_DIR, env=process_environment, timeout=60, check=False
+        command, cwd=settings.BASE_DIR, env=process_environment, timeout=180, check=False
     )
     assert done.returncode == -signal.SIGALRM

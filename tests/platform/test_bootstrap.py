@@ -50,7 +50,7 @@ def run_make(target: str, *variables: str, path: str) -> subprocess.CompletedPro
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

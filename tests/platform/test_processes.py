@@ -27,7 +27,7 @@ STUBBORN = "trap '' TERM; sleep 300 & echo $!; wait; wait"
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
         time.sleep(0.01)

@@ -11,14 +11,14 @@ from scaledash.celery import app
 
 
 def test_the_web_process_answers(live_web: str) -> None:
-    with urlopen(f"{live_web}/readyz", timeout=20) as response:
+    with urlopen(f"{live_web}/readyz", timeout=60) as response:
         body = json.load(response)
     assert body["database"] == "ok"
     assert body["redis"] == "ok"
 
 
 def test_the_worker_takes_its_queues(live_worker: Path) -> None:
-    [queues] = app.control.inspect(timeout=10, limit=1).active_queues().values()
+    [queues] = app.control.inspect(timeout=60, limit=1).active_queues().values()
     assert {queue["name"] for queue in queues} == {"refit", "import"}
 
 

@@ -31,7 +31,7 @@ PROGRAMS = ["postgres", "redis", "web", "worker", "sweeper"]
 
 
 def get(installation: Installation, path: str, token: str = "") -> tuple[int, str | None]:
-    connection = HTTPConnection("127.0.0.1", installation.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", installation.port, timeout=60)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         connection.request("GET", path, headers=headers)
@@ -201,7 +201,7 @@ def test_ctrl_c_stops_everything(installation: Installation) -> None:
     wait_for(lambda: is_ready(installation), "the product is ready")
 
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=180)
 
     assert process.returncode in (0, 130)
     assert output.rstrip().splitlines()[-1].startswith("Stopped")
@@ -214,7 +214,7 @@ def test_ctrl_c_during_the_start_stops_everything(installation: Installation) ->
     wait_for(lambda: "postgres" in installation.processes(), "PostgreSQL starts")
 
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
 
     assert process.returncode == 130
     assert find_processes_of(installation.home) == []

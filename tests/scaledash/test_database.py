@@ -40,7 +40,7 @@ def test_a_live_connection_is_usable_and_the_server_is_not_asked() -> None:
 def test_a_connection_that_the_server_ended_is_replaced() -> None:
     pid = find_pid()
     ask_another("SELECT pg_terminate_backend(%s, 5000)", pid)
-    wait_until(lambda: not connection.is_usable(), "the end of the session", 10)
+    wait_until(lambda: not connection.is_usable(), "the end of the session")
     connection.close_if_unusable_or_obsolete()  # what begins a request
     connection.health_check_enabled = True
     with connection.cursor() as cursor:

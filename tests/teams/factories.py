@@ -95,7 +95,7 @@ def error_of(response: object) -> tuple[int, str, str | None]:
 
 def wait_until_blocked() -> None:
     """Return once another connection waits for a lock that this one holds."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     with connection.cursor() as cursor:
         while time.monotonic() < deadline:
             cursor.execute(

@@ -17,7 +17,7 @@ from tests.teams.factories import PASSWORD, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 NEW = {"new_password": "staple-tape-42", "repeated": "staple-tape-42"}
-WAIT_SECONDS = 10
+WAIT_SECONDS = 60
 
 
 @pytest.fixture(autouse=True)
