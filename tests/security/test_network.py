@@ -30,28 +30,35 @@ from tests.teams.factories import get_user, make_project, make_user, sign_in
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+LAST = b"last"
+
+
 class Trap:
     """A server on this machine that nobody has a reason to call."""
 
     def __init__(self) -> None:
         self.calls = 0
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/hook"
+        self.address = self._socket.getsockname()
+        self.url = f"http://127.0.0.1:{self.address[1]}/hook"
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     def _listen(self) -> None:
-        while True:
-            try:
+        """Count those who call, in their order, until one says that it is the last."""
+        with self._socket:
+            while True:
                 caller, _ = self._socket.accept()
-            except OSError:
-                return
-            self.calls += 1
-            caller.close()
+                with caller:
+                    if caller.recv(len(LAST)) == LAST:
+                        return
+                    self.calls += 1
 
     def close(self) -> None:
-        self._socket.close()
-        self._thread.join(5)
+        if self._thread.is_alive():
+            with socket.create_connection(self.address) as caller:
+                caller.sendall(LAST)
+        self._thread.join()
 
 
 @pytest.fixture
@@ -76,7 +83,7 @@ def test_t28_addresses_in_any_text_are_never_called(trap: Trap) -> None:
     api.post(f"projects/{slug}/members", {"user": "reader", "role": "editor"})
     for path in (f"/p/{slug}/runs", f"/p/{slug}/r/run-1", f"/p/{slug}/studies", f"/p/{slug}/s/s"):
         assert browser.get(path, headers={"Referer": url, "Origin": url}).status_code == 200
-    socket.create_connection(("127.0.0.1", int(url.split(":")[2].split("/")[0]))).close()
+    socket.create_connection(trap.address).close()
     trap.close()
     assert trap.calls == 1  # ours, which shows that the trap works
 
