@@ -311,7 +311,17 @@ def _label_all(groups: Sequence[Group], rests: Mapping[int, Mapping[str, object]
         fewer = [other for other in kept if other != path]
         if _count_told(texts, fewer) == n_told:
             kept = fewer
-    return [", ".join(f"{path} = {rest.get(path, ABSENT)}" for path in kept) for rest in texts]
+    return [_join(rest, kept) for rest in texts]
+
+
+def _join(rest: Mapping[str, str], paths: Sequence[str]) -> str:
+    """Return what a group has under the paths that tell groups apart.
+
+    What it lacks is said of no group that has any: a run with its framework's arguments would
+    fill the labels of all others with "not set", and what others have tells them apart already.
+    """
+    held = [path for path in paths if rest.get(path, ABSENT) != ABSENT]
+    return ", ".join(f"{path} = {rest.get(path, ABSENT)}" for path in held or paths)
 
 
 def _count_told(texts: Sequence[Mapping[str, str]], paths: Sequence[str]) -> int:

@@ -103,6 +103,24 @@ def test_all_but_seed_joins_replicas_only(project: Project, reader: Client) -> N
     assert document["by"] == ["!seed"]
 
 
+def test_labels_do_not_say_what_a_group_lacks_beside_what_it_has(
+    project: Project, reader: Client
+) -> None:
+    for uid, config in (
+        ("a", {"lr": 1}),
+        ("b", {"lr": 2}),
+        ("c", {"lr": 2, "amp": True, "seed": 1}),
+        ("d", {}),
+    ):
+        make_run(project, uid, 1.0, config=config)
+    assert labels(read(reader, by="!seed")) == {
+        "lr = 1": 1,
+        "lr = 2": 1,
+        "amp = true, lr = 2": 1,
+        "amp = not set, lr = not set": 1,
+    }
+
+
 def test_labels_leave_out_what_follows_from_another_key(project: Project, reader: Client) -> None:
     for width in (16, 32, 64):
         for lr in (0.1, 0.2):
