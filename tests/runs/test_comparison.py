@@ -68,6 +68,7 @@ def test_a_base_is_found_by_id_before_name(project: Project, reader: Client) -> 
     make_run(project, "b", name="first")
     make_run(project, "c", name="b")
     assert reader.get("/p/pair/r/a.json?base=b").json()["diff"]["base"]["uid"] == "b"
+    assert '"/p/pair/compare?sel=a,b"' in reader.get("/p/pair/r/a?base=b").content.decode()
 
 
 def test_a_base_that_is_no_run_of_the_project_is_said(project: Project, reader: Client) -> None:
