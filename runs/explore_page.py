@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from statistics import fmean, stdev
 from urllib.parse import quote
 
 from django.http import QueryDict
@@ -13,14 +14,16 @@ from django.urls import reverse
 
 from runs.axes import group_axes
 from runs.charts import X_AXES
+from runs.columns import write_number
 from runs.contexts import write_value
 from runs.explore import AREAS, PLAIN, X_SCALES, Y_SCALES, ExploreWish
 from runs.explore_charts import describe_line
 from runs.explore_keys import LEGEND_LEVELS, Channel, Level, choose_color, read_values, write_key
-from runs.explore_lines import Look, build_look
+from runs.explore_lines import Line, Look, build_look
 from runs.explore_runs import Chosen, choose_runs
 from runs.facts import COLUMNS, walk, write_fact
 from runs.models import Metric, Run, RunState
+from scaledash.lib.jsonsafe import decode_float
 from teams.models import Project
 
 MAX_VALUE_COLUMNS = 4
@@ -220,8 +223,30 @@ def build_table(wish: ExploreWish, chosen: Chosen, look: Look, query: QueryDict)
             }
             for run in chosen.listed
         ],
-        "groups": look.lines if wish.is_grouped else (),
+        "metrics": metrics,
+        "groups": [(line, [describe_spread(line, name) for name in metrics]) for line in look.lines]
+        if wish.is_grouped
+        else [],
         "n_unselected": len(chosen.listed) - len(chosen.drawn),
+    }
+
+
+def describe_spread(line: Line, metric: str) -> Document:
+    """Return mean and standard deviation of the last values of a group's runs, as text."""
+    lasts = [decode_float(run.summary[metric].get("last")) for run in line.runs
+             if metric in run.summary]  # fmt: skip
+    known = [value for value in lasts if value is not None and math.isfinite(value)]
+    if not known:
+        return {"mean": "", "std": "", "note": f"none of {len(lasts):,} is finite" if lasts else ""}
+    parts = [f"mean of the last values of {len(known):,} runs"]
+    if len(known) > 1:
+        parts.append("standard deviation")
+    if len(known) < len(lasts):
+        parts.append(f"{len(lasts) - len(known):,} not finite")
+    return {
+        "mean": write_number(fmean(known)),
+        "std": f"{stdev(known):.2g}" if len(known) > 1 else "",
+        "note": ", ".join(parts),
     }
 
 

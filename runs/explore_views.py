@@ -15,6 +15,7 @@ from runs.charts import TooMuch
 from runs.explore import ExploreWish
 from runs.explore_charts import build_charts
 from runs.explore_lines import build_look
+from runs.explore_news import HEADER, add_tags, leave_held_out
 from runs.explore_page import build_explore, build_explore_page
 from runs.explore_runs import Chosen, choose_runs
 from runs.models import ViewPage
@@ -77,6 +78,8 @@ def read_explore_curves(request: HttpRequest, slug: str) -> HttpResponse:
         except TooMuch as error:
             return render_error(request, 422, "out_of_range", str(error))
         document["n_logging"] = chosen.n_logging
+        add_tags(document["charts"])
+        leave_held_out(document["charts"], request.headers.get(HEADER, ""))
         response = HttpResponse(msgspec.json.encode(document), content_type="application/json")
     response["ETag"] = tag
     return response

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from scaledash.lib.names import LOSS_TRAIN, LOSS_VAL, canonical_metric
 
 OTHERS = "metrics"  # the group of names without parts
+FEW_NAMES, MANY_PREFIXES = 2, 3
 _FIRST_PART = re.compile(r"([^./]+)[./]")
 _DIGITS = re.compile(r"(\d+)")
 
@@ -23,8 +24,27 @@ def group_names(names: Iterable[str]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for name in sorted(names, key=lambda name: (not is_loss(name), sort_naturally(name))):
         groups.setdefault(find_prefix(name), []).append(name)
-    order = sorted(groups, key=lambda prefix: (not is_loss(groups[prefix][0]), prefix))
-    return {prefix: groups[prefix] for prefix in order}
+    joined = join_numbered(groups)
+    order = sorted(joined, key=lambda prefix: (not is_loss(joined[prefix][0]), prefix))
+    return {prefix: joined[prefix] for prefix in order}
+
+
+def join_numbered(groups: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Put groups of one or two names together whose prefixes differ in a number alone.
+
+    Sixty-four ranks that log a throughput each are one group and not sixty-four.
+    """
+    alike: dict[str, list[str]] = {}
+    for prefix, names in groups.items():
+        stem = prefix.rstrip("0123456789")
+        if stem and stem != prefix and len(names) <= FEW_NAMES:
+            alike.setdefault(stem, []).append(prefix)
+    joined = dict(groups)
+    for prefixes in alike.values():
+        if len(prefixes) >= MANY_PREFIXES:
+            names = [name for prefix in prefixes for name in joined.pop(prefix)]
+            joined[f"{prefixes[0]} … {prefixes[-1]}"] = names
+    return joined
 
 
 def is_loss(name: str) -> bool:

@@ -179,6 +179,7 @@ export class Chart {
       stroke: () => this.colourOfLine(line),
       dash: DASHES[line.dash],
       width: line.dash ? 1 : 1.5,
+      pxAlign: 0, // a flat curve is no staircase of whole pixels
       spanGaps: false,
       points: { show: known <= DOTS_UP_TO, size: 4, fill: () => this.colours[2], width: 0 },
     };

@@ -2,6 +2,7 @@
 import { ExploreChart } from "./explore_chart.js";
 import { describeChart } from "./explore_foot.js";
 import { ExploreForm } from "./explore_form.js";
+import { describeHeld, joinHeld } from "./held.js";
 import { get } from "./http.js";
 import { RowLinks } from "./row_links.js";
 import { isConcerned } from "./poll.js";
@@ -102,7 +103,7 @@ class Explorer {
     const control = new AbortController();
     this.controls.set(metric, control);
     try {
-      const { body } = await get(this.buildUrl(metric), { signal: control.signal, slot: `curves ${metric}` });
+      const { body } = await get(this.buildUrl(metric), { signal: control.signal, slot: `curves ${metric}`, news: { describeHeld, joinHeld } });
       this.take(metric, body);
     } catch (error) {
       if (error.name !== "AbortError") this.fail(metric, error);

@@ -116,6 +116,7 @@ export class ExploreChart extends Chart {
       ...plain,
       stroke: paint(alpha),
       width: isMany ? 1 : 1.5,
+      pxAlign: isMany ? 1 : 0, // a flat curve is no staircase of whole pixels
       dash: DASHES[line.dash] ?? DASHES.at(-1),
       points: { show: known <= DOTS_UP_TO, size: 5, fill: paint(1), width: 0 },
     };

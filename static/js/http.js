@@ -10,17 +10,20 @@ export class HttpError extends Error {
 }
 
 /** Fetch a URL; answers {body, changed}: changed is false when the server said 304. Answers of
-    one slot replace each other, so that large ones are not all held. */
-export async function get(url, { signal, as = "json", slot = url } = {}) {
+    one slot replace each other, so that large ones are not all held. With `news`, the request says
+    what is held of the same URL, and the answer may be what is new. */
+export async function get(url, { signal, as = "json", slot = url, news = null } = {}) {
   const held = kept.get(slot);
   const known = held?.url === url ? held : null;
   const headers = { Accept: as === "json" ? "application/json" : "text/html" };
   if (known) headers["If-None-Match"] = known.etag;
+  if (known && news) headers["X-Held"] = news.describeHeld(known.body);
   const response = await request(url, { headers, signal });
   if (response.status === 304 && known) return { body: known.body, changed: false };
   if (!response.ok) throw await readError(response);
   if (response.redirected) throw new HttpError("Signed out; sign in again.", { status: 401 });
-  const body = as === "json" ? await response.json() : await response.text();
+  const answer = as === "json" ? await response.json() : await response.text();
+  const body = news ? news.joinHeld(known?.body, answer) : answer;
   keep(slot, url, response.headers.get("ETag"), body);
   return { body, changed: true };
 }

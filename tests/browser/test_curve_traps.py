@@ -17,6 +17,7 @@ COUNT_LINES = """() => {
     return stroke.apply(this, path);
   };
 }"""
+MAX_HEAP_BYTES = 200_000_000
 AIR = 0.06  # of the range of y, above and below
 SHOWN = "figure[data-metric]:not(.is-left-out)"
 
@@ -49,13 +50,21 @@ def test_u6_only_charts_in_view_are_read_and_a_search_leaves_the_others_out(
     assert not any("p3%2Floss5" in url for url in asked)
 
 
+def measure_heap(page: Page) -> float:
+    """Return the bytes that a page's scripts hold."""
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.collectGarbage")
+    return float(session.send("Runtime.getHeapUsage")["usedSize"])
+
+
 def test_u7_hovering_many_curves_draws_one_of_them(open_page: OpenPage, logger: Logger) -> None:
     """Nothing else is drawn again, so that it takes no longer among many curves than among few."""
-    for number in range(36):
+    for number in range(100):
         run = logger.start(f"r{number}", name=f"r{number}")
-        run.log(list(range(20)), train_loss=[float(number)] * 20)
+        run.log(list(range(1000)), train_loss=[float(number)] * 1000)
     page = open_page("/p/tiny/explore?m=train/loss")
-    page.wait_for_selector("figure[data-curves='36'][data-state=ready]")
+    page.wait_for_selector("figure[data-curves='100'][data-state=ready]")
+    assert measure_heap(page) < MAX_HEAP_BYTES
     box = page.locator("figure .u-over").bounding_box()
     page.evaluate(COUNT_LINES)
     for share in (0.2, 0.4, 0.6, 0.8):
@@ -81,3 +90,23 @@ def test_u28_the_average_of_fewer_runs_is_pale_and_says_how_many_count(
         height = box["height"] * (high - mean) / (high - low)
         page.mouse.move(box["x"] + box["width"] * share, box["y"] + height)
         expect(page.locator(".chart-tip .at").first).to_have_text(text)
+
+
+def test_u10_a_live_chart_is_sent_what_is_new_and_shows_all_of_it(
+    open_page: OpenPage, logger: Logger
+) -> None:
+    run = logger.start("live", name="live")
+    run.log(list(range(100)), train_loss=[1.0] * 100)
+    page = open_page("/p/tiny/explore?m=train/loss")
+    page.wait_for_selector("figure[data-n='100'][data-state=ready]")
+    with page.expect_response(lambda answer: "curves.json" in answer.url) as answered:
+        run.log([100, 101], train_loss=[1.0, 3.0])
+    (chart,) = answered.value.json()["charts"]
+    assert (chart["x"], chart["series"]["live"]["y"]) == ([100, 101], [1.0, 3.0])
+    page.wait_for_selector("figure[data-n='102'][data-window='0,101']")
+    page.click("figure summary[title=Export]")
+    with page.expect_download() as download:
+        page.click("[data-export-curves=csv]")
+    rows = [row for row in download.value.path().read_text().splitlines() if row[0] != "#"]
+    assert len(rows) - 1 == 102
+    assert rows[-1] == "live,101,,3"

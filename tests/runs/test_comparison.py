@@ -39,6 +39,14 @@ def test_metrics_are_grouped_by_their_first_part_dotted_or_slashed() -> None:
     }
 
 
+def test_ranks_that_log_a_metric_each_are_one_group() -> None:
+    ranks = [f"rank{number}/tokens_per_second" for number in range(12)]
+    layers = [f"L{layer}/{name}" for layer in (0, 1, 2) for name in ("k", "q", "v")]
+    groups = group_names([*ranks, *layers, "gpu0/temp", "gpu1/temp"])
+    assert groups["rank0 … rank11"] == ranks
+    assert list(groups) == ["L0", "L1", "L2", "gpu0", "gpu1", "rank0 … rank11"]
+
+
 @pytest.mark.parametrize("name", [".hidden", "/root", "a", "L²", "x..y"])
 def test_odd_names_have_a_group_too(name: str) -> None:
     assert list(group_names([name]).values()) == [[name]]

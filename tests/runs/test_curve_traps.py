@@ -184,3 +184,12 @@ def test_u28_a_zoom_does_not_change_an_average(api: Api, reader: Client) -> None
     Job(api, open_run(api, "b")).log([0, 4, 12, 20], loss=[2.0, 6.0, 14.0, 22.0])
     (series,) = read_curves(reader, api, color="-", agg="mean", xr="3,13")["series"].values()
     assert series["y"] == [5.0, 11.0, 13.0]
+
+
+def test_u28_the_table_shows_mean_and_spread_of_each_group(api: Api, reader: Client) -> None:
+    for uid, last in (("a", 2.0), ("b", 4.0), ("c", "NaN")):
+        log_run(api, uid, [9.0, last])
+    path = f"/p/{api.project.slug}/explore?m=loss&color=-&agg=mean"
+    page = reader.get(path).content.decode()
+    note = "mean of the last values of 2 runs, standard deviation, 1 not finite"
+    assert f'title="{note}">3 <span class="muted">± 1.4</span>' in page
