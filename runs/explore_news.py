@@ -17,6 +17,7 @@ import msgspec
 from runs.series import SLOTS
 
 HEADER = "X-Held"
+MOST_CURVES = 300  # of a chart; what a page says of more does not fit in a header
 MAX_DIGITS = 6  # of a number of columns
 FRAME = ("facet", "method", "x_axis", "x_scale", "lo", "hi", "buckets", "digits")
 Chart = dict[str, Any]
@@ -25,7 +26,7 @@ Chart = dict[str, Any]
 def add_tags(charts: Sequence[Chart]) -> None:
     """Write into each chart of single runs what a page says of it when it asks again."""
     for chart in charts:
-        if "groups" not in chart:
+        if "groups" not in chart and len(chart["series"]) <= MOST_CURVES:
             chart["held"] = write_held(chart)
 
 

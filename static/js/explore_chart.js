@@ -151,10 +151,10 @@ export class ExploreChart extends Chart {
     this.tip.show(left, top);
   }
 
-  /** Lift one curve above the others, which are dimmed; null puts all back. */
-  highlight(key) {
+  /** Lift the curves that a test names above the others, which are dimmed; none puts all back. */
+  highlight(test) {
     if (!this.plot) return;
-    this.lifted = this.lines.find(({ line }) => line.key === key) ?? null;
+    this.lifted = this.lines.filter(({ line }) => test(line));
     this.overlay.draw();
   }
 

@@ -50,7 +50,7 @@ const ACTIONS = new Map([
   ["g e", () => go("explore")],
   ["l", () => press("[data-log-y]")],
   ["t", () => press("[data-tip-mode]") || press("[data-as-table]")],
-  ["e", () => press("[data-export-first], [data-selection-bar]:not([hidden]) [data-export]")],
+  ["e", () => press("figure:hover [data-export-first]") || press("[data-export-first], [data-selection-bar]:not([hidden]) [data-export]")],
   ["Escape", closeMenus],
 ]);
 

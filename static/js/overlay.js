@@ -1,4 +1,4 @@
-/* One curve above a dimmed chart: drawn on a canvas of its own, so that hovering among a thousand
+/* Curves above a dimmed chart: drawn on a canvas of its own, so that hovering among a thousand
    curves redraws one. */
 export const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
 
@@ -18,8 +18,9 @@ export class Overlay {
 
   draw() {
     const { lifted, plot } = this.chart;
-    plot.over.dataset.dim = String(Boolean(lifted));
-    if (!lifted && !this.canvas) return;
+    const isDim = Boolean(lifted?.length);
+    plot.over.dataset.dim = String(isDim);
+    if (!isDim && !this.canvas) return;
     if (!this.canvas) this.makeCanvas();
     const { clientWidth: width, clientHeight: height } = plot.over;
     const scale = devicePixelRatio;
@@ -30,7 +31,9 @@ export class Overlay {
     const context = this.canvas.getContext("2d");
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, width, height);
-    for (const values of [lifted?.fewer, lifted?.main]) if (values) this.trace(context, lifted.line, values);
+    for (const { line, fewer, main } of lifted ?? []) {
+      for (const values of [fewer, main]) if (values) this.trace(context, line, values);
+    }
   }
 
   trace(context, line, values) {

@@ -23,6 +23,14 @@ HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
   return getContext.call(this, kind, ...rest);
 };
 """
+COUNT_LIFTED = """() => {
+  window.lifted = 0;
+  const { stroke } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.stroke = function (...path) {
+    if (this.canvas.className === "overlay") window.lifted += 1;
+    return stroke.apply(this, path);
+  };
+}"""
 FLAT = {"low": 1.0, "middle": 2.0, "high": 3.0}
 
 
@@ -85,6 +93,28 @@ def test_a_click_pins_a_curve_in_the_address(open_page: Callable[..., Page]) -> 
     page.wait_for_selector(READY)
     page.wait_for_selector("tr.is-pinned[data-line=middle]")
     page.wait_for_selector(".u-over[data-dim=true]")
+
+
+@pytest.mark.usefixtures("flat_runs")
+def test_an_entry_of_the_legend_lifts_its_curves_and_a_click_keeps_them(
+    open_page: Callable[..., Page],
+) -> None:
+    page = open_page("/p/tiny/explore?m=train/loss&color=config.kind")
+    page.wait_for_selector(READY)
+    page.evaluate(COUNT_LIFTED)
+    page.hover("button.level >> text=a")
+    page.wait_for_selector(".u-over[data-dim=true]")
+    assert page.evaluate("window.lifted") == 2
+    page.click("button.level >> text=b")
+    page.wait_for_url("**hl=color%3Db")
+    page.reload()
+    page.wait_for_selector(READY)
+    page.wait_for_selector(".u-over[data-dim=true]")
+    page.wait_for_selector("button.level[aria-pressed=true] >> text=b")
+    page.hover(f"{CHART} h3")
+    with page.expect_download() as download:
+        page.keyboard.press("e")
+    assert download.value.suggested_filename == "scaledash-train_loss.png"
 
 
 @pytest.mark.usefixtures("flat_runs")

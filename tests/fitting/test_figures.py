@@ -130,7 +130,9 @@ def test_every_run_is_one_mark(fitted: StudyView) -> None:
     assert drawn == figure["counts"]["drawn"] == figure["counts"]["n"] == 42
 
 
-def test_one_line_for_each_size_and_variant(fitted: StudyView) -> None:
+def test_u26_a_config_value_stands_on_x_with_a_line_for_each_size_and_variant(
+    fitted: StudyView,
+) -> None:
     lines = traces(draw(fitted), "line")
     assert len(lines) == 6
     assert {line["line"]["dash"] for line in lines} == {"solid", "dash"}

@@ -101,6 +101,29 @@ def test_u5_no_value_is_drawn_that_was_not_logged(api: Api, reader: Client, axis
     assert set(chart["x"]) <= ({2, 4, 9} if axis == "step" else {100, 400, 700})
 
 
+def test_u11_a_late_evaluation_at_an_older_step_is_shown(api: Api, reader: Client) -> None:
+    job = Job(api, open_run(api, "r"))
+    job.log([1, 2, 3], loss=[3.0, 2.0, 1.0])
+    job.log([10], loss=[0.5])
+    job.log([2, 5], loss=[2.5, 0.7])
+    chart = read_curves(reader, api)
+    assert (chart["x"], chart["series"]["r"]["y"]) == ([1, 2, 3, 5, 10], [3.0, 2.5, 1.0, 0.7, 0.5])
+    assert chart["series"]["r"]["overwritten"] == 1
+
+
+def test_u12_ten_rewinds_each_hide_the_older_tail_and_keep_it(api: Api, reader: Client) -> None:
+    job = Job(api, open_run(api, "r"))
+    job.log(list(range(20)), loss=[0.0] * 20)
+    for attempt in range(1, 11):
+        job.log(list(range(attempt, 20)), loss=[float(attempt)] * (20 - attempt), rewind=attempt)
+    series = read_curves(reader, api)["series"]["r"]
+    assert series["y"] == [*map(float, range(10)), *[10.0] * 10]
+    assert series["superseded"] == sum(20 - attempt for attempt in range(1, 11))
+    path = f"/p/{api.project.slug}/r/r/curves.json?m=loss&old=1"
+    (chart,) = reader.get(path).json()["charts"]
+    assert len(chart["series"]) == 11
+
+
 def test_u15_all_three_kinds_are_marked_and_counted_never_zero(api: Api, reader: Client) -> None:
     log_run(api, "r", [2.0, "NaN", "Infinity", "-Infinity", 1.0])
     series = read_curves(reader, api)["series"]["r"]
