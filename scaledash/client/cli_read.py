@@ -56,9 +56,9 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     command.add_argument("law", nargs="?", default=LR_EXPONENT, help=f"by default {LR_EXPONENT}")
     command.add_argument("--variant", help="which runs, such as qk_norm=ln")
     command.add_argument("--version", type=int, dest="fit_version", help="by default the newest")
-    command.add_argument("--n", type=float, help="predict at this size")
-    command.add_argument("--d", type=float, help="with --n, predict the loss at these tokens")
-    command.add_argument("--c", type=float, help="predict at this budget in FLOPs")
+    command.add_argument("--n", type=_read_quantity, help="predict at this size, such as 400M")
+    command.add_argument("--d", type=_read_quantity, help="with --n, the loss at these tokens")
+    command.add_argument("--c", type=_read_quantity, help="predict at this budget in FLOPs")
     command.set_defaults(run=_show_fit)
 
     command = commands.add_parser(
@@ -82,6 +82,16 @@ def register(commands: Any, shared: argparse.ArgumentParser) -> None:
     command.add_argument("path", nargs="?", default="", metavar="[PROJECT[/STUDY or RUN]]")
     command.add_argument("--print", action="store_true", help="print the address only")
     command.set_defaults(run=_open)
+
+
+def _read_quantity(text: str) -> float:
+    """Return a number that may have a unit, as the pages of studies take it."""
+    from scaledash.client.importers.facts import read_number
+
+    number = read_number(text)
+    if number is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; write it like 400M or 1e9")
+    return number
 
 
 def _list_runs(options: argparse.Namespace) -> int:

@@ -75,6 +75,14 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
     assert b"Traceback" not in said and b"Exception" not in said
 
 
+def test_sizes_are_written_as_on_the_pages(capsys: pytest.CaptureFixture[str]) -> None:
+    options = cli._make_parser().parse_args(["fit", "p/s", "--n", "400M", "--c", "1e21"])
+    assert (options.n, options.c) == (4e8, 1e21)
+    with pytest.raises(SystemExit):
+        cli.main(["fit", "p/s", "--n", "many"])
+    assert "'many' is no number; write it like 400M or 1e9" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", [["status"], ["sync"], ["spool", "dead"]])
 def test_directory_that_is_not_there_is_a_mistake(
     command: list[str], capsys: pytest.CaptureFixture[str]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scaledash.client import cli
 from scaledash.client.errors import UsageError
 from scaledash.client.importers.model import Tally
 from scaledash.client.importers.wandb_api import WandbApi
@@ -141,7 +142,7 @@ def test_another_file_is_refused_by_name_and_the_rest_follows(tmp_path: Path) ->
 
 FAKE = '''
 """What of W&B's client the importer uses, over rows in a file beside it."""
-import json, pathlib
+import json, os, pathlib
 
 DATA = json.loads((pathlib.Path(__file__).parent / "wandb.json").read_text())
 LOG = []
@@ -170,11 +171,16 @@ class Run:
 
 class Api:
     def __init__(self, timeout=None):
-        pass
+        if os.environ.get("WANDB_API_KEY") == "":
+            raise RuntimeError("No API key configured. Use `wandb login` to log in.")
 
     def runs(self, path, order=None):
-        assert path == "e/p"
+        if path != "e/p":  # only when it is read, as the real one
+            return (self.run(path) for _ in range(1))
         return [Run()]
+
+    def run(self, path):
+        raise ValueError(f"could not find {path}")
 '''
 
 
@@ -208,6 +214,28 @@ def test_without_its_package_the_api_says_what_to_install(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(UsageError, match="pip install wandb"):
         WandbApi("e/p", Tally())
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("e/absent", "W&B: could not find e/absent"),
+        ("e/p/absent", "W&B: could not find e/p/absent"),
+    ],
+)
+def test_what_w_and_b_does_not_give_is_said_in_its_words(
+    wandb_server: None, capsys: pytest.CaptureFixture[str], place: str, said: str
+) -> None:
+    assert cli.main(["import", "wandb", place, "--project", "p", "--dry-run"]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_missing_key_of_w_and_b_is_a_mistake_of_usage(
+    wandb_server: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "")
+    assert cli.main(["import", "wandb", "e/p", "--project", "p", "--dry-run"]) == 2
+    assert "W&B's client: No API key configured" in capsys.readouterr().err
 
 
 def test_file_and_api_are_the_same_run(wandb_server: None, tmp_path: Path) -> None:

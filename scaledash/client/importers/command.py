@@ -196,7 +196,8 @@ def _print(options: argparse.Namespace, report: Report) -> None:
     lines += [f"note: {note}" for note in report.notes]
     points = sum(int(str(run["points"])) for run in report.runs)
     verb = "would be imported" if options.dry_run else "imported"
-    lines.append(f"{len(report.runs):,} runs, {points:,} points {verb}.")
+    noun = "run" if len(report.runs) == 1 else "runs"
+    lines.append(f"{len(report.runs):,} {noun}, {points:,} points {verb}.")
     sys.stdout.write("\n".join(lines) + "\n")
     for error in report.errors:
         sys.stderr.write(f"scaledash: {error['run'] or 'source'}: {error['error']}\n")

@@ -47,15 +47,19 @@ class WandbApi:
         self._sleep = sleep
         if self._place.count("/") not in (1, 2):
             raise UsageError(f"{place!r} is neither a file nor entity/project or entity/project/id")
-        self._api: Any = wandb.Api(timeout=60)
+        try:
+            self._api: Any = wandb.Api(timeout=60)
+        except Exception as error:  # no key, or one that W&B does not take
+            raise UsageError(f"W&B's client: {error}") from error
 
     def list_runs(self) -> Iterator[SourceRun | Unreadable]:
         """Yield the runs, oldest first, so that a later import goes on at the end."""
         if self._place.count("/") == 2:
-            runs: Iterable[Any] = [self._patiently(lambda: self._api.run(self._place))]
+            runs: Iterator[Any] = iter([self._patiently(lambda: self._api.run(self._place))])
         else:
-            runs = self._patiently(lambda: self._api.runs(self._place, order="+created_at"))
-        for run in runs:
+            found = self._patiently(lambda: self._api.runs(self._place, order="+created_at"))
+            runs = iter(found)
+        while (run := self._patiently(lambda: next(runs, None))) is not None:
             try:
                 yield self._make_run(run)
             except (ValueError, KeyError, AttributeError, TypeError) as error:
@@ -99,14 +103,20 @@ class WandbApi:
                 return
 
     def _patiently(self, ask: Callable[[], Any]) -> Any:
-        """Ask W&B, and wait while it says that there were too many questions."""
+        """Ask W&B, and wait while it says that there were too many questions.
+
+        Raises
+        ------
+        Unreadable
+            It answers something else than what was asked for: absent, forbidden, unreachable.
+        """
         wait = FIRST_WAIT_SECONDS
         for _ in range(TRIES):
             try:
                 return ask()
             except Exception as error:
                 if not _is_limit(error):
-                    raise
+                    raise Unreadable(f"W&B: {error or type(error).__name__}") from error
             self._sleep(wait)
             wait = min(wait * 2, MAX_WAIT_SECONDS)
         raise Unreadable("W&B answers 429 for too long; import again later, it goes on from here")
