@@ -156,7 +156,8 @@ def describe_failures(readings: Readings) -> Figure:
     if not readings.n_failing:
         return Figure("failures", "Failing fits", "none", at=readings.now)
     noun = "fit fails" if readings.n_failing == 1 else "fits fail"
-    fact = f"{readings.n_failing} {noun}; the page of the study shows the reason."
+    which = "it is" if readings.n_failing == 1 else "most often"
+    fact = f"{readings.n_failing} {noun}; {which} {readings.failing}"
     return Figure("failures", "Failing fits", str(readings.n_failing), WARN, fact, readings.now)
 
 

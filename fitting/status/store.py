@@ -24,6 +24,16 @@ SELECT count(*) FILTER (WHERE s.lease_until > clock_timestamp()),
        count(*) FILTER (WHERE s.last_error <> '')
 FROM fitting_fitstate s
 """
+# Leases and errors again, and primary keys of what they belong to: the one that failed most often.
+FAILING = """
+SELECT coalesce((
+  SELECT p.slug || '/' || coalesce(y.slug, r.uid, '') || ', ' || s.kind || ': ' || s.last_error
+  FROM fitting_fitstate s JOIN teams_project p ON p.id = s.project_id
+  LEFT JOIN fitting_study y ON y.id = s.subject AND s.kind <> %(run_diag)s
+  LEFT JOIN runs_run r ON r.id = s.subject AND s.kind = %(run_diag)s
+  WHERE s.last_error <> '' ORDER BY s.failures DESC, s.subject LIMIT 1
+), '')
+"""
 # Primary key, backwards: of the newest two thousand fits those of one kind.
 LAG = """
 SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY lag_seconds),
@@ -75,6 +85,7 @@ class Readings:
     deep_p50_seconds: float | None = None
     deep_p95_seconds: float | None = None
     deep_at: datetime | None = None
+    failing: str = ""  # the fit that failed most often, and why
 
 
 def read_readings(sweeper_name: str) -> Readings:
@@ -88,6 +99,7 @@ def read_readings(sweeper_name: str) -> Readings:
         *_fetch(SERVER, {}),
         max((item.seconds for item in outbox.find_waiting([FitKind.FAST])), default=0.0),
         *_fetch(LAG, {"window": DEEP_WINDOW_SECONDS, "kind": FitKind.DEEP}),
+        *_fetch(FAILING, {"run_diag": FitKind.RUN_DIAG}),
     )
 
 

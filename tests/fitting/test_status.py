@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from fitting.models import Dirty, Fit, FitKind
+from fitting.models import Dirty, Fit, FitKind, FitState
 from fitting.queries import LR_SWEEP
 from fitting.status.broker import AWAY, NOT_CONFIGURED, UP, Broker, ask_broker, asker
 from fitting.status.report import ALL_WELL, Disk, build_report, write_bytes
@@ -63,7 +63,10 @@ def test_a_server_without_trouble_is_all_well() -> None:
         ({"sweep_seconds": 42.0}, "has not looked for work for 42 s"),
         ({"claimable_seconds": 90.0, "n_dirty": 7}, "could have been fitted for 90 s"),
         ({"lag_p95_seconds": 30.0}, "more than 30 s after its change"),
-        ({"n_failing": 2}, "2 fits fail"),
+        (
+            {"n_failing": 2, "failing": "alpha/sweep, deep: ValueError: singular"},
+            "2 fits fail; most often alpha/sweep, deep: ValueError: singular",
+        ),
     ],
 )
 def test_each_trouble_of_the_database_is_named(changes: dict[str, object], words: str) -> None:
@@ -121,6 +124,21 @@ def test_stored_points_are_counted() -> None:
     assert (readings.n_points, readings.n_batches) == (3, 1)
     assert readings.received_at is not None
     assert readings.database_bytes > 1_000_000
+
+
+@pytest.mark.django_db
+def test_the_fit_that_failed_most_often_is_named_with_its_reason() -> None:
+    study, api = make_study(), make_api()
+    run = open_run(api)
+    for subject, kind, failures in ((study.pk, "deep", 3), (run.pk, "run_diag", 1)):
+        FitState.objects.update_or_create(
+            subject=subject,
+            kind=kind,
+            defaults={"project": study.project, "failures": failures, "last_error": f"no {kind}"},
+        )
+    readings = read_readings(CONNECTION_NAME)
+    assert readings.n_failing == 2
+    assert readings.failing == f"{study.project.slug}/{study.slug}, deep: no deep"
 
 
 @pytest.mark.django_db
