@@ -325,7 +325,9 @@ def test_archived_runs_are_shown_by_a_switch_in_the_address(open_page: OpenPage)
     page = open_page("/p/tiny/runs?sel=r3")
     page.click("button[value=archive]")
     expect(page.locator(ROWS)).to_have_count(3)
-    page.click(".table-foot [data-archive]")
+    switch = page.locator(".table-foot [data-archive]")
+    expect(switch).to_have_css("text-decoration-line", "underline")  # not told by colour alone
+    switch.click()
     expect(page.locator(ROWS)).to_have_count(4)
     assert query_of(page) == {"arch": "1"}
     expect(page.locator("tr[data-key=r3] .pill", has_text="archived")).to_be_visible()
