@@ -391,5 +391,5 @@ def _show_held_out(variant: ComputeVariantDoc | None) -> Document:
         **kpi,
         "value": f"{100 * median(errors):.1f} %",
         "interval": f"largest {100 * errors[-1]:.1f} %",
-        "basis": f"{len(errors)} cells, {held['rule']}",
+        "basis": f"{len(errors)} cell{'s' if len(errors) > 1 else ''}, {held['rule']}",
     }

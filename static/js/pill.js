@@ -10,19 +10,18 @@ const TEXTS = {
   error: "signed out: reload to sign in",
 };
 
-function describe(state, fitting) {
-  if (state === "fitting" && fitting?.of > 1) return `fitting ${fitting.done} of ${fitting.of}`;
+function describe(state) {
   const fitted = document.querySelector("[data-fitted-at]")?.dataset.fittedAt;
   if (state === "live" && fitted) return `live · fit ${formatAge(Date.parse(fitted))} ago`;
   return TEXTS[state];
 }
 
-export function setPill(state, fitting = null) {
+export function setPill(state) {
   for (const pill of document.querySelectorAll("[data-live-pill]")) {
     pill.hidden = false;
     pill.className = `pill ${state}`;
     pill.dataset.state = state;
-    const text = describe(state, fitting);
+    const text = describe(state);
     if (pill.textContent !== text) pill.textContent = text;
   }
 }

@@ -91,7 +91,7 @@ class Poller {
     this.isActive = isFitting || this.element.dataset.active === "true";
     if (changed) this.idleRounds = 0;
     else if (!this.isActive && Date.now() > this.livelyUntil) this.idleRounds += 1;
-    setPill(isFitting ? "fitting" : "live", body.fitting);
+    setPill(isFitting ? "fitting" : "live");
     const moved = this.findMoved(body);
     this.parts = body.parts ?? {};
     const isNews = body.rev !== this.element.dataset.rev;

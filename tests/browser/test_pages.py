@@ -151,9 +151,15 @@ def test_one_click_leaves_a_run_out_and_one_takes_it_in_again(
     open_page: Callable[..., Page], logger: Logger
 ) -> None:
     log_cell(logger, 10_000, 1e-2, True, "lr-sweep")
+    settle()
     page = open_page("/p/tiny/s/lr-sweep?tab=runs")
+    version = page.get_attribute("#kpis", "data-fit-version")
     page.click("button:has-text('leave out')")
     page.wait_for_selector("tr.excluded >> text=left out by hand")
+    page.wait_for_selector("[data-live-pill].fitting >> text=fitting")
+    settle()
+    page.wait_for_selector(f"#kpis:not([data-fit-version='{version}'])")
+    page.wait_for_selector("[data-live-pill].live")
     page.click("tr.excluded summary:has-text('reason')")
     page.fill("[name=reason]", "bad node")
     page.click("tr.excluded button:has-text('Keep')")
