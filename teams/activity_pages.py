@@ -19,21 +19,15 @@ from teams.activity import (
     name_actor,
     read_page,
 )
+from teams.contexts import build_members
 from teams.models import AuditEntry, Project, Role
-from teams.pages import (
-    answer_json,
-    get_principal,
-    get_project,
-    require_sign_in,
-    require_site_admin,
-)
-from teams.queries import find_role
+from teams.pages import answer_json, get_project, require_sign_in, require_site_admin
 
 
 @require_sign_in
 @require_safe
 def show_activity(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show what members did of late."""
+    """Show what members did of late, and who they are."""
     project = get_project(request, slug)
     context = {
         **_build_activity(request, project),
@@ -85,8 +79,8 @@ def _name_page(title: str) -> dict[str, object]:
 
 
 def _build_activity(request: HttpRequest, project: Project) -> dict[str, object]:
-    role = find_role(get_principal(request), project) or Role.VIEWER
-    return _build(request, list_activity(project, role), describe_event)
+    entries = list_activity(project, project.held_role)
+    return {**_build(request, entries, describe_event), "members": build_members(project)}
 
 
 def _build(

@@ -77,19 +77,22 @@ def build_tokens(principal: Principal, own_only: bool) -> dict[str, object]:
 
 
 def build_project_settings(project: Project, role: Role) -> dict[str, object]:
-    """Return the document of /p/<slug>/settings: more of it to whom it concerns."""
-    members = [describe_member(membership) for membership in list_members(project)]
+    """Return the document of /p/<slug>/settings, which editors see; more of it to admins."""
+    shares = list_shares(project)[:MAX_SHARES_SHOWN]
     document: dict[str, object] = {
         "project": describe_project(project, role),
-        "members": members,
+        "members": build_members(project),
+        "shares": [describe_share(share) for share in shares],
     }
-    if role.includes(Role.EDITOR):
-        shares = list_shares(project)[:MAX_SHARES_SHOWN]
-        document["shares"] = [describe_share(share) for share in shares]
     if role == Role.ADMIN:
         invitations = list_invitations(project)[:MAX_INVITATIONS_SHOWN]
         document["invitations"] = [describe_invitation(one) for one in invitations]
     return document
+
+
+def build_members(project: Project) -> list[dict[str, object]]:
+    """Return the members of a project by name."""
+    return [describe_member(membership) for membership in list_members(project)]
 
 
 def describe_share(share: Share) -> dict[str, object]:

@@ -60,6 +60,7 @@ def get_project(request: HttpRequest, slug: str, role: Role = Role.VIEWER) -> Pr
     held = find_role(principal, project) if project else None
     if project is None or held is None or not held.includes(role):
         raise Http404
+    project.held_role = held
     return project
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -26,7 +26,6 @@ from teams.forms import (
 )
 from teams.models import ApiToken, Project, Role, Scope, User
 from teams.pages import answer_json, get_principal, get_project, read_form, require_sign_in
-from teams.queries import find_role
 from teams.services import (
     Refused,
     check_token_wish,
@@ -99,7 +98,7 @@ def _wants_own(request: HttpRequest) -> bool:
 def show_settings(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a project's settings; POST changes name and description."""
     if request.method != "POST":
-        return show_project_settings(request, get_project(request, slug))
+        return show_project_settings(request, get_project(request, slug, Role.EDITOR))
     project = get_project(request, slug, Role.ADMIN)
     form = ProjectForm(request.POST)
     if not form.is_valid():
@@ -113,8 +112,8 @@ def show_settings(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def read_settings(request: HttpRequest, slug: str) -> HttpResponse:
     """Answer the twin of the page."""
-    project = get_project(request, slug)
-    return answer_json(build_project_settings(project, _role_of(request, project)))
+    project = get_project(request, slug, Role.EDITOR)
+    return answer_json(build_project_settings(project, project.held_role))
 
 
 @require_sign_in
@@ -199,13 +198,6 @@ def _get_member(project: Project, username: str) -> User:
     return get_object_or_404(User, username=username, memberships__project=project)
 
 
-def _role_of(request: HttpRequest, project: Project) -> Role:
-    role = find_role(get_principal(request), project)
-    if role is None:
-        raise Http404
-    return role
-
-
 def _back_to(project: Project) -> HttpResponse:
     return HttpResponseRedirect(reverse("project-settings", args=[project.slug]))
 
@@ -214,14 +206,13 @@ def show_project_settings(
     request: HttpRequest, project: Project, status: int = 422, **more: object
 ) -> HttpResponse:
     """Answer the page of settings, after a refused form with it and status 422."""
-    role = _role_of(request, project)
+    role = project.held_role
     current = {"name": project.name, "description": project.description}
     document = build_project_settings(project, role)
     others = [m["user"] for m in document["members"] if m["user"] != request.user.username]
     context = {
         **document,
         "may_manage": role == Role.ADMIN,
-        "may_share": role.includes(Role.EDITOR),
         "roles": ROLE_MEANINGS,
         "project_form": ProjectForm(initial=current),
         "member_form": MemberForm(),

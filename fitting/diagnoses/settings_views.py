@@ -14,8 +14,7 @@ from fitting.diagnoses.thresholds import change_thresholds, list_thresholds
 from fitting.maths.diagnose.units import UNITS
 from fitting.services import Refused
 from teams.models import Project, Role
-from teams.pages import answer_json, get_principal, get_project, require_sign_in
-from teams.queries import find_role
+from teams.pages import answer_json, get_project, require_sign_in
 
 VALUE = "value-"  # before the name of a threshold in the form
 OFFERED_KEYS = (*PLAIN_KEYS, "attn.max_logit.L0", "attn.entropy.L0", "act.rms.L0", "grad.rms.")
@@ -30,18 +29,18 @@ def _build(project: Project) -> dict[str, object]:
 def show_rules(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the thresholds in force and how metrics are read; editors change both."""
     project = get_project(request, slug)
-    held = find_role(get_principal(request), project)
+    may_edit = project.held_role.includes(Role.EDITOR)
     context = {
         **_build(project),
         "project": project,
         "section": "settings",
         "crumbs": [
             (project.name or project.slug, reverse("studies", args=[slug])),
-            ("Settings", reverse("project-settings", args=[slug])),
+            *([("Settings", reverse("project-settings", args=[slug]))] if may_edit else []),
             ("Diagnostics", None),
         ],
-        "may_edit": held is not None and held.includes(Role.EDITOR),
-        "may_manage": held == Role.ADMIN,
+        "may_edit": may_edit,
+        "may_manage": project.held_role == Role.ADMIN,
         "units": {name: unit.text for name, unit in UNITS.items()},
         "offered_keys": OFFERED_KEYS,
         "json_url": reverse("diagnosis-rules-json", args=[slug]),

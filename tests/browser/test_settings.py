@@ -73,11 +73,14 @@ def test_a_viewer_finds_nothing_to_change(open_page: OpenPage, logger: Logger) -
         "main a[href*='/shares/new']",
         "main a[href$='/edit']",
     )
-    for path in ("runs", "r/one", "s/sweep", "s/sweep?tab=runs", "studies", "settings", "explore"):
+    pages = ("runs", "r/one", "s/sweep", "s/sweep?tab=runs", "studies", "activity", "explore")
+    for path in (*pages, "settings/diagnostics"):
         page.goto(f"/p/tiny/{path}")
         page.wait_for_selector("html[data-ready]")
+        assert page.locator("a[href='/p/tiny/settings']").count() == 0, path
         assert page.locator(", ".join(changing)).all_inner_texts() == COMMENTING.get(path, []), path
-    for path in ("studies/new", "s/sweep/edit", "shares/new?kind=study&id=sweep"):
+    forms = ("studies/new", "s/sweep/edit", "shares/new?kind=study&id=sweep")
+    for path in ("settings", "settings.json", *forms):
         assert page.goto(f"/p/tiny/{path}").status == 404, path
 
 

@@ -86,10 +86,12 @@ TEAMS = {
     "tokens-json": {"GET": Call(OWN_TWIN)},
     "token-revoke": {"GET": Call(ADMIN_PAGE), "POST": Call(ADMIN_PAGE)},
     "project-settings": {
-        "GET": Call(READ_PAGE),
+        "GET": Call(EDIT_PAGE),
         "POST": Call(ADMIN_PAGE, {"name": "x", "description": ""}),
     },
-    "project-settings-json": {"GET": Call(READ_TWIN)},
+    "project-settings-json": {
+        "GET": Call(page(401, stranger=404, viewer=404, editor=OK, admin=OK))
+    },
     "member-add": {"POST": Call(ADMIN_PAGE, NEW_MEMBER)},
     "member": {"POST": Call(ADMIN_PAGE, {"role": "editor"})},
     "member-remove": {"GET": Call(ADMIN_PAGE), "POST": Call(ADMIN_PAGE)},
