@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.core.paginator import Paginator
 from django.db.models import Count, Max, Min, Q
 from django.db.models.functions import TruncDate
 from django.utils import timezone
@@ -21,24 +22,29 @@ from teams.models import Project
 from teams.principals import Principal
 from teams.queries import list_projects
 
-MAX_PROJECTS = 200
+PAGE_SIZE = 50
 SAMPLED_RUNS = 50
 MAX_SUGGESTIONS = 300
 ACTIVITY_DAYS = 30
 
 
-def build_projects(principal: Principal) -> dict[str, object]:
-    """Return the document of the first page; `rev` changes when anything in it does."""
+def build_projects(principal: Principal, number: str) -> dict[str, object]:
+    """Return the document of one page of projects; `rev` changes when anything in it does."""
     own_first = list_projects(principal).order_by("is_demo", "slug")
-    projects = list(own_first[:MAX_PROJECTS])
-    total = list_projects(principal).count()
+    page = Paginator(own_first, PAGE_SIZE).get_page(number)
+    projects = list(page.object_list)
     runs = _count_runs(projects)
     studies, activity = _count_studies(projects), _count_days(projects)
     rows = [
         {**_describe(project, runs.get(project.pk), studies), "activity": activity[project.pk]}
         for project in projects
     ]
-    document: dict[str, object] = {"projects": rows, "total": total}
+    document: dict[str, object] = {
+        "projects": rows,
+        "total": page.paginator.count,
+        "page": page.number,
+        "pages": page.paginator.num_pages,
+    }
     document["rev"] = hashlib.sha256(jsonsafe.dumps(document)).hexdigest()[:16]
     return document
 
@@ -48,6 +54,8 @@ def find_demo(document: Mapping[str, Any]) -> dict[str, object]:
 
     They are shown until a project of the reader's own has a study.
     """
+    if document["page"] > 1:
+        return {"demo": None, "shows_first_steps": False}
     projects = document["projects"]
     demo = next((item for item in projects if item["is_demo"] and item["studies"]), None)
     has_own = any(item["studies"] for item in projects if not item["is_demo"])

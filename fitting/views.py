@@ -63,8 +63,10 @@ FIELD_OF_POINTER = {"/slug": "name", "/selection": "group", "/variant_keys": "va
 @require_safe
 def show_projects(request: HttpRequest) -> HttpResponse:
     """Show the projects of the reader."""
-    document = build_projects(get_principal(request))
-    context = {**document, **find_demo(document), "json_url": reverse("projects-json")}
+    document = build_projects(get_principal(request), request.GET.get("p", "1"))
+    page = document["page"]
+    json_url = reverse("projects-json") + (f"?p={page}" if page != 1 else "")
+    context = {**document, **find_demo(document), "json_url": json_url}
     return render(request, "fitting/projects.html", context)
 
 
@@ -72,7 +74,7 @@ def show_projects(request: HttpRequest) -> HttpResponse:
 @require_safe
 def read_projects(request: HttpRequest) -> HttpResponse:
     """Answer the twin of the page, which is also its revision endpoint."""
-    document = build_projects(get_principal(request))
+    document = build_projects(get_principal(request), request.GET.get("p", "1"))
     return _answer_tagged(request, document, document["rev"])
 
 

@@ -32,15 +32,22 @@ def test_the_address_that_mlflow_prints_leads_to_the_run(
     assert page.url.endswith(f"/p/tiny/r/{uid}")
 
 
-def test_two_hundred_projects_are_listed_and_those_beyond_are_counted(
+def test_two_hundred_projects_are_counted_and_paged_by_fifty(
     open_page: OpenPage, ada: User
 ) -> None:
     made = Project.objects.bulk_create(
-        Project(slug=f"p{place:03}", name=f"Project {place:03}") for place in range(220)
+        Project(slug=f"p{place:03}", name=f"Project {place:03}") for place in range(200)
     )
     Membership.objects.bulk_create(
         Membership(project=project, user=ada, role=Role.VIEWER) for project in made
     )
     page = open_page("/")
-    expect(page.locator("[data-table=projects] tbody tr")).to_have_count(200)
-    expect(page.locator("#projects .table-foot")).to_have_text("Showing 200 of 220 projects.")
+    rows, foot = page.locator("[data-table=projects] tbody tr"), page.locator(".table-foot span")
+    expect(rows).to_have_count(50)
+    expect(foot).to_have_text("Page 1 of 4, 200 projects")
+    page.click("[rel=next]")
+    expect(rows.first).to_contain_text("Project 050")
+    expect(foot).to_have_text("Page 2 of 4, 200 projects")
+    page.wait_for_selector("[data-live-pill].live")
+    Project.objects.filter(slug="p050").update(name="Renamed")
+    expect(rows.first).to_contain_text("Renamed")
