@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from teams.comments import MAX_COMMENT_LENGTH
-from teams.models import ApiToken, Project, Role, Scope, User
+from teams.models import ApiToken, Membership, Project, Role, Scope, User
 from teams.principals import Principal
 from teams.services import is_setup_code
 
@@ -173,6 +173,7 @@ class TokenForm(forms.Form):
         to_field_name="slug",
         required=False,
         empty_label="all my projects",
+        help_text="A training job needs one.",
     )
     lifetime_days = forms.ChoiceField(label="Expires", choices=LIFETIMES, required=False)
 
@@ -180,6 +181,15 @@ class TokenForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.principal = principal
         self.fields["project"].queryset = Project.objects.visible_to(principal)
+        self.initial["project"] = self._find_newest_of_mine()
+
+    def _find_newest_of_mine(self) -> Project | None:
+        """Return the project that a token is probably for: a job needs one, and may not read."""
+        logs = Membership.objects.filter(
+            user_id=self.principal.user_id, role__in=(Role.EDITOR, Role.ADMIN)
+        )
+        own = Project.objects.visible_to(self.principal).filter(is_demo=False)
+        return own.filter(pk__in=logs.values("project")).order_by("-created_at", "-pk").first()
 
     def clean_name(self) -> str:
         """Refuse a second active token of the same name, so that a reload makes none."""
