@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from runs.models import Run
-from teams.models import Project, Role
+from teams.models import ApiToken, Project, Role
 from teams.principals import Principal
 from teams.queries import find_role
 
@@ -118,20 +118,37 @@ def list_writable(principal: Principal) -> list[Project]:
     return [project for project, role in roles if role and role.includes(Role.EDITOR)]
 
 
+def _moment(since: float) -> datetime:
+    return datetime.fromtimestamp(since - CLOCK_SLACK_SECONDS, UTC)
+
+
 def find_arrival(principal: Principal, since: float) -> Run | None:
     """Return the newest run that the reader has logged points into since then."""
-    moment = datetime.fromtimestamp(since - CLOCK_SLACK_SECONDS, UTC)
     mine = Run.objects.visible_to(principal).filter(created_by_id=principal.user_id)
-    found = mine.filter(received_at__gt=moment).select_related("project")
+    found = mine.filter(received_at__gt=_moment(since)).select_related("project")
     return found.order_by("-received_at").first()
 
 
+def find_refused(principal: Principal, since: datetime) -> ApiToken | None:
+    """Return the token of the reader's to which a request was refused last since then."""
+    mine = ApiToken.objects.filter(user_id=principal.user_id, refused_at__gt=since)
+    return mine.order_by("-refused_at").first()
+
+
 def build_arrival(principal: Principal, since: float) -> dict[str, object]:
-    """Return the document that the page polls: the run that arrived, or null."""
+    """Return the document that the page polls: the run that arrived, what was refused after it."""
     run = find_arrival(principal, since)
-    if run is None:
-        return {"rev": "0", "run": None}
-    described = {
+    refused = find_refused(principal, run.received_at if run else _moment(since))
+    state = f"{run.uid}.{run.rev}.{run.state}" if run else "0"
+    return {
+        "rev": f"{state}.{refused.refused_at.timestamp()}" if refused else state,
+        "run": _describe_arrival(run) if run else None,
+        "refusal": _describe_refusal(refused) if refused else None,
+    }
+
+
+def _describe_arrival(run: Run) -> dict[str, object]:
+    return {
         "id": run.uid,
         "name": run.name or run.uid,
         "project": run.project.slug,
@@ -139,7 +156,15 @@ def build_arrival(principal: Principal, since: float) -> dict[str, object]:
         "state": run.state,
         "url": reverse("run", args=[run.project.slug, run.uid]),
     }
-    return {"rev": f"{run.uid}.{run.rev}.{run.state}", "run": described}
+
+
+def _describe_refusal(token: ApiToken) -> dict[str, object]:
+    return {
+        "token": token.name,
+        "code": token.refused_code,
+        "message": token.refused_message,
+        "at": token.refused_at,
+    }
 
 
 def read_since(text: str) -> float:

@@ -18,7 +18,7 @@ from runs.quickstart import (
     write_snippets,
 )
 from scaledash.middleware import find_base_url
-from teams.models import ApiToken, Scope
+from teams.models import ApiToken, Project, Scope
 from teams.pages import answer_json, get_principal, read_form, require_sign_in
 from teams.services import create_token
 
@@ -39,7 +39,9 @@ def show_quickstart(request: HttpRequest) -> HttpResponse:
     projects = list_writable(principal)
     form = QuickstartForm(read_form(request))
     project = _choose_project(request, form, [project.slug for project in projects])
-    secret = _make_token(request) if request.method == "POST" and form.is_valid() else ""
+    known = next((one for one in projects if one.slug == project), None)
+    wants_token = request.method == "POST" and form.is_valid()
+    secret = _make_token(request, known) if wants_token else ""
     since = timezone.now().timestamp()
     context = {
         "snippets": write_snippets(find_base_url(request), secret, project),
@@ -47,6 +49,7 @@ def show_quickstart(request: HttpRequest) -> HttpResponse:
         "secret": secret,
         "projects": projects,
         "project_slug": project,
+        "is_bound": known is not None,
         "errors": form.errors.get("project", []) if request.method == "POST" else [],
         "since": f"{since:.3f}",
         "json_url": f"{reverse('quickstart-json')}?since={since:.3f}",
@@ -80,10 +83,10 @@ def _choose_project(request: HttpRequest, form: QuickstartForm, known: list[str]
     return next((slug for slug in known if slug != "demo"), DEFAULT_PROJECT)
 
 
-def _make_token(request: HttpRequest) -> str:
-    """Make a token that logs runs; the names of several are numbered."""
+def _make_token(request: HttpRequest, project: Project | None) -> str:
+    """Make a token that logs runs, into the project if there is one; several are numbered."""
     mine = ApiToken.objects.filter(user=request.user, revoked_at=None)
     taken = set(mine.filter(name__startswith=TOKEN_NAME).values_list("name", flat=True))
     names = (f"{TOKEN_NAME} {number}" for number in range(1, len(taken) + 2))
     name = next(name for name in names if name not in taken)
-    return create_token(request.user, name, Scope.WRITE)[1]
+    return create_token(request.user, name, Scope.WRITE, project)[1]

@@ -109,7 +109,10 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
 
 class ApiToken(models.Model):
-    """A bearer token `sd_<key>_<secret>`; only the SHA-256 of the secret is stored."""
+    """A bearer token `sd_<key>_<secret>`; only the SHA-256 of the secret is stored.
+
+    `refused_*` tell of the last request that was refused to it, for whoever sets up a job.
+    """
 
     key = models.CharField(max_length=16, unique=True)
     secret_sha256 = models.CharField(max_length=64)
@@ -123,6 +126,9 @@ class ApiToken(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    refused_at = models.DateTimeField(null=True, blank=True)
+    refused_code = models.CharField(max_length=64, blank=True, db_default="")
+    refused_message = models.CharField(max_length=500, blank=True, db_default="")
 
     objects = ApiTokenQuerySet.as_manager()
 

@@ -23,6 +23,7 @@ from teams.principals import Principal
 from teams.queries import ROLE_OF_SCOPE, find_role
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
+REFUSALS_APART = timedelta(seconds=1)
 FindToken = Callable[[str, datetime], store.StoredToken | None]
 SETUP_CODE_LENGTH = 20
 _TOKEN = re.compile(r"sd_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
@@ -82,6 +83,17 @@ def check_token_wish(
     if held is None or not held.includes(needed):
         message = f"A {scope} token of {project.slug} needs the role {needed}; yours is {held}."
         raise Refused("role", message)
+
+
+def note_refusal(principal: Principal, code: str, message: str) -> None:
+    """Keep the last refusal of a token; a job that repeats itself is written once a second."""
+    now = timezone.now()
+    tokens = ApiToken.objects.filter(pk=principal.token_id)
+    repeated = {"refused_code": code, "refused_at__gt": now - REFUSALS_APART}
+    size = ApiToken._meta.get_field("refused_message").max_length
+    tokens.exclude(**repeated).update(
+        refused_at=now, refused_code=code, refused_message=message[:size]
+    )
 
 
 def resolve_token(text: str, find_token: FindToken = store.find_token) -> Principal | None:

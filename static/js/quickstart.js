@@ -40,7 +40,18 @@ function show(root, run) {
   announce(text);
 }
 
+function showRefusal(root, refusal) {
+  const notice = root.querySelector("[data-refusal]");
+  for (const part of ["token", "code", "message"]) {
+    notice.querySelector(`[data-refusal-${part}]`).textContent = refusal?.[part] ?? "";
+  }
+  notice.hidden = !refusal;
+}
+
 export function mount(root) {
   new Snippets(root);
-  document.addEventListener("revision", ({ detail }) => show(root, detail.run));
+  document.addEventListener("revision", ({ detail }) => {
+    show(root, detail.run);
+    showRefusal(root, detail.refusal);
+  });
 }

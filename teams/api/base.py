@@ -33,10 +33,12 @@ class ApiView(APIView):
             raise ApiError(411, "length_required", message)
         super().initial(request, *args, **kwargs)
 
-    @property
-    def principal(self) -> Principal:
-        """Return who asks."""
-        return self.request.auth or ANONYMOUS
+    principal: Principal = ANONYMOUS  # who asks, once that is known
+
+    def perform_authentication(self, request: Request) -> None:
+        """Find out who asks."""
+        super().perform_authentication(request)
+        self.principal = request.auth or ANONYMOUS
 
     def get_project(self, slug: str, role: Role = Role.VIEWER) -> Project:
         """Return the project if the principal has at least `role` in it, else answer 404."""

@@ -10,9 +10,12 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
 from rest_framework import exceptions
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.response import Response
 
 from scaledash.lib.logs import mask_secrets
+from teams.principals import ANONYMOUS
+from teams.services import note_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -79,21 +82,38 @@ def escape_pointer(key: str) -> str:
 
 def handle_exception(error: Exception, context: dict[str, object]) -> Response | None:
     """Turn any exception of an API view into the documented answer."""
-    if isinstance(error, ApiError):
-        return _answer(error)
-    if isinstance(error, Http404 | exceptions.NotFound):
-        return _answer(not_found("object"))
-    if isinstance(error, PermissionDenied):
-        return _answer(ApiError(403, "forbidden", "You may not do this here."))
     if isinstance(error, OperationalError | InterfaceError):
         return None  # the Outages middleware answers 503
+    refusal = _find_refusal(error)
+    if refusal is None:
+        return _answer_internal(error)
+    _note(refusal, context)
+    return _answer(refusal)
+
+
+def _note(refusal: ApiError, context: dict[str, object]) -> None:
+    """Keep what was refused to a token beside it; a request that only reads writes nothing."""
+    view, request = context.get("view"), context.get("request")
+    principal = getattr(view, "principal", ANONYMOUS)
+    if principal.token_id is not None and request.method not in SAFE_METHODS:
+        note_refusal(principal, refusal.code, refusal.message)
+
+
+def _find_refusal(error: Exception) -> ApiError | None:
+    """Return what is wrong with the request, None where it is the server that failed."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, Http404 | exceptions.NotFound):
+        return not_found("object")
+    if isinstance(error, PermissionDenied):
+        return ApiError(403, "forbidden", "You may not do this here.")
     if isinstance(error, exceptions.ValidationError):
-        return _answer(_from_validation(error.detail))
+        return _from_validation(error.detail)
     if isinstance(error, exceptions.APIException):
-        return _answer(_from_framework(error))
+        return _from_framework(error)
     if isinstance(error, SuspiciousOperation | UnreadablePostError):
-        return _answer(_from_request(error))
-    return _answer_internal(error)
+        return _from_request(error)
+    return None
 
 
 def _from_request(error: Exception) -> ApiError:

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from runs.models import Run
 from teams.models import ApiToken, Project
+from tests.browser.logger import Logger
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {"python": [sys.executable], "bash": ["bash"]}
@@ -101,6 +103,21 @@ def test_the_copy_button_copies_the_whole_snippet(
     page.click("[data-snippet=curl] >> xpath=../../button")
     copied = page.evaluate("() => navigator.clipboard.readText()")
     assert copied == page.locator("[data-snippet=curl]").text_content().strip()
+
+
+def test_the_last_refusal_is_told_until_a_run_arrives(
+    open_page: Callable[..., Page], logger: Logger
+) -> None:
+    page = open_page("/docs/quickstart")
+    page.wait_for_selector(WAITING)
+    with pytest.raises(HTTPError, match="422"):
+        logger.start("first", scale={"n_params": "many"})
+    notice = page.locator("[data-refusal]")
+    expect(notice).to_contain_text("The last request of token trainer was refused: invalid.")
+    expect(notice).to_contain_text("n_params: 'many' is not a number")
+    logger.start("first").log([1], train_loss=[2.0])
+    page.wait_for_selector(ARRIVED)
+    expect(notice).to_be_hidden()
 
 
 def test_runs_of_before_or_of_others_do_not_turn_it_green(
