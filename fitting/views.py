@@ -49,7 +49,7 @@ from runs.models import Run
 from runs.table import TableQuery, narrow_table
 from scaledash.lib import jsonsafe
 from scaledash.lib.urlstate import note_choice
-from teams.comments import build_comments
+from teams.comments import add_mark, build_comments
 from teams.models import Project, Role
 from teams.pages import answer_json, get_principal, get_project, is_held, require_sign_in
 from teams.queries import find_role
@@ -140,7 +140,7 @@ def show_study(request: HttpRequest, slug: str, study_slug: str) -> HttpResponse
     """Show a study: what it concludes, its plots, its tables."""
     project = get_project(request, slug)
     study = _get_study(request, project, study_slug)
-    rev = read_revision(study)["rev"]
+    rev = add_mark(read_revision(study), project.pk, "study", study.pk)["rev"]
     view = view_study(study)
     tab = _find_tab(request, view)
     analysis = tabs.find_analysis(tab, request.GET.get("law", ""))

@@ -37,7 +37,7 @@ from runs.services import Refused, check_notes, digest_notes, edit_run
 from runs.table import TableQuery, choose_runs
 from runs.table_page import build_runs, build_runs_page, count_table, link, read_runs_page
 from scaledash.lib import jsonsafe
-from teams.comments import build_comments
+from teams.comments import add_mark, build_comments
 from teams.models import Project, Role
 from teams.pages import answer_json, get_principal, get_project, is_held, require_sign_in
 from teams.queries import find_role
@@ -135,7 +135,7 @@ def show_run(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
     """Show a run: what it is, and its curves."""
     project = get_project(request, slug)
     run = _get_run(request, project, uid)
-    rev = read_run_revision(run)["rev"]
+    rev = _read_page_revision(run)
     return render(request, "runs/run.html", _build_run_context(request, project, run, rev))
 
 
@@ -151,9 +151,13 @@ def save_notes(request: HttpRequest, slug: str, uid: str) -> HttpResponse:
         edit_run(run, {"notes": text})
         return redirect("run", slug, uid)
     messages.error(request, refusal)
-    rev = read_run_revision(run)["rev"]
+    rev = _read_page_revision(run)
     context = _build_run_context(request, project, run, rev)
     return render(request, "runs/run.html", {**context, "refused_notes": text}, status=409)
+
+
+def _read_page_revision(run: Run) -> str:
+    return add_mark(read_run_revision(run), run.project_id, "run", run.pk)["rev"]
 
 
 @require_sign_in

@@ -15,6 +15,7 @@ from teams.comments import (
     edit_comment,
     find_address,
     find_page,
+    name_members,
 )
 from teams.forms import CommentForm
 from teams.models import Comment, Project, Role
@@ -87,6 +88,7 @@ def _get_comment(request: HttpRequest, slug: str, comment_id: int) -> tuple[Proj
 def _show(
     request: HttpRequest, project: Project, form: CommentForm, here: str, is_new: bool = True
 ) -> HttpResponse:
-    context = {"project": project, "form": form, "here": here, "is_new": is_new}
+    members = name_members(project)
+    context = {"project": project, "form": form, "here": here, "is_new": is_new, "members": members}
     status = 422 if request.method == "POST" else 200
     return render(request, "teams/comment_form.html", context, status=status)

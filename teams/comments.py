@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Count, Max, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -77,9 +78,9 @@ def find_members(project: Project) -> QuerySet[User]:
     return User.objects.filter(memberships__project=project, is_active=True)
 
 
-def name_members(project: Project) -> frozenset[str]:
-    """Return their names, which comments mark."""
-    return frozenset(find_members(project).values_list("username", flat=True))
+def name_members(project: Project) -> list[str]:
+    """Return their names in order; comments mark them and complete them after an @."""
+    return list(find_members(project).order_by("username").values_list("username", flat=True))
 
 
 def drop_empty(details: dict[str, str]) -> dict[str, str]:
@@ -112,6 +113,18 @@ def list_comments(project: Project, kind: str, subject: int) -> QuerySet[Comment
     """Return the comments on a run or a study with their authors, oldest first."""
     found = Comment.objects.filter(project=project, kind=kind, subject=subject)
     return found.select_related("author")
+
+
+def add_mark(
+    revision: Mapping[str, Any], project_id: int, kind: str, subject: int
+) -> dict[str, Any]:
+    """Return the revision of a page for members: it moves with the comments on its subject too."""
+    found = Comment.objects.filter(project_id=project_id, kind=kind, subject=subject).order_by()
+    now = found.aggregate(n=Count("pk"), newest=Max("pk"), edited=Max("edited_at"))
+    edited = now["edited"].timestamp() if now["edited"] else 0
+    mark = f"{now['n']}.{now['newest'] or 0}.{edited * 1_000_000:.0f}"
+    parts = {**revision["parts"], "comments": mark}
+    return {**revision, "rev": f"{revision['rev']}-{mark}", "parts": parts}
 
 
 def list_pointing(project: Project, kind: str, subject: int) -> list[Comment]:

@@ -25,6 +25,7 @@ from fitting.study_file import answer_file
 from teams.api.fields import read_fields
 from teams.api.paging import PAGING_PARAMETERS, paginate
 from teams.api.serializers import page_of
+from teams.comments import add_mark
 from teams.models import Role, Scope, User
 
 PROJECT = OpenApiParameter("project", str, description="Slug of the project.")
@@ -107,5 +108,6 @@ class StudyRevision(StudyView):
     @extend_schema(operation_id="read_study_revision", responses={200: RevisionDocument, 304: None})
     def get(self, request: Request, study_id: int) -> Response:
         """Say whether anything that the study's page shows has changed."""
-        now = read_revision(self.get_study(study_id))
+        study = self.get_study(study_id)
+        now = add_mark(read_revision(study), study.project_id, "study", study.pk)
         return answer_tagged(request, now["rev"], lambda: now)

@@ -21,6 +21,7 @@ from runs.smoothing import AGGREGATES, BANDS
 from runs.step_metrics import METRIC_AXIS
 from runs.validation import MAX_INTEGER
 from teams.api.errors import ApiError
+from teams.comments import add_mark
 
 SCALES = ("lin", "log")
 ATTEMPTS = ("visible", "all")
@@ -130,7 +131,8 @@ class RunRevision(RunView):
     )
     def get(self, request: Request, uid: str) -> Response:
         """Say whether anything that the run's page shows has changed."""
-        now = read_run_revision(self.get_run(uid))
+        run = self.get_run(uid)
+        now = add_mark(read_run_revision(run), run.project_id, "run", run.pk)
         return answer_tagged(request, now["rev"], lambda: now)
 
 

@@ -1,4 +1,4 @@
-/* The list of completions under the filter: it never takes Enter unasked. */
+/* The list of completions under a field, the filter's here: it never takes Enter unasked. */
 import { findPlace, listChoices } from "./complete.js";
 import { readFields } from "./fields.js";
 
@@ -34,7 +34,7 @@ export class Choices {
 
   draw({ text, note }, place) {
     const item = document.createElement("li");
-    Object.assign(item, { id: `filter-choice-${place}`, role: "option" });
+    Object.assign(item, { id: `${this.list.id}-${place}`, role: "option" });
     item.setAttribute("aria-selected", "false");
     const name = document.createElement("span");
     name.textContent = text;

@@ -54,7 +54,7 @@ function apply(fresh) {
     if (!newer) continue;
     const [before, after] = [Number(region.dataset.count), Number(newer.dataset.count)];
     morph(region, newer);
-    if (after > before) announce(`${after - before} new ${region.dataset.noun ?? "rows"}`);
+    if (after > before) announce(`${after - before} new ${region.dataset.noun ?? "rows"}`.replace(/^(1 .*)s$/, "$1"));
   }
   document.dispatchEvent(new CustomEvent("morphed"));
 }

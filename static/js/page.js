@@ -16,6 +16,7 @@ const LATE = [
   ["[data-base-form]", () => import("./config_diff.js")],
   ["[data-curves]", () => import("./curves.js")],
   ["[data-comment-form]", () => import("./point_note.js")],
+  ["[data-members]", () => import("./mention.js")],
   ["[data-explore]", () => import("./explore.js")],
   ["[data-preview]", () => import("./preview.js")],
   ["[data-quickstart]", () => import("./quickstart.js")],

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Page, Response, Route, expect
 
+from teams.models import Membership, Project, User
 from tests.browser.logger import Logger, log_cell, log_sweep
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 CHART = "figure[data-metric='train/loss']"
 IDLE_POLLS = 3
+RECONNECTING_MS = 5000
 FIT_VERSION = "Number(document.querySelector('[data-fit-version]').dataset.fitVersion)"
 
 
@@ -138,18 +141,63 @@ def is_revision(answer: Response) -> bool:
     return "/revision" in answer.url
 
 
-def test_a_silent_server_shows_as_reconnecting_and_the_old_curve_stays(
+HIDE = """(isHidden) => {
+  Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_the_pill_says_why_nothing_comes_and_the_old_curve_stays(
     open_page: Callable[..., Page], logger: Logger
 ) -> None:
     run = logger.start("steady")
     run.log([1, 2, 3], train_loss=[3.0, 2.0, 1.0])
     page = open_page("/p/tiny/r/steady")
+    pill = page.locator("[data-live-pill]")
     page.wait_for_selector(f"{CHART}[data-state=ready]")
-    page.route("**/revision*", lambda route: route.abort())
-    page.wait_for_selector("[data-live-pill].reconnecting")
+    page.context.set_offline(True)
+    expect(pill).to_have_text("paused")
+    page.context.set_offline(False)
+    expect(pill).to_have_text("live")
+    page.evaluate(HIDE, True)
+    expect(pill).to_have_text("paused")
+    page.evaluate(HIDE, False)
+    expect(pill).to_have_text("live")
+    page.clock.install()
+    unanswered: list[Route] = []
+    page.route("**/revision*", lambda route: unanswered.append(route))
+    with page.expect_request(lambda request: "/revision" in request.url):
+        page.evaluate("document.dispatchEvent(new CustomEvent('stir'))")
+    expect(pill).to_have_text("live")
+    page.clock.fast_forward(RECONNECTING_MS)
+    expect(pill).to_have_text("reconnecting")
     assert page.locator(f"{CHART} canvas").count() == 1
-    page.unroute("**/revision*")
-    page.wait_for_selector("[data-live-pill].live")
+    unanswered[0].continue_()
+    expect(pill).to_have_text("live")
+
+
+def test_a_comment_appears_on_another_open_page_and_an_at_offers_the_members(
+    open_page: Callable[..., Page], logger: Logger
+) -> None:
+    logger.start("one")
+    project = Project.objects.get()
+    Membership.objects.create(project=project, user=User.objects.create_user("vi"), role="viewer")
+    writer, reader = open_page("/p/tiny/r/one"), open_page("/p/tiny/r/one", "dark")
+    reader.fill("#comment-body", "half a thought")
+    reader.wait_for_selector("[data-live-pill].live")
+    names = writer.locator("#comment-names [role=option]")
+    writer.click("#comment-body")
+    writer.keyboard.type("See this, @")
+    expect(names).to_have_text(["ada", "vi"])
+    writer.keyboard.press("ArrowDown")
+    writer.keyboard.press("ArrowDown")
+    writer.keyboard.press("Enter")
+    expect(writer.locator("#comment-body")).to_have_value("See this, @vi ")
+    expect(names).to_have_count(0)
+    writer.click("#comments button:has-text('Comment')")
+    expect(reader.locator(".comment .prose")).to_have_text("See this, @vi")
+    expect(reader.locator("#comments-title")).to_have_text("Comments 1")
+    expect(reader.locator("#comment-body")).to_have_value("half a thought")
 
 
 def test_a_figure_that_fails_says_so_and_recovers_by_retry(

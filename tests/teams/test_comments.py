@@ -9,7 +9,10 @@ import re
 import pytest
 from django.test import Client
 
+from fitting.models import Study
+from teams.comments import edit_comment
 from teams.models import AuditEntry, Comment, Project, Scope
+from teams.principals import Principal
 from tests.permissions.world import make_measurements
 from tests.teams.factories import Api, api_of, error_of, get_user, make_project, sign_in
 
@@ -19,6 +22,7 @@ PAGES = {"study": "/p/alpha/s/lr-sweep", "run": "/p/alpha/r/run-1"}
 IDS = {"study": "lr-sweep", "run": "run-1"}
 KINDS = ("study", "run")
 COMMENTS = "projects/alpha/comments"
+REVISIONS = {"study": "studies/{study}/revision", "run": "runs/run-1/revision"}
 
 
 @pytest.fixture
@@ -54,6 +58,26 @@ def test_viewer_reads_and_has_no_form(project: Project) -> None:
     assert "comment-body" in page_of("ed")
     assert write("vi", "x").status_code == 404
     assert not Comment.objects.exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_revision_of_a_page_moves_with_its_comments_only(
+    project: Project, api: Api, kind: str
+) -> None:
+    tags = [find_tag(api, kind)]
+    write("ed", "first", kind)
+    comment = Comment.objects.get()
+    tags.append(find_tag(api, kind))
+    edit_comment(comment, Principal(user_id=comment.author_id), "changed")
+    tags.append(find_tag(api, kind))
+    comment.delete()
+    write("ed", "elsewhere", next(other for other in KINDS if other != kind))
+    assert len(set(tags)) == 3
+    assert find_tag(api, kind) == tags[0]
+
+
+def find_tag(api: Api, kind: str) -> str:
+    return api.get(REVISIONS[kind].format(study=Study.objects.get().pk))["ETag"]
 
 
 def test_comment_on_one_subject_is_not_on_another(project: Project) -> None:
