@@ -126,6 +126,7 @@ def build_shell(view: StudyView, base_url: str, scripts: Sequence[str]) -> dict[
         "fits": [describe_fit(fit) for fit in list_view_fits(view)],
         "policy": write_policy(scripts),
         "style": mark_safe("\n".join(map(read_style, STYLES))),  # nosec B308, B703
+        "unscripted_style": read_style("unscripted"),
     }
 
 

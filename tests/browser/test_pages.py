@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page, expect
 
-from teams.models import Project
+from teams.models import Project, User
+from teams.services import create_login_link
 from tests.browser.every_page import log_everything, walk
 from tests.browser.logger import LOSS_AT_INIT, Logger, log_cell, log_sweep
 from tests.fitting.factories import settle
@@ -71,14 +73,26 @@ def test_an_empty_project_shows_what_to_type(
     assert 'project="tiny"' in snippet
 
 
-def test_absent_and_forbidden_projects_are_the_same_page(open_page: Callable[..., Page]) -> None:
-    Project.objects.create(slug="hidden", name="Not hers")
-    page = open_page("/")
-    texts = []
-    for path in ("/p/hidden/runs", "/p/absent/runs"):
-        page.goto(path)
-        texts.append(page.inner_text("h1"))
-    assert texts == ["Not found", "Not found"]
+def test_without_scripts_a_page_reads_and_offers_nothing_dead(
+    browser: Browser, logger: Logger, ada: User
+) -> None:
+    log_sweep(logger)
+    fit_all()
+    context = browser.new_context(java_script_enabled=False, base_url=logger.base_url)
+    page = context.new_page()
+    page.goto(f"/login/once/{create_login_link(ada)}")
+    page.goto("/p/tiny/s/lr-sweep")
+    expect(page.locator("main > noscript .notice")).to_contain_text("Scripts are off")
+    expect(page.locator("[data-table=optima] [data-field=lr_optimum]").first).to_be_visible()
+    for dead in ("text=Loading the plot", "[data-theme-switch]", "[data-export=png]"):
+        assert page.locator(dead).count() > 0
+        expect(page.locator(f"{dead} >> visible=true")).to_have_count(0)
+    page.goto("/p/tiny/runs")
+    ages = page.locator("time[data-age]").all_inner_texts()
+    assert ages
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", age) for age in ages)
+    assert "ago" not in page.inner_text("main tbody")
+    context.close()
 
 
 def test_the_theme_is_kept_and_recolours_without_a_fetch(
