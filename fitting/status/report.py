@@ -18,6 +18,7 @@ from fitting.status.store import (
     WINDOW_SECONDS,
     Readings,
 )
+from scaledash.lib.units import format_seconds
 
 OK, WARN, BAD = "ok", "warn", "bad"
 RANK = {BAD: 0, WARN: 1, OK: 2}
@@ -93,11 +94,11 @@ def describe_sweep(readings: Readings) -> Figure:
             "The sweeper is not running: work whose hint got lost waits; start `manage.py sweep`."
         )
         return Figure("sweep", "Last sweep", "no sweeper is connected", BAD, fact, now)
-    text = f"{seconds:.1f} s ago"
+    text = f"{format_seconds(seconds)} ago"
     if readings.n_sweepers > 1:
         text += f", {readings.n_sweepers} sweepers"
     if seconds > SLOW_SWEEP_SECONDS:
-        fact = f"The sweeper has not looked for work for {seconds:.0f} s; see its log."
+        fact = f"The sweeper has not looked for work for {format_seconds(seconds)}; see its log."
         return Figure("sweep", "Last sweep", text, BAD, fact, now)
     return Figure("sweep", "Last sweep", text, at=now)
 
@@ -105,7 +106,8 @@ def describe_sweep(readings: Readings) -> Figure:
 def describe_workers(readings: Readings, broker: Broker) -> Figure:
     """Say how many workers answer."""
     at = _moment(broker)
-    busy = f", {readings.n_busy} fits under way" if readings.n_busy else ""
+    fits = "fit" if readings.n_busy == 1 else "fits"
+    busy = f", {readings.n_busy} {fits} under way" if readings.n_busy else ""
     if broker.n_workers is None:
         return Figure("workers", "Workers", f"{UNKNOWN}{busy}", at=at)
     if broker.n_workers == 0:
@@ -120,9 +122,9 @@ def describe_queue(readings: Readings, broker: Broker) -> Figure:
     hints = UNKNOWN if broker.n_hints is None else str(broker.n_hints)
     text = f"{readings.n_dirty:,} changes wait for a fit, hints in Redis: {hints}"
     if readings.oldest_seconds is not None:
-        text += f", the oldest for {readings.oldest_seconds:.1f} s"
+        text += f", the oldest for {format_seconds(readings.oldest_seconds)}"
     if readings.claimable_seconds > LONG_WAIT_SECONDS:
-        waited = f"{readings.claimable_seconds:.0f} s"
+        waited = format_seconds(readings.claimable_seconds)
         fact = f"A study could have been fitted for {waited} and was not; {text}."
         return Figure("queue", "Queue", text, BAD, fact, readings.now)
     return Figure("queue", "Queue", text, at=readings.now)
@@ -134,9 +136,10 @@ def describe_lag(readings: Readings) -> Figure:
     label = f"Fit lag, last {WINDOW_SECONDS // 60} min"
     if p50 is None or p95 is None:
         return Figure("lag", label, "no fit was published", at=readings.now)
-    text = f"p50 {p50:.1f} s, p95 {p95:.1f} s, {readings.n_fits:,} fits"
+    text = f"p50 {format_seconds(p50)}, p95 {format_seconds(p95)}, {readings.n_fits:,} fits"
     if p95 > SLOW_FIT_SECONDS:
-        fact = f"Fits are slow: one in twenty comes more than {p95:.0f} s after its change."
+        waited = format_seconds(p95)
+        fact = f"Fits are slow: one in twenty comes more than {waited} after its change."
         return Figure("lag", label, text, WARN, fact, readings.fitted_at)
     return Figure("lag", label, text, at=readings.fitted_at)
 
@@ -147,7 +150,7 @@ def describe_deep_lag(readings: Readings) -> Figure:
     label = f"Deep fits, last {DEEP_WINDOW_SECONDS // 60} min"
     if p50 is None or p95 is None:
         return Figure("deep", label, "no deep fit was published", at=readings.now)
-    text = f"lag p50 {p50:.1f} s, p95 {p95:.1f} s, {readings.n_deep:,} fits"
+    text = f"lag p50 {format_seconds(p50)}, p95 {format_seconds(p95)}, {readings.n_deep:,} fits"
     return Figure("deep", label, text, at=readings.deep_at)
 
 

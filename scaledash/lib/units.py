@@ -5,6 +5,9 @@ import re
 
 SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e18}
 MAX_LENGTH = 64
+SHORT_SECONDS = 10.0
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+UNITS_OF_TIME = (("s", 1, 2 * MINUTE), ("min", MINUTE, 2 * HOUR), ("h", HOUR, 2 * DAY))
 LEAST_POWER = 1000.0  # smaller FLOPs are written out
 SUPERSCRIPTS = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
 _RAISE = str.maketrans("-0123456789", SUPERSCRIPTS)
@@ -83,3 +86,13 @@ def write_power(value: float, digits: int = 3) -> str:
 def power_of_ten(exponent: int) -> str:
     """Write 10 to an integer power in unicode."""
     return f"10{str(exponent).translate(_RAISE)}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Write a time as people say it: 1.5 s, 42 s, 30 min, 5 h, 3 d."""
+    if seconds < SHORT_SECONDS:
+        return f"{seconds:.1f} s"
+    for unit, size, limit in UNITS_OF_TIME:
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / DAY:,.0f} d"

@@ -76,7 +76,7 @@ def test_each_trouble_of_the_database_is_named(changes: dict[str, object], words
 def test_deep_fits_that_waited_their_turn_are_no_trouble() -> None:
     late = replace(WELL, n_deep=14, deep_p50_seconds=40.0, deep_p95_seconds=95.0, deep_at=NOW)
     assert report(late)["sentence"] == ALL_WELL
-    assert text_of(report(late), "deep") == "lag p50 40.0 s, p95 95.0 s, 14 fits"
+    assert text_of(report(late), "deep") == "lag p50 40 s, p95 95 s, 14 fits"
 
 
 def test_a_stopped_worker_is_named() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaledash.lib.units import format_flops, format_quantity, parse_quantity
+from scaledash.lib.units import format_flops, format_quantity, format_seconds, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -112,3 +112,11 @@ def test_written_quantity_reads_back_to_three_digits(value: float) -> None:
 )
 def test_flops_are_written_as_a_power_of_ten(value: float | None, text: str) -> None:
     assert format_flops(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.44, "0.4 s"), (95, "95 s"), (1813.9, "30 min"), (20_000, "6 h"), (400_000, "5 d")],
+)
+def test_times_are_written_as_people_say_them(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
