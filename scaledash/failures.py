@@ -72,7 +72,9 @@ def answer_outage(request: HttpRequest, error: Exception) -> HttpResponse:
         code, message = "query_timeout", "The query took too long and was stopped; narrow it down."
     else:
         code = "database_unavailable"
-        message = "The database is not reachable right now; try again in a moment."
+        message = (
+            f"The database does not answer right now; try again in {RETRY_AFTER_SECONDS} seconds."
+        )
     response = render_error(request, 503, code, message)
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response

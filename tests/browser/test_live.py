@@ -240,6 +240,10 @@ def test_a_figure_that_was_unreachable_recovers_by_itself(
     log_cell(logger, 10_000, 3e-2, True, "lr-sweep")
     page.wait_for_selector("#figure-lr_loss[data-state=error] >> text=does not answer")
     expect(page.locator("#figure-lr_loss .js-plotly-plot")).to_be_visible()
+    expect(page.locator("#figure-lr_loss .plot-area")).to_have_css(
+        "filter", re.compile("grayscale")
+    )
+    expect(page.locator("#figure-lr_loss [data-retry]")).to_be_visible()
     page.unroute("**/lr_loss.json*")
     page.wait_for_selector("#figure-lr_loss[data-drawn='2']:not([data-state=error])")
 

@@ -61,7 +61,10 @@ def test_who_guesses_on_is_told_when_to_try_again(stranger: Page) -> None:
     failures = [LoginFailure(username="ada", address="127.0.0.1", at=timezone.now())]
     LoginFailure.objects.bulk_create(failures * settings.LOGIN_FAILURES_ALLOWED)
     stranger.goto("/login")
-    fill_in(stranger, "ada", "guess")
+    with stranger.expect_response("**/login") as answer:
+        fill_in(stranger, "ada", "guess")
+    assert answer.value.status == 429
+    assert 0 < int(answer.value.header_value("Retry-After") or 0) <= 15 * 60
     expect(stranger.locator("main [role=alert]")).to_have_text(
         "Too many wrong passwords; try again in 15 min."
     )
