@@ -16,6 +16,7 @@ from teams.comments import MAX_COMMENT_LENGTH
 from teams.models import ApiToken, Membership, Project, Role, Scope, User
 from teams.principals import Principal
 from teams.services import is_setup_code
+from teams.sharing import MIN_SHARE_PASSWORD
 
 MAX_PASSWORD_LENGTH = 4096
 INVITATION_LIFETIMES = (("1", "1 day"), ("7", "7 days"), ("30", "30 days"))
@@ -218,10 +219,12 @@ class ShareForm(forms.Form):
         label="Expires", choices=LIFETIMES, required=False, initial="30"
     )
     password = forms.CharField(
+        min_length=MIN_SHARE_PASSWORD,
         max_length=200,
         required=False,
         strip=False,
-        help_text="Optional; asked for before anything is shown.",
+        help_text=f"Optional, {MIN_SHARE_PASSWORD} characters or more; asked for before anything"
+        " is shown.",
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
     with_notes = forms.BooleanField(

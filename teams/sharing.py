@@ -31,6 +31,7 @@ from teams.principals import Principal
 from teams.services import Refused, hash_secret
 
 STAND_IN = "shared"
+MIN_SHARE_PASSWORD = 8
 COMMENTS, NOTES = "comments", "notes"
 UNLOCK_SALT = "teams.share"
 UNLOCKED_FOR = timedelta(hours=12)

@@ -6,7 +6,7 @@ from rest_framework import serializers
 from teams.api.fields import Choice, Flag, Integer, Moment, StrictSerializer, Text
 from teams.comments import MAX_COMMENT_LENGTH
 from teams.models import SLUG_LENGTH, Role, Scope
-from teams.sharing import MAX_SUBJECT_LENGTH
+from teams.sharing import MAX_SUBJECT_LENGTH, MIN_SHARE_PASSWORD
 
 NAME_LENGTH = 200
 DESCRIPTION_LENGTH = 10_000
@@ -69,7 +69,9 @@ class ShareCreate(StrictSerializer):
     mode = Choice(SHARE_MODES, required=False)
     with_notes = Flag(required=False)
     with_comments = Flag(required=False)
-    password = Text(max_length=200, required=False, trim_whitespace=False)
+    password = Text(
+        min_length=MIN_SHARE_PASSWORD, max_length=200, required=False, trim_whitespace=False
+    )
     expires_at = Moment(required=False, allow_null=True)
 
 

@@ -213,6 +213,14 @@ def test_password_opens_the_link_for_this_browser_only(project: Project) -> None
     assert Client().get(f"{url}rev.json").status_code == 404
 
 
+def test_password_of_a_link_that_is_guessed_at_once_is_refused(project: Project) -> None:
+    form = {"title": "For review", "mode": "live", "lifetime_days": "7", "password": "sesame7"}
+    answer = sign_in(get_user("ed")).post("/p/alpha/shares/new?kind=study&id=lr-sweep", form)
+    assert answer.status_code == 422
+    assert "at least 8 characters" in answer.content.decode()
+    assert not Share.objects.exists()
+
+
 def test_t19_sixth_wrong_password_of_a_link_is_429(project: Project) -> None:
     url = f"/s/{make_link(project, password='open-sesame-9')}/"
     statuses = [Client().post(url, {"password": "wrong"}).status_code for _ in range(6)]

@@ -69,6 +69,7 @@ def test_password_of_a_link_is_asked_for(api: Api) -> None:
         ({"kind": "planet"}, 422, "unknown_value", "/kind"),
         ({"id": "absent"}, 404, "not_found", None),
         ({"mode": "warm"}, 422, "unknown_value", "/mode"),
+        ({"password": "sesame7"}, 422, "too_short", "/password"),
         ({"with_notes": "yes"}, 422, "wrong_type", "/with_notes"),
         ({"with_notes": 1}, 422, "wrong_type", "/with_notes"),
         ({"expires_at": "2001-01-01T00:00:00Z"}, 422, "out_of_range", "/expires_at"),
