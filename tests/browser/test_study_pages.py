@@ -177,6 +177,10 @@ def check_exports(page: Page) -> None:
     assert n_rows == len(figure["table"]["rows"]) + 1
     page.click("#figure-isoflop [data-as-table]")
     assert page.locator("#figure-isoflop .as-table tbody tr").count() == n_rows - 1
+    page.emulate_media(media="print")
+    assert page.locator("#figure-isoflop .tools, #switches").filter(visible=True).count() == 0
+    page.emulate_media(media="screen")
+    assert page.locator("#figure-isoflop .tools, #switches").filter(visible=True).count() == 2
 
 
 def save(page: Page, kind: str) -> bytes:
