@@ -86,6 +86,14 @@ def _simplify_settings(scratch: Path) -> None:
 
 
 @pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """Make no permissions anew each time that tables are emptied: nothing here reads them."""
+    from django.db.models.signals import post_migrate
+
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+
+
+@pytest.fixture(scope="session")
 def reference_data() -> Callable[[str], Path]:
     """Resolve a reference file by name; skip, naming path and variable, where it is absent."""
     folder = Path(os.environ.get("SCALEDASH_REFERENCE_DATA", ROOT.parent / "shared" / "data"))

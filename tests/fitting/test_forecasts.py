@@ -53,7 +53,6 @@ def land(study: Study, n: float, d: float, loss: float, **fields: object) -> obj
     shape = {"n_params_non_embedding": n, "n_tokens": d, "flops": 6 * n * d, **fields}
     run = make_run(study.project, loss, **shape)
     add_runs(study, [run])
-    settle()
     return run
 
 
@@ -101,6 +100,7 @@ def test_a_frozen_forecast_survives_refits_unchanged(study: Study) -> None:
     view = view_study(study)
     forecast = freeze(view, quantity=Quantity.LOSS, n_params=N, n_tokens=D)
     land(study, 50_000.0, 1e6, 2.5)
+    settle()
     again = Forecast.objects.get(pk=forecast.pk)
     assert (again.value, again.low, again.high) == (forecast.value, forecast.low, forecast.high)
     assert again.fit_id == view.compute_fit.pk
@@ -121,6 +121,7 @@ def test_the_best_new_run_at_the_target_scores_a_loss(study: Study) -> None:
     forecast = freeze(view, quantity=Quantity.LOSS, n_params=N, n_tokens=D)
     land(study, N, D, forecast.value * 1.2, peak_lr=0.1)
     best = land(study, N * 1.01, D * 0.98, forecast.value * 1.05, peak_lr=0.01)
+    settle()
     found = score(forecast, view_study(study))
     assert found.run_ids[0] == best.uid
     assert found.error == pytest.approx(1 / 1.05 - 1)
@@ -131,6 +132,7 @@ def test_a_score_is_told_once(study: Study) -> None:
     view = view_study(study)
     forecast = freeze(view, quantity=Quantity.LOSS, n_params=N, n_tokens=D)
     land(study, N, D, forecast.value * 1.2)
+    settle()
     assert raise_scores(study) == []
     (told,) = Alert.objects.filter(study=study)
     assert (told.kind, told.severity) == ("forecast", "warn")
@@ -154,6 +156,7 @@ def test_a_new_budget_scores_an_optimal_size(study: Study) -> None:
     for place in range(-2, 3):
         n = forecast.value * 2.0**place
         land(study, n, 1e13 / (6 * n), predict_loss(n, 1e13 / (6 * n)))
+    settle()
     found = score(forecast, view_study(study))
     assert found.error == pytest.approx(0.0, abs=0.05)
     assert len(found.run_ids) == 5
