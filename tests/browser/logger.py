@@ -36,9 +36,14 @@ class Logger:
             return json.load(response)
 
     def start(self, uid: str, **fields: object) -> LoggedRun:
-        body = {"request_id": str(uuid.uuid4()), "id": uid, "project": self.project, **fields}
+        run = LoggedRun(self, uid)
+        self.open(run, **fields)
+        return run
+
+    def open(self, run: LoggedRun, **fields: object) -> None:
+        """Make a run on the server; `batches` and `finish` may come along."""
+        body = {"request_id": str(uuid.uuid4()), "id": run.uid, "project": self.project, **fields}
         self.post("runs", body)
-        return LoggedRun(self, uid)
 
 
 @dataclass
@@ -52,13 +57,16 @@ class LoggedRun:
 
     def log(self, steps: list[int], **series: list[float]) -> None:
         """Send one batch; `train_loss` stands for train/loss."""
+        body = self.make_batch(steps, **series)
+        self.logger.post(f"runs/{self.uid}/metrics?project={self.logger.project}", body)
+
+    def make_batch(self, steps: list[int], **series: list[float]) -> dict[str, object]:
         self.seq += 1
         metrics = {
             name.replace("_", "/", 1): [encode(value) for value in values]
             for name, values in series.items()
         }
-        body = {"writer": self.writer, "seq": self.seq, "steps": steps, "metrics": metrics}
-        self.logger.post(f"runs/{self.uid}/metrics?project={self.logger.project}", body)
+        return {"writer": self.writer, "seq": self.seq, "steps": steps, "metrics": metrics}
 
     def finish(self, state: str = "finished") -> None:
         path = f"runs/{self.uid}/finish?project={self.logger.project}"
@@ -80,18 +88,20 @@ def final_loss(n_params: float, lr: float, is_normed: bool) -> float:
 
 
 def log_cell(logger: Logger, n_params: int, lr: float, is_normed: bool, study: str) -> LoggedRun:
-    """Log one finished run of a sweep."""
+    """Log one finished run of a sweep, all of it in one request."""
     uid = f"n{n_params}-lr{lr:g}-{'on' if is_normed else 'off'}".replace(".", "p")
-    run = logger.start(
-        uid,
+    end = final_loss(n_params, lr, is_normed)
+    run = LoggedRun(logger, uid)
+    losses = [LOSS_AT_INIT, (LOSS_AT_INIT + end) / 2, end]
+    logger.open(
+        run,
         name=uid,
         study=study,
         config={"qk_norm": is_normed, "lr": lr},
         scale={"n_params": n_params, "peak_lr": lr, "loss_at_init": LOSS_AT_INIT},
+        batches=[run.make_batch([1, 50, 100], train_loss=losses)],
+        finish={"state": "finished", "exit_code": 0},
     )
-    end = final_loss(n_params, lr, is_normed)
-    run.log([1, 50, 100], train_loss=[LOSS_AT_INIT, (LOSS_AT_INIT + end) / 2, end])
-    run.finish()
     return run
 
 

@@ -23,10 +23,7 @@ def main() -> int:
     for step in range(int(n_steps)):
         run.log({"loss": 1 / (step + 1), "step": float(step)}, step=step)
         time.sleep(pause)
-    started = time.monotonic()
-    result = run.finish(timeout=timeout)
-    seconds = time.monotonic() - started
-    sys.stdout.write(json.dumps({**asdict(result), "seconds": seconds}))
+    sys.stdout.write(json.dumps(asdict(run.finish(timeout=timeout))))
     return OWN_STATUS
 
 
