@@ -118,7 +118,7 @@ def share(page: Page) -> str:
     page.click("text=Share")
     page.click("text=Make link")
     page.wait_for_selector("[data-preview][data-state=kept]", state="attached")
-    address = page.inner_text("#share-address")
+    address = page.inner_text("#share-address:has-text('/s/')")
     assert re.fullmatch(r"http://\S+/s/\S+/", address)
     page.click("text=Back to My first sweep")
     page.wait_for_selector(FIGURE)

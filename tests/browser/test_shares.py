@@ -43,7 +43,7 @@ def test_t05_owner_shares_and_revokes_stranger_reads_and_then_does_not(
     owner.wait_for_selector("#share-title")
     owner.select_option("[name=mode]", mode)
     owner.click("text=Make link")
-    address = owner.inner_text("#share-address")
+    address = owner.inner_text("#share-address:has-text('/s/')")
     owner.wait_for_selector("[data-preview][data-state=kept]", state="attached")
     watch = Watch(logger.base_url)
     context = browser.new_context(viewport={"width": 1440, "height": 900})
@@ -130,7 +130,7 @@ def test_t05_a_live_study_follows_its_data_a_frozen_one_does_not_and_both_end(
         owner.select_option("[name=mode]", mode)
         owner.click("text=Make link")
         stranger = strangers[mode] = browser.new_context().new_page()
-        stranger.goto(owner.inner_text("#share-address"))
+        stranger.goto(owner.inner_text("#share-address:has-text('/s/')"))
         stranger.wait_for_selector(f"{STUDY}[data-state=ready][data-drawn='{total}']")
     versions = {mode: read_version(page) for mode, page in strangers.items()}
     log_cell(logger, 10_000, 5e-3, True, "lr-sweep")
