@@ -121,6 +121,9 @@ def test_the_loss_axis_is_in_the_address_and_back_undoes_it(
     page = open_page("/p/tiny/s/lr-sweep")
     axis = "document.querySelector('#figure-lr_loss .plot-area').layout?.yaxis?.type"
     page.wait_for_function(f"() => {axis} === 'log'")
+    page.emulate_media(media="print")
+    expect(page.locator("#figure-lr_loss summary")).to_be_hidden()  # paper has no controls
+    page.emulate_media(media="screen")
     page.click("#figure-lr_loss button[value=lin]")
     page.wait_for_function(f"() => {axis} === 'linear'")
     assert page.url.endswith("?ys=lin")
