@@ -43,6 +43,8 @@ def test_charts_stand_below_the_first_part_of_their_names(open_page: OpenPage) -
     expect(names).to_have_count(2)
     expect(names.nth(0)).to_have_text("loss 1")
     expect(names.nth(1)).to_have_text("metrics 1")
+    page.emulate_media(media="print")
+    expect(page.locator(".chart-export").first).to_be_hidden()
 
 
 @pytest.mark.usefixtures("pair")
