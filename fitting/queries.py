@@ -295,7 +295,8 @@ def _describe_failure(state: FitState) -> str:
     now = timezone.now()
     wait = max(0, round(((state.not_before or now) - now).total_seconds()))
     name = "deep fit" if state.kind == FitKind.DEEP else "fit"
-    return f"The {name} failed {state.attempts} times; next try in {wait} s. {cause}"
+    times = "once" if state.attempts == 1 else f"{state.attempts} times"
+    return f"The {name} failed {times}; next try in {wait} s. {cause}"
 
 
 def read_revision(study: Study) -> dict[str, object]:

@@ -9,8 +9,8 @@ from runs.step_metrics import (
     AUTOMATIC,
     METRIC_AXIS,
     STEP,
+    list_axes,
     list_grown,
-    read_step_metrics,
 )
 
 X_LABELS = {
@@ -28,7 +28,7 @@ def group_axes(
     runs: Sequence[Run], plain: Sequence[str], names: Sequence[str], chosen: str
 ) -> list[tuple[str, list[Choice]]]:
     """Return (title, choices) of the menu: the axes of `plain`, and the metrics of `names`."""
-    defined = sorted({axis for run in runs for axis in read_step_metrics(run.config).values()})
+    defined = sorted(set().union(*(list_axes(run.config, run.summary) for run in runs)))
     grown = list_grown((run.summary for run in runs), defined)
     others = [name for name in names if name not in set(grown)]
     first = [(AUTOMATIC, _name_automatic(defined))]

@@ -38,6 +38,13 @@ def find_step_metric(defined: Mapping[str, str], metric: str) -> str:
     return defined[max(fitting, key=len)] if fitting else ""
 
 
+def list_axes(config: Mapping[str, object], summary: Mapping[str, object]) -> set[str]:
+    """Return the step metrics on which some logged metric of a run stands."""
+    defined = read_step_metrics(config)
+    named = {(name, find_step_metric(defined, name)) for name in summary} if defined else set()
+    return {axis for name, axis in named if axis in summary and axis != name}
+
+
 def choose_axis(
     runs: Iterable[tuple[Mapping[str, object], Mapping[str, object]]], metric: str
 ) -> str:

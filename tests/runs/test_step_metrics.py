@@ -9,7 +9,7 @@ from django.test import Client
 
 from runs.axes import group_axes
 from runs.models import Run
-from runs.step_metrics import choose_axis, find_step_metric, list_grown
+from runs.step_metrics import choose_axis, find_step_metric, list_axes, list_grown
 from teams.models import Membership
 from tests.runs.factories import Job, make_api, open_run
 from tests.teams.factories import Api, sign_in
@@ -54,6 +54,12 @@ def test_a_name_counts_before_a_pattern_and_a_long_pattern_before_a_short_one() 
     found = [find_step_metric(defined, name) for name in ("val/loss", "val/acc", "train/loss")]
     assert found == ["c", "b", "a"]
     assert find_step_metric({"val/*": "b"}, "train/loss") == ""
+
+
+def test_an_axis_on_which_no_logged_metric_stands_is_not_listed() -> None:
+    assert list_axes(BY_EPOCH, LOGGED) == {"epoch"}
+    assert list_axes(BY_EPOCH, {"epoch": {}, "train/loss": {}}) == set()
+    assert list_axes(BY_EPOCH, {"val/loss": {}}) == set()
 
 
 def test_runs_that_name_different_axes_stand_on_steps() -> None:
