@@ -220,7 +220,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "teams.api.renderers.QuickNegotiation",
     "DEFAULT_PARSER_CLASSES": ["teams.api.parsers.StrictJsonParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "teams.api.errors.handle_exception",
+    "EXCEPTION_HANDLER": "teams.api.answers.handle_exception",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {

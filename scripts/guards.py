@@ -313,7 +313,7 @@ GUARDS = (
     ),
     Guard(
         "T34: the cause of a failure stays here",
-        "teams/api/errors.py",
+        "teams/api/answers.py",
         '    message = "The server could not answer; the cause is in its log under this id."\n',
         "    message = repr(error)\n",
         ("tests/scaledash/test_errors.py", "-k", "t34"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rest_framework.response import Response
 
-from teams.api.errors import ApiError, handle_exception
+from teams.api.answers import handle_exception
+from teams.api.errors import ApiError
 
 DOES_NOT_EXIST = "RESOURCE_DOES_NOT_EXIST"
 ALREADY_EXISTS = "RESOURCE_ALREADY_EXISTS"

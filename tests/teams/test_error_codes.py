@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from teams.api.errors import CODES
+from teams.api.answers import CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 RAISED = {"ApiError", "unprocessable", "Refused"}
