@@ -39,7 +39,10 @@ IMAGES = (  # name, page, height
 )
 IMAGE_QUALITY = 88
 READY = "html[data-ready], .swagger-ui .info"  # ours, or that of drf-spectacular
-SETTLED = "() => !document.querySelector('main figure[data-state=loading]')"
+# Every figure is there and has the height that its neighbours leave it.
+SETTLED = """() => !document.querySelector('main figure[data-state=loading]') &&
+  [...document.querySelectorAll('.js-plotly-plot')].every((plot) =>
+    Math.abs(plot.clientHeight - plot.querySelector('.main-svg').clientHeight) < 3)"""
 # A page that asks for its revision is never idle on a busy machine; what is drawn is painted.
 PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 SCROLL = """async () => {
