@@ -32,6 +32,7 @@ from fitting.results import as_refusal
 from fitting.rows import StudyRow
 from fitting.tabs import ANALYSIS_OF, find_figure_analysis
 from fitting.texts import format_number
+from fitting.variants import name_variants
 from scaledash.lib.jsonsafe import decode_float
 from scaledash.lib.units import format_quantity
 
@@ -187,11 +188,21 @@ def _compare_results(
         return
     old, new = dict(list_texts(before)), dict(list_texts(after))
     moved = [name for name in new if (old.get(name) or "") != new[name]]
+    variants = name_variants(item["variant"] for item in after.get("variants", []))
     for name in moved[:MAX_MOVED]:
         first = old.get(name) or "none"
-        yield f"{name}: {first} \N{RIGHTWARDS ARROW} {new[name] or 'none'}"
+        text = _shorten(name, variants)
+        yield f"{text}: {first} \N{RIGHTWARDS ARROW} {new[name] or 'none'}"
     if len(moved) > MAX_MOVED:
         yield f"{len(moved) - MAX_MOVED} more results moved"
+
+
+def _shorten(name: str, variants: Mapping[str, str]) -> str:
+    """Call the variant that the name of a number ends with as pages do."""
+    for label, short in variants.items():
+        if label and name.endswith(label):
+            return name.removesuffix(label) + short
+    return name
 
 
 def _list_sweep(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

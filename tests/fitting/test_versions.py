@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -67,6 +68,19 @@ def test_each_version_says_what_changed_and_why(study: Study) -> None:
     assert newest["why"] == [f"1 run with another final loss: {uid}"]
     assert any(text.startswith("LR* at N = 9k") for text in newest["what"])
     assert not any("none \N{RIGHTWARDS ARROW} none" in text for text in newest["what"])
+
+
+def test_what_changed_calls_a_variant_as_the_pages_do() -> None:
+    study = make_study(make_project("alpha"), "sweep", variant_keys=["qk_norm"])
+    make_sweep(study, {"none": 0.05, "ln": 0.04, "rms": 0.03})
+    results = [publish(study).result]
+    log_loss(study.runs.filter(n_params_non_embedding=9_000.0, peak_lr=3e-4).first(), 1.5)
+    results.append(publish(study).result)
+    labelled = [json.dumps(result).replace("qk_norm=", "wd=0, qk_norm=") for result in results]
+    fits = [Fit(analysis=LR_SWEEP, result=json.loads(text)) for text in labelled]
+    told = " ".join(describe_change(*fits).what)
+    assert "LR* at N = 9k qk_norm=" in told
+    assert "wd=0" not in told
 
 
 def test_deep_fit_of_the_same_data_differs_by_its_replicas(study: Study) -> None:
