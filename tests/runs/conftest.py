@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from django.test import Client
+
     from tests.teams.factories import Api
 
 
@@ -19,3 +21,12 @@ def api(db: None) -> Api:
     from tests.runs.factories import make_api
 
     return make_api()
+
+
+@pytest.fixture
+def reader(api: Api) -> Client:
+    """Return a browser of the admin of that project."""
+    from teams.models import Membership
+    from tests.teams.factories import sign_in
+
+    return sign_in(Membership.objects.get(project=api.project).user)

@@ -12,23 +12,11 @@ from django.test import Client
 from runs.charts import METRIC_AXIS
 from runs.models import Run
 from runs.series import Curve, Grid, View, build_payload
-from teams.models import Membership
-from tests.runs.factories import Job, make_api, open_run
-from tests.teams.factories import Api, sign_in
+from tests.runs.factories import Job, open_run
+from tests.teams.factories import Api
 
 LONG = 30_000
 SEEDS = {"a": [1.0, 2.0, 3.0, 4.0], "b": [3.0, 6.0], "c": [5.0, 4.0]}
-
-
-@pytest.fixture
-def api(db: None) -> Api:
-    return make_api()
-
-
-@pytest.fixture
-def reader(api: Api) -> Client:
-    """Return a browser of the project's admin."""
-    return sign_in(Membership.objects.get(project=api.project).user)
 
 
 def read_curves(reader: Client, api: Api, **keys: str) -> dict[str, object]:

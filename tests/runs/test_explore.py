@@ -16,15 +16,8 @@ from runs.explore_lines import build_look
 from runs.explore_runs import choose_first
 from runs.models import Outcome, Run
 from runs.smoothing import smooth
-from teams.models import Membership
 from tests.runs.factories import Job, make_api, open_run
-from tests.teams.factories import Api, sign_in
-
-
-@pytest.fixture
-def reader(api: Api) -> Client:
-    """Return a browser of the project's admin."""
-    return sign_in(Membership.objects.get(project=api.project).user)
+from tests.teams.factories import Api
 
 
 def explore(reader: Client, api: Api, **keys: str) -> dict[str, object]:

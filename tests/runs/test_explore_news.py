@@ -11,20 +11,8 @@ from django.test import Client
 
 from runs.explore_news import add_tags, leave_held_out
 from runs.series import Curve, View, build_payload
-from teams.models import Membership
-from tests.runs.factories import Job, make_api, open_run
-from tests.teams.factories import Api, sign_in
-
-
-@pytest.fixture
-def api(db: None) -> Api:
-    return make_api()
-
-
-@pytest.fixture
-def reader(api: Api) -> Client:
-    """Return a browser of the project's admin."""
-    return sign_in(Membership.objects.get(project=api.project).user)
+from tests.runs.factories import Job, open_run
+from tests.teams.factories import Api
 
 
 def read_chart(reader: Client, api: Api, held: str = "") -> dict[str, object]:

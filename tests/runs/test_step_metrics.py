@@ -10,23 +10,11 @@ from django.test import Client
 from runs.axes import group_axes
 from runs.models import Run
 from runs.step_metrics import choose_axis, find_step_metric, list_axes, list_grown
-from teams.models import Membership
-from tests.runs.factories import Job, make_api, open_run
-from tests.teams.factories import Api, sign_in
+from tests.runs.factories import Job, open_run
+from tests.teams.factories import Api
 
 BY_EPOCH = {"_scaledash": {"metrics": {"val/*": {"step_metric": "epoch"}}}}
 LOGGED = {"epoch": {}, "val/loss": {}}
-
-
-@pytest.fixture
-def api(db: None) -> Api:
-    return make_api()
-
-
-@pytest.fixture
-def reader(api: Api) -> Client:
-    """Return a browser of the project's admin."""
-    return sign_in(Membership.objects.get(project=api.project).user)
 
 
 def log_epochs(api: Api, uid: str, config: dict[str, object]) -> Run:
